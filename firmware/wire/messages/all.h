@@ -1,0 +1,46 @@
+// Owns the list of every message, for the schema check and the fuzzers. A new message is added here.
+#pragma once
+
+#include "firmware/wire/messages/account_get.h"
+#include "firmware/wire/messages/account_put.h"
+#include "firmware/wire/messages/account_update.h"
+#include "firmware/wire/messages/appliance_grant.h"
+#include "firmware/wire/messages/authz_get.h"
+#include "firmware/wire/messages/authz_update.h"
+#include "firmware/wire/messages/certificate_get.h"
+#include "firmware/wire/messages/certificate_issue.h"
+#include "firmware/wire/messages/challenge_update.h"
+#include "firmware/wire/messages/common.h"
+#include "firmware/wire/messages/control_heartbeat.h"
+#include "firmware/wire/messages/control_peer.h"
+#include "firmware/wire/messages/control_ready.h"
+#include "firmware/wire/messages/control_start.h"
+#include "firmware/wire/messages/control_state.h"
+#include "firmware/wire/messages/control_stop.h"
+#include "firmware/wire/messages/device_token_mint.h"
+#include "firmware/wire/messages/device_verify.h"
+#include "firmware/wire/messages/failure.h"
+#include "firmware/wire/messages/grant_device.h"
+#include "firmware/wire/messages/grant_name.h"
+#include "firmware/wire/messages/issuer_get.h"
+#include "firmware/wire/messages/name_token_mint.h"
+#include "firmware/wire/messages/name_validate.h"
+#include "firmware/wire/messages/order_get.h"
+#include "firmware/wire/messages/order_put.h"
+#include "firmware/wire/messages/order_terms.h"
+#include "firmware/wire/messages/order_update.h"
+#include "firmware/wire/messages/peer_end.h"
+#include "firmware/wire/messages/pin_unseal.h"
+#include "firmware/wire/messages/records.h"
+#include "firmware/wire/messages/ticket_mint.h"
+#include "firmware/wire/messages/work_list.h"
+
+namespace keyward::wire {
+
+template <class... M>
+struct MessageList {};
+
+using AllMessages = MessageList<
+    AccountGetReply, AccountGet, AccountPutReply, AccountPut, AccountUpdateReply, AccountUpdate, ApplianceGrantReply, ApplianceGrant, AuthzGetReply, AuthzGet, AuthzUpdateReply, AuthzUpdate, CertificateGetReply, CertificateGet, CertificateIssueReply, CertificateIssue, ChallengeUpdateReply, ChallengeUpdate, ControlHeartbeat, ControlPeer, ControlReady, ControlStart, ControlState, ControlStop, DeviceTokenMintReply, DeviceTokenMint, DeviceVerifyReply, DeviceVerify, Failure, GrantDeviceReply, GrantDevice, GrantNameReply, GrantName, IssuerGetReply, IssuerGet, NameTokenMintReply, NameTokenMint, NameValidateReply, NameValidate, OrderGetReply, OrderGet, OrderPutReply, OrderPut, OrderUpdateReply, OrderUpdate, PinUnsealReply, PinUnseal, TicketMintReply, TicketMint, WorkListReply, WorkList>;
+
+}  // namespace keyward::wire

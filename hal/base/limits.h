@@ -1,0 +1,88 @@
+// Owns every limit on what the outside can make grow, with unit and reason. Must not know any type.
+// The unit stands last in the name. A limit that is not here does not exist: add it here first.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace keyward::limits {
+
+// ---- frames between tasks
+inline constexpr std::size_t kFrameBytesMax = 98'304;      // one SEQPACKET datagram; below the default socket buffer
+inline constexpr int kCborDepthMax = 6;                    // deepest message: frame > body > list > item > field
+inline constexpr int kCborItemsMax = 4'096;                // items in one frame; bounds libcbor's allocations
+inline constexpr int kPeerCallsMax = 512;                  // calls in flight on one edge; more are refused
+inline constexpr std::int64_t kPeerCallMs = 10'000;        // default patience of a caller between tasks
+inline constexpr std::int64_t kPeerCallSlowMs = 60'000;    // for calls that wait for the network or the HSM
+
+// ---- text and names
+inline constexpr std::size_t kIdentifierBytesMax = 256;    // D-D11; also > 253 of a DNS name
+inline constexpr std::size_t kIdentifiersPerOrderMax = 64; // SAN size and work per order
+inline constexpr std::size_t kNameLabelsMax = 127;         // RFC 1035: 255 octets of wire name
+inline constexpr std::size_t kDetailBytesMax = 1'024;      // human-readable detail in a problem document
+inline constexpr std::size_t kCodeBytesMax = 64;           // stable machine-readable reason
+inline constexpr std::size_t kProfileNameBytesMax = 64;
+inline constexpr std::size_t kContactsMax = 8;
+inline constexpr std::size_t kContactBytesMax = 320;       // RFC 5321: 64 + 1 + 255
+inline constexpr std::size_t kIdBytesMax = 128;            // random ids and tickets in URLs
+inline constexpr std::size_t kUrlBytesMax = 512;
+
+// ---- JWS and JSON
+inline constexpr std::size_t kRequestBodyBytesMax = 65'536;  // an attestation object with a chain fits well
+inline constexpr int kJsonDepthMax = 12;
+inline constexpr int kJsonItemsMax = 2'048;
+inline constexpr std::size_t kJwsProtectedBytesMax = 8'192;  // an RSA-4096 JWK with room
+inline constexpr std::size_t kJwsPayloadBytesMax = 49'152;   // base64url decoded
+inline constexpr std::size_t kJwsSignatureBytesMax = 1'024;  // RSA-8192
+inline constexpr std::size_t kJwkBytesMax = 2'048;           // canonical JWK of RSA-8192 with room
+inline constexpr std::size_t kNonceBytesMax = 128;
+inline constexpr int kRsaBitsMin = 2'048;                    // CA/B baseline, NIST SP 800-131A
+inline constexpr int kRsaBitsMax = 4'096;                    // verification time
+
+// ---- certificates
+inline constexpr std::size_t kCsrBytesMax = 16'384;
+inline constexpr std::size_t kCertificateBytesMax = 16'384;
+inline constexpr std::size_t kChainCertificatesMax = 6;
+inline constexpr std::size_t kOrderTermsBytesMax = 24'576;   // 64 identifiers of 256 octets with room
+inline constexpr std::size_t kSpkiBytesMax = 1'200;          // RSA-8192
+
+// ---- attestation
+inline constexpr std::size_t kAttestationObjectBytesMax = 32'768;  // chain of 5 large certificates
+inline constexpr int kAttestationCborDepthMax = 8;
+inline constexpr int kAttestationCborItemsMax = 256;
+inline constexpr std::size_t kTpmStructureBytesMax = 4'096;
+inline constexpr std::size_t kTrustAnchorsMax = 1'024;
+
+// ---- signer
+inline constexpr std::size_t kGrantsMax = 65'536;             // live grants over all accounts (about 24 MB)
+inline constexpr std::size_t kGrantsPerAccountMax = 1'024;
+inline constexpr std::size_t kIssuedOrdersMax = 262'144;      // orders remembered for replay until they expire
+inline constexpr std::size_t kSignQueueMax = 256;             // waiting signatures per key
+inline constexpr std::size_t kLedgerRowBytesMax = 131'072;
+inline constexpr std::int64_t kOrderLifetimeMs = 24LL * 3'600'000;
+inline constexpr std::int64_t kGrantLifetimeMsMax = 90LL * 24 * 3'600'000;
+
+// ---- acme
+inline constexpr std::size_t kAccountCacheMax = 16'384;       // cached account keys (about 4 KiB each)
+inline constexpr std::size_t kNoncesMax = 262'144;            // replay window
+inline constexpr int kHttpConnectionsMax = 512;               // worker threads; one connection each
+inline constexpr int kRequestsPerConnectionMax = 1'000;       // then the connection is closed, so that none starves
+inline constexpr std::int64_t kBodyDeadlineMs = 10'000;       // whole body; a drip is cut
+inline constexpr std::size_t kHeadersMax = 48;                // civetweb drops more than 64 silently
+inline constexpr std::size_t kBackgroundJobsMax = 1'024;      // validations and waiting finalizations
+
+// ---- validation
+inline constexpr std::size_t kHttp01BodyBytesMax = 4'096;
+inline constexpr int kHttp01RedirectsMax = 10;
+inline constexpr std::int64_t kHttp01TotalMs = 20'000;
+inline constexpr int kValidationWorkers = 16;
+inline constexpr std::size_t kValidationQueueMax = 512;
+
+// ---- supervisor
+inline constexpr std::size_t kConfigBytesMax = 65'536;
+inline constexpr std::size_t kLogLineBytesMax = 4'096;
+inline constexpr std::size_t kLogFileBytesMax = 16u << 20;
+inline constexpr int kLogFilesMax = 4;
+inline constexpr int kTasksMax = 16;
+
+}  // namespace keyward::limits

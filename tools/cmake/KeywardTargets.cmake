@@ -1,0 +1,56 @@
+# keyward_library, keyward_executable, keyward_test: one target per folder, and a header is visible
+# only to those who link its target (each target exports a directory that holds nothing but a link
+# to its own folder).
+
+function(_keyward_export_folder target folder)
+  set(root "${CMAKE_BINARY_DIR}/include/${target}")
+  get_filename_component(parent "${root}/${folder}" DIRECTORY)
+  file(MAKE_DIRECTORY "${parent}")
+  file(CREATE_LINK "${CMAKE_SOURCE_DIR}/${folder}" "${root}/${folder}" SYMBOLIC)
+  set(_keyward_root "${root}" PARENT_SCOPE)
+endfunction()
+
+# keyward_library(NAME [SOURCES ...] [DEPS ...] [PRIVATE_DEPS ...])
+# DEPS are those whose headers this target's own headers include; PRIVATE_DEPS only its sources'.
+function(keyward_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  file(RELATIVE_PATH folder "${CMAKE_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")
+  _keyward_export_folder(${name} "${folder}")
+  if(A_SOURCES)
+    add_library(${name} STATIC ${A_SOURCES})
+    target_include_directories(${name} PUBLIC "${_keyward_root}")
+    target_link_libraries(${name} PUBLIC ${A_DEPS} PRIVATE ${A_PRIVATE_DEPS})
+  else()
+    add_library(${name} INTERFACE)
+    target_include_directories(${name} INTERFACE "${_keyward_root}")
+    target_link_libraries(${name} INTERFACE ${A_DEPS})
+  endif()
+endfunction()
+
+# keyward_executable(NAME SOURCES ... DEPS ...)
+function(keyward_executable name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  file(RELATIVE_PATH folder "${CMAKE_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")
+  _keyward_export_folder(${name} "${folder}")
+  add_executable(${name} ${A_SOURCES})
+  target_include_directories(${name} PRIVATE "${_keyward_root}")
+  target_link_libraries(${name} PRIVATE ${A_DEPS})
+endfunction()
+
+# keyward_test(NAME LABELS ... SOURCES ... DEPS ... [TIMEOUT seconds] [ENV VAR=VALUE ...])
+# A GoogleTest program; one CTest entry. Labels: unit task component system hostile clients attest breakout bench long.
+function(keyward_test name)
+  cmake_parse_arguments(A "SERIAL" "TIMEOUT" "LABELS;SOURCES;DEPS;ENV" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  target_link_libraries(${name} PRIVATE ${A_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT}
+    ENVIRONMENT "KEYWARD_BIN=${CMAKE_BINARY_DIR}/bin;KEYWARD_SOURCE=${CMAKE_SOURCE_DIR};${A_ENV}")
+  if(A_SERIAL)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
+endfunction()
