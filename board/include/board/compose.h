@@ -1,0 +1,43 @@
+// Owns what a board composes: HAL objects from board data. Must not know tasks or firmware; only apps
+// include it. Each board implements every function (chosen at link time): board/<name>/.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hal/sealed_pin.h"
+#include "hal/signing_token.h"
+#include "hal/tpm.h"
+#include "hal/watchdog.h"
+
+namespace keyward::board {
+
+// Board data about the PKCS#11 module and what is odd about it (board.toml, [pkcs11]).
+struct TokenSpec {
+  std::string module_path;
+  std::string token_label;
+  std::vector<std::pair<std::string, std::string>> environment;  // set before C_Initialize
+  int sessions_max = 8;
+  int session_open_stagger_ms = 0;
+  bool recover_by_finalize = true;   // only C_Finalize + C_Initialize brings a lost token back
+};
+
+// Target keyward_board_<name>_token.
+Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec);
+
+struct SealedPinSpec {
+  std::string tcti;
+  std::string blob_path;
+  hal::PcrSelection pcrs;  // board data (pcr-policy.toml); never PCR 0
+};
+
+// Target keyward_board_<name>_tpm.
+Result<std::unique_ptr<hal::Tpm>> make_tpm(const std::string& tcti);
+Result<std::unique_ptr<hal::SealedPin>> make_sealed_pin(const SealedPinSpec& spec);
+
+// Target keyward_board_<name>_watchdog. Empty path: none (the simulator without a watchdog file).
+Result<std::unique_ptr<hal::Watchdog>> make_watchdog(const std::string& path);
+
+}  // namespace keyward::board
