@@ -1,6 +1,7 @@
 #include "firmware/log/log.h"
 
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdlib>

@@ -2,6 +2,7 @@
 // know what the task does.
 //
 // A task's main():
+//   if (print_peers(argc, argv, kPeers)) return 0;
 //   Task task(TaskId::kStore, kPeers);                    // blocks for the start frame on descriptor 3
 //   auto config = task.config();                          // this task's section; read, then finish_config()
 //   task.server().on<wire::AccountPut>(TaskId::kAcme, ...);
@@ -56,5 +57,8 @@ class Task {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// `--print-peers`: prints the table (a test compares it with tasks.toml) and answers true: main returns 0.
+bool print_peers(int argc, char** argv, std::span<const PeerRule> peers);
 
 }  // namespace keyward::task
