@@ -62,6 +62,24 @@ inline constexpr std::size_t kLedgerRowBytesMax = 131'072;
 inline constexpr std::int64_t kOrderLifetimeMs = 24LL * 3'600'000;
 inline constexpr std::int64_t kGrantLifetimeMsMax = 90LL * 24 * 3'600'000;
 
+// ---- signing token (PKCS#11)
+inline constexpr int kTokenSessionsMax = 64;                   // board data may ask for fewer; network HSMs cap theirs
+inline constexpr std::size_t kTokenSlotsMax = 256;             // slots a module may list
+inline constexpr std::size_t kTokenMechanismsMax = 1'024;      // mechanisms a module may list
+inline constexpr std::size_t kTokenLabelBytesMax = 32;         // CK_TOKEN_INFO.label
+inline constexpr std::size_t kTokenKeyLabelBytesMax = 128;     // our own labels are short
+inline constexpr std::size_t kTokenKeysMax = 64;               // keys remembered by label
+inline constexpr std::size_t kTokenAttributeBytesMax = 4'096;  // an RSA-16384 modulus with room
+inline constexpr std::size_t kTokenPinBytesMax = 256;
+inline constexpr std::size_t kTokenRefusedPinsMax = 32;        // digests remembered; a further PIN is refused unseen
+inline constexpr std::size_t kTokenRandomBytesMax = 4'096;     // one C_GenerateRandom
+inline constexpr std::size_t kSignMessageBytesMax = 16u << 20; // a CRL of 400,000 entries; hashed here, not in the token
+inline constexpr std::int64_t kTokenReconnectMsMin = 100;      // first back-off after a failed reconnection
+inline constexpr std::int64_t kTokenReconnectMsMax = 5'000;    // cap: an HSM that is back is used within this time
+inline constexpr std::int64_t kTokenStallMsDefault = 5'000;    // a call in the module for longer is taken as stuck
+inline constexpr std::int64_t kTokenAdminCallMs = 30'000;      // find, generate, random, login; RSA-4096 in a TPM takes many seconds
+inline constexpr std::int64_t kTokenCloseMs = 2'000;           // patience with calls in the module at the end
+
 // ---- acme
 inline constexpr std::size_t kAccountCacheMax = 16'384;       // cached account keys (about 4 KiB each)
 inline constexpr std::size_t kNoncesMax = 262'144;            // replay window
