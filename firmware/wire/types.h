@@ -23,7 +23,7 @@ enum class MessageType : std::uint16_t {
 
   kAccountPut = 0x0100, kAccountGet = 0x0102, kOrderPut = 0x0104, kOrderGet = 0x0106,
   kAuthzGet = 0x0108, kChallengeUpdate = 0x010A, kOrderUpdate = 0x010C, kCertificateGet = 0x010E,
-  kWorkList = 0x0110, kAccountUpdate = 0x0112, kAuthzUpdate = 0x0114,
+  kWorkList = 0x0110, kAccountUpdate = 0x0112, kAuthzUpdate = 0x0114, kOrderList = 0x0116,
 
   kNameTokenMint = 0x0200, kNameValidate = 0x0202, kApplianceGrant = 0x0204,
 

@@ -82,12 +82,23 @@ inline constexpr std::int64_t kTokenCloseMs = 2'000;           // patience with 
 
 // ---- acme
 inline constexpr std::size_t kAccountCacheMax = 16'384;       // cached account keys (about 4 KiB each)
-inline constexpr std::size_t kNoncesMax = 262'144;            // replay window
+inline constexpr std::size_t kNonceWindow = 33'554'432;      // nonces remembered, one bit each (4 MiB): 20 minutes at 25,000/s
+inline constexpr std::size_t kNoncesEarlierMax = 65'536;      // used nonces of the life before, while they are accepted (about 3 MB)
+inline constexpr std::int64_t kNonceEarlierLifeMs = 300'000;  // after a start, nonces of the life before stay good for so long
 inline constexpr int kHttpConnectionsMax = 512;               // worker threads; one connection each
 inline constexpr int kRequestsPerConnectionMax = 1'000;       // then the connection is closed, so that none starves
 inline constexpr std::int64_t kBodyDeadlineMs = 10'000;       // whole body; a drip is cut
 inline constexpr std::size_t kHeadersMax = 48;                // civetweb drops more than 64 silently
-inline constexpr std::size_t kBackgroundJobsMax = 1'024;      // validations and waiting finalizations
+inline constexpr std::size_t kBackgroundJobsMax = 1'024;      // validations and waiting finalizations, each
+inline constexpr int kValidationJobThreads = 16;              // as many as validation has workers
+inline constexpr int kIssueJobThreads = 4;                    // the signer's queue is the narrow place, not these
+inline constexpr std::int64_t kJobBackoffMsMin = 500;         // first pause of a job whose peer is away
+inline constexpr std::int64_t kJobBackoffMsMax = 8'000;       // an HSM that is back is used within this time
+inline constexpr std::int64_t kWorkSweepMs = 30'000;          // unfinished work is asked of the store this often
+inline constexpr std::int64_t kQuickValidationMs = 100;       // a challenge answer waits so long for a quick result
+inline constexpr std::int64_t kIssueWaitMs = 5'000;           // a finalize answer waits so long, then says processing
+inline constexpr std::size_t kOrdersPageMax = 100;            // orders on one page of an account's list
+inline constexpr std::size_t kSmallBodyBytesMax = 8'192;      // POST-as-GET and other small payloads
 
 // ---- validation
 inline constexpr std::size_t kHttp01BodyBytesMax = 4'096;

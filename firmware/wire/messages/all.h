@@ -26,6 +26,7 @@
 #include "firmware/wire/messages/name_token_mint.h"
 #include "firmware/wire/messages/name_validate.h"
 #include "firmware/wire/messages/order_get.h"
+#include "firmware/wire/messages/order_list.h"
 #include "firmware/wire/messages/order_put.h"
 #include "firmware/wire/messages/order_terms.h"
 #include "firmware/wire/messages/order_update.h"
@@ -41,6 +42,6 @@ template <class... M>
 struct MessageList {};
 
 using AllMessages = MessageList<
-    AccountGetReply, AccountGet, AccountPutReply, AccountPut, AccountUpdateReply, AccountUpdate, ApplianceGrantReply, ApplianceGrant, AuthzGetReply, AuthzGet, AuthzUpdateReply, AuthzUpdate, CertificateGetReply, CertificateGet, CertificateIssueReply, CertificateIssue, ChallengeUpdateReply, ChallengeUpdate, ControlHeartbeat, ControlPeer, ControlReady, ControlStart, ControlState, ControlStop, DeviceTokenMintReply, DeviceTokenMint, DeviceVerifyReply, DeviceVerify, Failure, GrantDeviceReply, GrantDevice, GrantNameReply, GrantName, IssuerGetReply, IssuerGet, NameTokenMintReply, NameTokenMint, NameValidateReply, NameValidate, OrderGetReply, OrderGet, OrderPutReply, OrderPut, OrderUpdateReply, OrderUpdate, PinUnsealReply, PinUnseal, TicketMintReply, TicketMint, WorkListReply, WorkList>;
+    AccountGetReply, AccountGet, AccountPutReply, AccountPut, AccountUpdateReply, AccountUpdate, ApplianceGrantReply, ApplianceGrant, AuthzGetReply, AuthzGet, AuthzUpdateReply, AuthzUpdate, CertificateGetReply, CertificateGet, CertificateIssueReply, CertificateIssue, ChallengeUpdateReply, ChallengeUpdate, ControlHeartbeat, ControlPeer, ControlReady, ControlStart, ControlState, ControlStop, DeviceTokenMintReply, DeviceTokenMint, DeviceVerifyReply, DeviceVerify, Failure, GrantDeviceReply, GrantDevice, GrantNameReply, GrantName, IssuerGetReply, IssuerGet, NameTokenMintReply, NameTokenMint, NameValidateReply, NameValidate, OrderGetReply, OrderGet, OrderListReply, OrderList, OrderPutReply, OrderPut, OrderUpdateReply, OrderUpdate, PinUnsealReply, PinUnseal, TicketMintReply, TicketMint, WorkListReply, WorkList>;
 
 }  // namespace keyward::wire
