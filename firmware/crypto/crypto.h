@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "hal/base/bytes.h"
@@ -46,6 +47,11 @@ class PublicKey {
   int bits() const;                 // RSA: modulus; EC: curve
   const Bytes& spki_der() const;    // canonical SubjectPublicKeyInfo (named curve, uncompressed point, NULL for RSA)
   const Digest256& spki_sha256() const;
+  struct RsaNumbers {
+    Bytes modulus;   // big-endian, no leading zeros
+    Bytes exponent;
+  };
+  std::optional<RsaNumbers> rsa_numbers() const;  // absent unless kRsa
   // kRefused unless the signature is this key's over `message`.
   Status verify(SignatureScheme scheme, HashAlgorithm hash_algorithm, ByteView message, ByteView signature) const;
 

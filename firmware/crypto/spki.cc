@@ -160,4 +160,10 @@ Result<PublicKey> PublicKey::from_spki(ByteView spki_der) {
   return fail(ErrorKind::kRefused, "public key algorithm is not accepted");
 }
 
+std::optional<PublicKey::RsaNumbers> PublicKey::rsa_numbers() const {
+  RsaNumbers out;
+  if (kind() != KeyKind::kRsa || !split_rsa(spki_der(), out.modulus, out.exponent)) return std::nullopt;
+  return out;
+}
+
 }  // namespace keyward::crypto

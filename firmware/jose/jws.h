@@ -31,6 +31,7 @@ struct ProtectedHeader {
   std::optional<std::string> kid;
   std::optional<Jwk> jwk;
   bool jwk_refused = false;  // a jwk was there and of a kind or size we refuse -> badPublicKey
+  const char* jwk_problem = "";  // with jwk_refused: why (static text)
 };
 Result<ProtectedHeader> parse_protected(std::string_view protected_b64);
 
