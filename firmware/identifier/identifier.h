@@ -24,7 +24,7 @@ std::optional<IdentifierType> type_from(std::string_view text);
 
 // From what a client wrote to canonical form. A-label, case and trailing-dot forms of a dns name become
 // one; a U-label is refused (RFC 8555 §7.1.4 wants A-labels).
-Result<Identifier> canonical(IdentifierType type, std::string_view value);
+Result<Identifier> canonical(IdentifierType type, std::string_view value, bool allow_single_label = false);
 
 struct DeviceValue {  // permanent-identifier "value[/assigner]" or hardware-module "serial/type"
   std::string value;

@@ -44,6 +44,9 @@ inline constexpr std::size_t kCsrBytesMax = 16'384;
 inline constexpr std::size_t kCertificateBytesMax = 16'384;
 inline constexpr std::size_t kChainCertificatesMax = 6;
 inline constexpr std::size_t kOrderTermsBytesMax = 24'576;   // 64 identifiers of 256 octets with room
+inline constexpr std::size_t kOidBytesMax = 128;             // encoded; a 256-octet dotted text is shorter
+inline constexpr int kChainSignaturesMax = 32;               // verifications in one chain building: same-named CAs must not multiply work
+inline constexpr std::size_t kCertificateExtensionsMax = 64;
 inline constexpr std::size_t kSpkiBytesMax = 1'200;          // RSA-8192
 
 // ---- attestation
