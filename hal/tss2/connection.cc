@@ -1,0 +1,112 @@
+#include "hal/tss2/connection.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <tss2/tss2_tctildr.h>
+
+#include <cctype>
+#include <mutex>
+
+namespace keyward::hal::tss2 {
+namespace {
+
+void silence_library_log() {
+  static std::once_flag once;
+  std::call_once(once, [] { ::setenv("TSS2_LOG", "all+none", 0); });
+}
+
+// Keeps the TCTI's library in memory for the life of the process, so that a reconnection opens no file
+// of the file system: the sandbox has closed it by then.
+Status pin_library(const std::string& tcti) {
+  const std::string name = tcti.substr(0, tcti.find(':'));
+  if (name.empty() || name.size() > 32) return fail(ErrorKind::kBadInput, "tpm: the TCTI has no name");
+  for (const char c : name) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (std::isalnum(octet) == 0 && c != '-' && c != '_') {
+      return fail(ErrorKind::kBadInput, "tpm: the TCTI's name has other than letters and digits");
+    }
+  }
+  const std::string library = "libtss2-tcti-" + name + ".so.0";
+  if (::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) == nullptr) {
+    return fail(ErrorKind::kBadInput, "tpm: there is no such TCTI");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Connection>> Connection::open(const std::string& tcti) {
+  silence_library_log();
+  KEYWARD_CHECK(pin_library(tcti));
+  std::shared_ptr<Connection> connection(new Connection());
+  TSS2_RC rc = ::Tss2_TctiLdr_Initialize(tcti.c_str(), &connection->tcti_);
+  if (rc != TSS2_RC_SUCCESS) return fail(ErrorKind::kUnavailable, "tpm: no connection", rc);
+  rc = ::Esys_Initialize(&connection->esys_, connection->tcti_, nullptr);
+  KEYWARD_CHECK(connection->check(rc, "tpm: cannot make an ESYS context"));
+  KEYWARD_CHECK(connection->start());
+  return connection;
+}
+
+Status Connection::start() {
+  const TSS2_RC rc = ::Esys_Startup(esys_, TPM2_SU_CLEAR);
+  if (rc == TPM2_RC_INITIALIZE) return {};  // Commands §9.3: not an error of ours, it is running
+  return check(rc, "tpm: startup failed");
+}
+
+Connection::~Connection() {
+  if (esys_ != nullptr) ::Esys_Finalize(&esys_);
+  if (tcti_ != nullptr) ::Tss2_TctiLdr_Finalize(&tcti_);
+}
+
+Status Connection::check(TSS2_RC rc, const char* what) {
+  if (rc == TSS2_RC_SUCCESS) return {};
+  if (connection_lost(rc)) broken_ = true;
+  return fail(kind_of(rc), what, rc);
+}
+
+Handle& Handle::operator=(Handle&& other) noexcept {
+  if (this == &other) return *this;
+  reset();
+  connection_ = std::move(other.connection_);
+  tr_ = std::exchange(other.tr_, ESYS_TR_NONE);
+  kind_ = other.kind_;
+  return *this;
+}
+
+void Handle::reset() {
+  ESYS_TR tr = std::exchange(tr_, ESYS_TR_NONE);
+  const ConnectionPtr connection = std::move(connection_);
+  // A broken connection's TPM is gone or was reset, and its objects with it.
+  if (tr == ESYS_TR_NONE || !connection || connection->broken()) return;
+  const TSS2_RC rc = kind_ == Kind::kTransient ? ::Esys_FlushContext(connection->esys(), tr)
+                                               : ::Esys_TR_Close(connection->esys(), &tr);
+  // Nothing can be done here about a flush that fails; if the TPM is gone the connection now knows.
+  if (!connection->check(rc, "tpm: flush")) return;
+}
+
+Result<Handle> start_session(const ConnectionPtr& connection, SessionUse use, ESYS_TR salt_key) {
+  TPMT_SYM_DEF symmetric{};
+  symmetric.algorithm = TPM2_ALG_NULL;
+  if (salt_key != ESYS_TR_NONE) {
+    symmetric.algorithm = TPM2_ALG_AES;
+    symmetric.keyBits.aes = 128;
+    symmetric.mode.aes = TPM2_ALG_CFB;
+  }
+  const TPM2_SE type = use == SessionUse::kTrial             ? TPM2_SE_TRIAL
+                       : use == SessionUse::kEncryptCommand ? TPM2_SE_HMAC
+                                                            : TPM2_SE_POLICY;
+  ESYS_TR tr = ESYS_TR_NONE;
+  KEYWARD_CHECK(connection->check(
+      ::Esys_StartAuthSession(connection->esys(), salt_key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                              ESYS_TR_NONE, nullptr, type, &symmetric, TPM2_ALG_SHA256, &tr),
+      "tpm: cannot start a session"));
+  Handle session(connection, tr, Handle::Kind::kTransient);
+  TPMA_SESSION attributes = TPMA_SESSION_CONTINUESESSION;  // so that the end is ours, also after a failure
+  if (use == SessionUse::kEncryptResponse) attributes |= TPMA_SESSION_ENCRYPT;
+  if (use == SessionUse::kEncryptCommand) attributes |= TPMA_SESSION_DECRYPT;
+  KEYWARD_CHECK(connection->check(::Esys_TRSess_SetAttributes(connection->esys(), tr, attributes, 0xff),
+                                  "tpm: cannot set session attributes"));
+  return session;
+}
+
+}  // namespace keyward::hal::tss2
