@@ -190,6 +190,17 @@ std::string Section::text() {
   return out.str();
 }
 
+std::string Section::text_as(std::string_view name) {
+  const auto* table = static_cast<const toml::table*>(node_);
+  mark_tree(state_->asked, *table, path_);
+  if (table->empty()) return {};
+  toml::table wrapped;
+  wrapped.insert(name, *table);
+  std::ostringstream out;
+  out << "\n" << wrapped << "\n";
+  return out.str();
+}
+
 Document Document::parse(std::string_view toml_text, std::string name) {
   auto state = std::make_shared<Section::State>();
   state->name = std::move(name);

@@ -30,6 +30,7 @@ class Section {
   std::vector<Section> tables(std::string_view key); // array of tables; absent: empty
   std::vector<std::string> keys() const;             // of this table; marks nothing as asked for
   std::string text();                                // this table as TOML again; marks all of it as asked for
+  std::string text_as(std::string_view name);        // the same under a header [name]; "" if it is empty
 
   struct State;
   Section(std::shared_ptr<State> state, const void* node, std::string path);
