@@ -1,0 +1,62 @@
+// Owns work that outlives a request: a bounded set of keyed jobs, tried again later when a peer is away.
+// Must not know what a job does.
+//
+// A key is in the set once: posting it again while it waits or runs changes nothing but may bring it
+// forward. Threads: any; jobs run on the queue's own threads.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "hal/base/result.h"
+
+namespace keyward::acme {
+
+// The pause before try number `attempt` (0: the first retry), milliseconds, doubled each time.
+std::int64_t backoff_ms(int attempt);
+
+class JobQueue {
+ public:
+  // Does one try. Empty: finished. A value: try again after so many milliseconds.
+  using Job = std::function<std::optional<std::int64_t>(int attempt)>;
+
+  JobQueue(int threads, std::size_t jobs_max);
+  ~JobQueue();  // stops, and waits for the tries under way
+
+  bool has_room() const;
+  // kExhausted: the set is full. kUnavailable: stopped.
+  Status post(const std::string& key, Job job, std::int64_t delay_ms = 0);
+  bool has(const std::string& key) const;
+  // Waits until the key is finished; false: it is not, after `wait_ms`.
+  bool wait(const std::string& key, std::int64_t wait_ms);
+  void stop();
+
+ private:
+  struct Entry {
+    Job job;
+    std::int64_t due_ms = 0;
+    int attempt = 0;
+    bool running = false;
+  };
+  using Entries = std::map<std::string, Entry>;
+  void run();
+  void finish(const std::string& key, std::optional<std::int64_t> again_ms);
+
+  const std::size_t x_jobs_max;
+  mutable std::mutex x_mutex;
+  std::condition_variable x_work;
+  std::condition_variable x_finished;
+  Entries x_entries;
+  std::multimap<std::int64_t, std::string> x_due;  // waiting entries by time
+  bool x_stopped = false;
+  std::vector<std::thread> x_threads;
+};
+
+}  // namespace keyward::acme

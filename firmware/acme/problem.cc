@@ -1,0 +1,206 @@
+#include "firmware/acme/problem.h"
+
+#include <algorithm>
+#include <array>
+
+#include "firmware/identifier/identifier.h"
+#include "firmware/json/json.h"
+
+namespace keyward::acme {
+namespace {
+
+constexpr std::string_view kUrn = "urn:ietf:params:acme:error:";
+
+constexpr std::array kTypes = std::to_array<ProblemTypeRow>({
+    {ProblemType::kAccountDoesNotExist, "accountDoesNotExist", 400},
+    {ProblemType::kBadAttestationStatement, "badAttestationStatement", 400},  // D-D2
+    {ProblemType::kBadCsr, "badCSR", 400},
+    {ProblemType::kBadNonce, "badNonce", 400},
+    {ProblemType::kBadPublicKey, "badPublicKey", 400},
+    {ProblemType::kBadSignatureAlgorithm, "badSignatureAlgorithm", 400},
+    {ProblemType::kCaa, "caa", 403},
+    {ProblemType::kConnection, "connection", 400},
+    {ProblemType::kDns, "dns", 400},
+    {ProblemType::kIncorrectResponse, "incorrectResponse", 403},
+    {ProblemType::kInvalidContact, "invalidContact", 400},
+    {ProblemType::kInvalidProfile, "invalidProfile", 400},
+    {ProblemType::kMalformed, "malformed", 400},
+    {ProblemType::kOrderNotReady, "orderNotReady", 403},
+    {ProblemType::kRateLimited, "rateLimited", 429},
+    {ProblemType::kRejectedIdentifier, "rejectedIdentifier", 403},
+    {ProblemType::kServerInternal, "serverInternal", 500},
+    {ProblemType::kTls, "tls", 400},
+    {ProblemType::kUnauthorized, "unauthorized", 403},
+    {ProblemType::kUnsupportedContact, "unsupportedContact", 400},
+    {ProblemType::kUnsupportedIdentifier, "unsupportedIdentifier", 400},
+    {ProblemType::kUserActionRequired, "userActionRequired", 403},
+});
+
+// The signer's codes. Those about what this task itself handed over (jwk, ticket, terms) are our own
+// fault or a forgery of our store, and no matter of the client.
+constexpr std::array kFailures = std::to_array<FailureRow>({
+    {"jwk-malformed", ProblemType::kServerInternal, OrderFate::kInvalid},
+    {"no-grant", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"jws-signature", ProblemType::kMalformed, OrderFate::kStaysReady},
+    {"jws-algorithm", ProblemType::kBadSignatureAlgorithm, OrderFate::kStaysReady},
+    {"jws-url", ProblemType::kUnauthorized, OrderFate::kStaysReady},
+    {"ticket-malformed", ProblemType::kServerInternal, OrderFate::kInvalid},
+    {"ticket-forged", ProblemType::kServerInternal, OrderFate::kInvalid},
+    {"ticket-expired", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"ticket-terms", ProblemType::kServerInternal, OrderFate::kInvalid},
+    {"payload-malformed", ProblemType::kMalformed, OrderFate::kStaysReady},
+    {"csr-malformed", ProblemType::kBadCsr, OrderFate::kStaysReady},
+    {"csr-signature", ProblemType::kBadCsr, OrderFate::kStaysReady},
+    {"csr-key-refused", ProblemType::kBadCsr, OrderFate::kStaysReady},
+    {"csr-key-is-account-key", ProblemType::kBadCsr, OrderFate::kStaysReady},
+    {"csr-names", ProblemType::kBadCsr, OrderFate::kStaysReady},
+    {"identifier-malformed", ProblemType::kMalformed, OrderFate::kInvalid},
+    {"identifier-unsupported", ProblemType::kUnsupportedIdentifier, OrderFate::kInvalid},
+    {"identifier-not-permitted", ProblemType::kRejectedIdentifier, OrderFate::kInvalid},
+    {"grant-missing", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"grant-expired", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"grant-wildcard", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"attested-key-mismatch", ProblemType::kBadCsr, OrderFate::kStaysReady},  // D-D13
+    {"attested-key-missing", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"profile-unknown", ProblemType::kInvalidProfile, OrderFate::kInvalid},
+    {"profile-identifiers", ProblemType::kInvalidProfile, OrderFate::kInvalid},
+    {"validity-not-supported", ProblemType::kMalformed, OrderFate::kInvalid},
+    {"rate-account", ProblemType::kRateLimited, OrderFate::kStaysReady},
+    {"rate-overall", ProblemType::kRateLimited, OrderFate::kStaysReady},
+    {"clock-behind-ledger", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"lint-failed", ProblemType::kServerInternal, OrderFate::kInvalid},
+    {"hsm-away", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"hsm-signature", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"order-already-issued", ProblemType::kOrderNotReady, OrderFate::kInvalid},
+    {"ledger-unavailable", ProblemType::kServerInternal, OrderFate::kProcessing},
+    // Of the task runtime: the peer is away, late or full.
+    {"peer-lost", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"peer-timeout", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"peer-busy", ProblemType::kServerInternal, OrderFate::kProcessing},
+});
+
+bool comes_back(wire::FailureKind kind) {
+  return kind == wire::FailureKind::kUnavailable || kind == wire::FailureKind::kExhausted;
+}
+
+ProblemType type_by_kind(wire::FailureKind kind) {
+  switch (kind) {
+    case wire::FailureKind::kBadInput: return ProblemType::kMalformed;
+    case wire::FailureKind::kRefused: return ProblemType::kUnauthorized;
+    default: return ProblemType::kServerInternal;
+  }
+}
+
+}  // namespace
+
+const ProblemTypeRow& row_of(ProblemType type) {
+  for (const auto& row : kTypes) {
+    if (row.type == type) return row;
+  }
+  return kTypes[static_cast<std::size_t>(ProblemType::kServerInternal)];
+}
+
+std::optional<ProblemType> problem_type_from(std::string_view name) {
+  for (const auto& row : kTypes) {
+    if (row.name == name) return row.type;
+  }
+  return std::nullopt;
+}
+
+Problem Problem::of(ProblemType type, std::string_view code, std::string_view detail) {
+  Problem problem;
+  problem.type = type;
+  problem.status = row_of(type).status;
+  problem.code = code;
+  problem.detail = detail.substr(0, limits::kDetailBytesMax);
+  return problem;
+}
+
+Problem Problem::with_status(int value) && {
+  status = value;
+  return std::move(*this);
+}
+
+Problem Problem::with_header(std::string_view name, std::string_view value) && {
+  headers.emplace_back(name, value);
+  return std::move(*this);
+}
+
+Problem Problem::retry_after_s(std::int64_t seconds) && {
+  headers.emplace_back("Retry-After", std::to_string(std::max<std::int64_t>(1, seconds)));
+  return std::move(*this);
+}
+
+std::string Problem::json() const {
+  json::Writer out;
+  const std::string urn = std::string(kUrn) + std::string(row_of(type).name);
+  out.begin_object().member("type", urn).member("detail", detail).member_int("status", status);
+  if (!code.empty()) out.member("code", code);
+  if (!algorithms.empty()) {
+    out.key("algorithms").begin_array();
+    for (const auto& algorithm : algorithms) out.string(algorithm);
+    out.end_array();
+  }
+  if (instance) out.member("instance", *instance);
+  if (identifier) {
+    out.key("subproblems").begin_array().begin_object();
+    out.member("type", urn).member("detail", detail).key("identifier").begin_object();
+    out.member("type", identifier::to_string(identifier->type)).member("value", identifier->value);
+    out.end_object().end_object().end_array();
+  }
+  out.end_object();
+  return out.take();
+}
+
+std::string Problem::stored_json() const {
+  constexpr std::size_t kStoredBytesMax = limits::kDetailBytesMax * 2;  // records.h, error_json
+  Problem cut = *this;
+  for (std::string out = cut.json();; out = cut.json()) {
+    if (out.size() <= kStoredBytesMax || cut.detail.empty()) return out;
+    cut.detail.resize(cut.detail.size() / 2);  // a torn character is replaced by the writer
+  }
+}
+
+HttpResponse Problem::response() const {
+  HttpResponse response;
+  response.status = status;
+  response.headers.emplace_back("Content-Type", "application/problem+json");
+  response.headers.insert(response.headers.end(), headers.begin(), headers.end());
+  response.body = json();
+  return response;
+}
+
+std::span<const FailureRow> failure_rows() { return kFailures; }
+
+const FailureRow* failure_row(std::string_view code) {
+  const auto* row = std::find_if(kFailures.begin(), kFailures.end(), [&](const FailureRow& r) { return r.code == code; });
+  return row == kFailures.end() ? nullptr : row;
+}
+
+OrderFate fate_of(const wire::Failure& failure) {
+  if (const auto* row = failure_row(failure.code)) return row->fate;
+  if (comes_back(failure.kind)) return OrderFate::kProcessing;
+  return OrderFate::kInvalid;
+}
+
+Problem problem_from(const wire::Failure& failure) {
+  const auto* row = failure_row(failure.code);
+  const auto type = row != nullptr ? row->type : type_by_kind(failure.kind);
+  Problem problem = Problem::of(type, failure.code, failure.detail);
+  const bool again = comes_back(failure.kind) || (row != nullptr && row->fate == OrderFate::kProcessing);
+  if (type == ProblemType::kServerInternal && again) problem.status = 503;
+  if (again || type == ProblemType::kRateLimited) {
+    const auto seconds = failure.retry_after_ms
+                             ? static_cast<std::int64_t>(std::min<std::uint64_t>(*failure.retry_after_ms, 86'400'000) + 999) / 1000
+                             : kRetryAfterDefaultS;
+    problem = std::move(problem).retry_after_s(seconds);
+  }
+  return problem;
+}
+
+Problem problem_from(const wire::ChallengeProblem& problem) {
+  const auto type = problem_type_from(problem.type);
+  return Problem::of(type.value_or(ProblemType::kServerInternal), problem.code, problem.detail);
+}
+
+}  // namespace keyward::acme

@@ -1,0 +1,155 @@
+// Owns the one table of every route: method, path, states in which it answers, authentication, body cap.
+// Must not know handlers. The negative tests are generated from it. Threads: constant data, pure functions.
+// Source: RFC 8555 §6.3 (methods), §7.1 (resources); DESIGN §3 (states).
+//
+// Not here and therefore not in the directory: newAuthz, keyChange, revokeCert, renewalInfo.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "hal/base/limits.h"
+
+namespace keyward::acme {
+
+enum class Resource : std::uint8_t {
+  kDirectory, kNewNonce, kNewAccount, kNewOrder, kAccount, kOrders, kOrder, kFinalize, kAuthz, kChallenge, kCertificate,
+};
+
+// Of a POST. `kJwk`: the key itself (newAccount); `kKid`: the account URL; `kEither`: for revocation.
+enum class Authentication : std::uint8_t { kNone, kJwk, kKid, kEither };
+
+enum class ApplianceState : std::uint8_t {
+  kUnprovisioned = 1,  // no CA yet
+  kLocked = 2,         // the signer has not answered since the start
+  kOperational = 4,
+  kDegraded = 8,       // issues, but alarms
+  kFailed = 16,
+};
+
+inline constexpr std::uint8_t kGet = 1, kHead = 2, kPost = 4;
+inline constexpr std::uint8_t kServing = static_cast<std::uint8_t>(ApplianceState::kOperational) |
+                                         static_cast<std::uint8_t>(ApplianceState::kDegraded);
+inline constexpr std::uint8_t kReadable = kServing | static_cast<std::uint8_t>(ApplianceState::kLocked);
+
+// A nonce of the process's previous life cannot be told used from unused; it is accepted where doing the
+// same request twice changes nothing that the first time did not (docs/adr: nonces).
+enum class Repeat : std::uint8_t { kHarmless, kChanges };
+
+struct Route {
+  Resource resource;
+  std::string_view pattern;  // "{}" stands for one segment of 1..128 base64url characters
+  std::uint8_t methods;      // kGet | kHead | kPost
+  std::uint8_t states;       // ApplianceState bits; in the others: 503
+  Authentication authentication;
+  std::size_t body_bytes_max;
+  bool takes_cursor;         // "?cursor=" may follow; no other query ever does
+  Repeat repeat;
+};
+
+inline constexpr std::array kRoutes = std::to_array<Route>({
+    {Resource::kDirectory, "/acme/directory", kGet | kHead | kPost, kReadable, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kNewNonce, "/acme/new-nonce", kGet | kHead | kPost, kReadable, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kNewAccount, "/acme/new-account", kPost, kReadable, Authentication::kJwk,
+     limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kNewOrder, "/acme/new-order", kPost, kServing, Authentication::kKid,
+     limits::kRequestBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kAccount, "/acme/account/{}", kPost, kReadable, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kChanges},
+    {Resource::kOrders, "/acme/account/{}/orders", kPost, kReadable, Authentication::kKid,
+     limits::kSmallBodyBytesMax, true, Repeat::kHarmless},
+    {Resource::kOrder, "/acme/order/{}", kPost, kReadable, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kFinalize, "/acme/order/{}/finalize", kPost, kServing, Authentication::kKid,
+     limits::kRequestBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kAuthz, "/acme/authz/{}", kPost, kReadable, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kChallenge, "/acme/challenge/{}/{}", kPost, kServing, Authentication::kKid,
+     limits::kRequestBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kCertificate, "/acme/certificate/{}", kPost, kReadable, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+});
+
+constexpr const Route& route_of(Resource resource) {
+  for (const auto& route : kRoutes) {
+    if (route.resource == resource) return route;
+  }
+  return kRoutes[0];
+}
+
+constexpr std::string_view kCursorPrefix = "?cursor=";
+
+struct RouteMatch {
+  const Route* route = nullptr;
+  std::array<std::string_view, 2> segments{};  // what stood for "{}"; views into the path
+  std::string_view cursor;                     // empty: none
+};
+
+namespace detail {
+
+constexpr bool is_id_character(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+// Takes the id that `rest` starts with; empty if there is none or it is too long.
+constexpr std::string_view take_id(std::string_view rest) {
+  std::size_t length = 0;
+  while (length < rest.size() && is_id_character(rest[length])) ++length;
+  return length <= limits::kIdBytesMax ? rest.substr(0, length) : std::string_view{};
+}
+
+constexpr bool match_pattern(std::string_view pattern, std::string_view path, RouteMatch& out) {
+  std::size_t used = 0;
+  while (!pattern.empty()) {
+    if (!pattern.starts_with("{}")) {
+      if (path.empty() || path[0] != pattern[0]) return false;
+      pattern.remove_prefix(1);
+      path.remove_prefix(1);
+      continue;
+    }
+    const auto id = take_id(path);
+    if (id.empty() || used == out.segments.size()) return false;
+    out.segments[used++] = id;
+    pattern.remove_prefix(2);
+    path.remove_prefix(id.size());
+  }
+  return path.empty();
+}
+
+}  // namespace detail
+
+// Exact match on the raw path: nothing is decoded, so that the path equals what the JWS signs (§6.4).
+constexpr std::optional<RouteMatch> match_route(std::string_view raw_path) {
+  const auto question = raw_path.find('?');
+  const auto path = raw_path.substr(0, question);
+  for (const auto& route : kRoutes) {
+    RouteMatch match{&route, {}, {}};
+    if (!detail::match_pattern(route.pattern, path, match)) continue;
+    if (question == std::string_view::npos) return match;
+    auto query = raw_path.substr(question);
+    if (!route.takes_cursor || !query.starts_with(kCursorPrefix)) return std::nullopt;
+    query.remove_prefix(kCursorPrefix.size());
+    match.cursor = detail::take_id(query);
+    if (match.cursor.empty() || match.cursor.size() != query.size()) return std::nullopt;
+    return match;
+  }
+  return std::nullopt;
+}
+
+constexpr std::uint8_t method_bit(std::string_view method) {
+  if (method == "GET") return kGet;
+  if (method == "HEAD") return kHead;
+  if (method == "POST") return kPost;
+  return 0;
+}
+
+static_assert(match_route("/acme/directory")->route->resource == Resource::kDirectory);
+static_assert(!match_route("/acme/directory/"));
+static_assert(!match_route("/acme/directory?x=1"));
+static_assert(match_route("/acme/challenge/a/b")->segments[1] == "b");
+
+}  // namespace keyward::acme
