@@ -1,0 +1,87 @@
+#include "apps/attestation/loop.h"
+
+#include <algorithm>
+
+#include "firmware/jose/jwk.h"
+#include "firmware/log/log.h"
+#include "firmware/wire/messages/grant_device.h"
+#include "hal/base/file.h"
+
+namespace keyward::attestation {
+namespace {
+
+constexpr std::size_t kAnchorFileBytesMax = 1u << 20;  // a bundle of a few hundred vendor roots
+
+template <class Request>
+challenge::TokenBinding binding_of(const Request& request) {
+  challenge::TokenBinding out;
+  out.thumbprint = request.thumbprint;
+  out.identifier = request.identifier;
+  out.method = wire::ValidationMethod::kDeviceAttest01;
+  out.ticket = request.ticket;
+  out.expires_at_ms = request.expires_at_ms;
+  return out;
+}
+
+wire::DeviceVerifyReply refusal(std::string_view code, std::string_view detail, std::int64_t now_ms) {
+  wire::DeviceVerifyReply reply;
+  reply.problem = wire::ChallengeProblem{"badAttestationStatement", std::string(code.substr(0, limits::kCodeBytesMax)),
+                                         std::string(detail.substr(0, limits::kDetailBytesMax))};
+  reply.validated_at_ms = now_ms;
+  return reply;
+}
+
+}  // namespace
+
+Result<std::vector<x509::Certificate>> load_anchors(const std::vector<std::string>& pem_paths) {
+  std::vector<x509::Certificate> anchors;
+  for (const auto& path : pem_paths) {
+    KEYWARD_TRY(pem, read_text_file(path, kAnchorFileBytesMax));
+    KEYWARD_TRY(ders, x509::certificates_from_pem(pem, limits::kTrustAnchorsMax));
+    for (const auto& der : ders) {
+      KEYWARD_TRY(certificate, x509::parse_certificate(der));
+      anchors.push_back(std::move(certificate));
+    }
+  }
+  if (anchors.empty()) return fail(ErrorKind::kBadInput, "no trust anchor for attestation keys: set ak_roots");
+  if (anchors.size() > limits::kTrustAnchorsMax) return fail(ErrorKind::kExhausted, "too many trust anchors");
+  return anchors;
+}
+
+task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint& request) const {
+  if (request.identifier.type != wire::IdentifierType::kPermanentIdentifier) {
+    return task::refuse(wire::FailureKind::kRefused, "identifier-unsupported", "device-attest-01 is offered for permanent-identifier alone");
+  }
+  return wire::DeviceTokenMintReply{mint_.mint(binding_of(request))};
+}
+
+task::Answer<wire::DeviceVerifyReply> Loop::verify(const wire::DeviceVerify& request) {
+  const std::int64_t now_ms = system_clock().utc_ms();
+  if (const auto token = mint_.check(request.token, binding_of(request), now_ms); !token) {
+    return task::refuse(wire::FailureKind::kRefused, token.error().what, "the challenge token was not minted for this account, identifier and order");
+  }
+  const auto key_authorization = jose::key_authorization(request.token, request.thumbprint);
+  const auto appraised = attest::appraise_device(request.attestation_object, request.identifier, key_authorization, policy_, now_ms);
+  const auto evidence = crypto::sha256(request.attestation_object);
+  if (!appraised) {
+    log::info("attestation refused", {{"code", appraised.error().code}, {"evidence_sha256", hex_encode(evidence)}});
+    return refusal(appraised.error().code, appraised.error().detail, now_ms);
+  }
+  wire::GrantDevice grant;
+  grant.thumbprint = request.thumbprint;
+  grant.identifier = request.identifier;
+  grant.format = appraised->format;
+  grant.ticket = request.ticket;
+  grant.spki_sha256 = appraised->key.spki_sha256();
+  grant.expires_at_ms = std::min(request.expires_at_ms, now_ms + grant_lifetime_ms_);
+  grant.evidence_sha256 = evidence;
+  // The signer must hold the grant before anyone hears "valid".
+  if (const auto granted = signer_.call(grant); !granted) return tl::unexpected<wire::Failure>(granted.error());
+  log::info("attestation accepted", {{"format", appraised->format}, {"evidence_sha256", hex_encode(evidence)}});
+  wire::DeviceVerifyReply reply;
+  reply.validated_at_ms = now_ms;
+  reply.grant_expires_at_ms = grant.expires_at_ms;
+  return reply;
+}
+
+}  // namespace keyward::attestation

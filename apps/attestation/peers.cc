@@ -1,0 +1,20 @@
+#include "apps/attestation/peers.h"
+
+namespace keyward::attestation {
+namespace {
+
+using wire::MessageType;
+using wire::TaskId;
+
+constexpr MessageType kFromAcme[] = {MessageType::kDeviceTokenMint, MessageType::kDeviceVerify};
+constexpr MessageType kToSigner[] = {MessageType::kGrantDevice};
+constexpr task::PeerRule kPeers[] = {
+    {TaskId::kAcme, true, kFromAcme, 2},
+    {TaskId::kSigner, false, kToSigner, 0},
+};
+
+}  // namespace
+
+std::span<const task::PeerRule> peers() { return kPeers; }
+
+}  // namespace keyward::attestation

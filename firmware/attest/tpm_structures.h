@@ -1,0 +1,41 @@
+// Owns the reading of TPM structures that a device sends (TCG TPM 2.0 Part 2), through tss2-mu. Must not
+// know policy beyond what makes a structure well-formed. tss2-mu accepts a wrong magic, other attest
+// types and trailing octets (field notes): these are refused here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "firmware/crypto/crypto.h"
+#include "hal/base/bytes.h"
+#include "hal/base/result.h"
+
+namespace keyward::attest {
+
+struct TpmCertifyInfo {  // TPMS_ATTEST of type TPM_ST_ATTEST_CERTIFY
+  Bytes extra_data;
+  Bytes name;  // nameAlg || digest of the certified object
+};
+// kBadInput: "certInfo: ..." static texts.
+Result<TpmCertifyInfo> parse_certify_info(ByteView certify_info);
+
+struct TpmObjectAttributes {
+  bool fixed_tpm = false;
+  bool fixed_parent = false;
+  bool sensitive_data_origin = false;
+  bool restricted = false;
+  bool decrypt = false;
+  bool sign = false;
+};
+
+struct TpmPublicArea {  // TPMT_PUBLIC without the TPM2B length
+  std::uint16_t name_alg = 0;       // TPM_ALG_ID
+  TpmObjectAttributes attributes;
+  bool is_rsa = false;
+  int bits = 0;                     // RSA: modulus; ECC: curve
+  std::optional<crypto::PublicKey> key;  // absent: a type, size or curve that we do not take
+  Bytes computed_name;              // name_alg || H(public area); empty for a name_alg we do not take
+};
+Result<TpmPublicArea> parse_public_area(ByteView public_area);
+
+}  // namespace keyward::attest
