@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "hal/base/bytes.h"
@@ -33,7 +34,7 @@ class DerReader {
   Result<Any> any();
   Result<DerReader> sequence() { return nested(tag::kSequence); }
   Result<DerReader> nested(std::uint8_t expected_tag);
-  Result<ByteView> oid() { return element(tag::kOid); }     // content octets
+  Result<ByteView> oid();                                   // content octets, well-formed, at most limits::kOidBytesMax
   Result<Bytes> unsigned_integer();                         // big-endian, no leading zero; negative refused
   Result<std::uint64_t> small_unsigned();                   // fits 63 bits
   Result<bool> boolean();                                   // DER: 00 or ff
@@ -50,7 +51,7 @@ Bytes tlv(std::uint8_t tag, std::initializer_list<ByteView> parts);
 Bytes der_sequence(std::initializer_list<ByteView> parts);
 Bytes der_oid(std::string_view dotted);          // full TLV; arcs of any size; aborts on a constant that is wrong
 Result<Bytes> der_oid_checked(std::string_view dotted);  // kBadInput; arcs of any size (2.25.<uuid>)
-std::string oid_text(ByteView content);          // dotted
+std::string oid_text(ByteView content);          // dotted; "" if malformed
 Bytes der_unsigned(ByteView big_endian);         // INTEGER; leading zeros removed, sign octet added
 Bytes der_unsigned(std::uint64_t value);
 Bytes der_bit_string(ByteView octets);
