@@ -1,5 +1,6 @@
 // Owns the reading of X.509 certificates (RFC 5280), strict DER, and chain building to given anchors.
 // Must not know where anchors come from, nor any policy beside RFC 5280's path rules.
+// Errors: kBadInput (not DER, not RFC 5280), kRefused (signature, path). Threads: values.
 #pragma once
 
 #include <optional>
@@ -34,8 +35,15 @@ struct Certificate {
 
   const Extension* extension(std::string_view oid) const;  // null: absent (duplicates are refused at parse)
   std::optional<bool> basic_constraints_ca() const;        // absent: no extension
-  std::vector<std::string> extended_key_usages() const;    // dotted; empty: no extension
+  std::vector<std::string> extended_key_usages() const;    // dotted; empty: no extension, or not readable
+  std::optional<bool> key_usage(unsigned bit) const;       // absent: no extension; bits as in tbs.h
 };
+
+struct BasicConstraints {
+  bool ca = false;
+  std::optional<std::uint64_t> path_length;
+};
+std::optional<BasicConstraints> read_basic_constraints(const Certificate& certificate);  // unreadable: not a CA
 
 Result<Certificate> parse_certificate(ByteView der);
 
@@ -47,7 +55,8 @@ Status verify_signed_by(const Certificate& child, const crypto::PublicKey& issue
 // `handled_critical_oids` and RFC 5280's basic ones are handled). Anchors: matched by subject and key;
 // stops at the first anchor, even if more certificates follow.
 // Errors, by static text: "certificate expired", "certificate not yet valid", "no path to a trust anchor",
-// "bad signature in chain", "issuer is not a CA", "unhandled critical extension".
+// "bad signature in chain", "issuer is not a CA", "path too long", "unhandled critical extension",
+// "too many certificates in chain"; all kRefused. Anchors' validity and critical extensions count too.
 struct ChainOptions {
   std::int64_t at_utc_ms = 0;
   std::vector<std::string> handled_critical_oids;

@@ -11,15 +11,15 @@ namespace keyward::x509 {
 
 struct CertificateRequest {
   crypto::PublicKey key;
-  std::vector<std::string> common_names;
+  std::vector<std::string> common_names{};
   bool subject_has_other_attributes = false;
-  std::vector<std::string> dns_names;                 // dNSName SANs, as written
-  std::vector<Bytes> ip_addresses;                    // iPAddress SANs, 4 or 16 octets
-  std::vector<std::string> permanent_identifiers;     // "value" or "value/oid", rebuilt from the SAN otherName
-  std::vector<std::string> hardware_modules;          // "serial/oid"
+  std::vector<std::string> dns_names{};                 // dNSName SANs, as written
+  std::vector<Bytes> ip_addresses{};                    // iPAddress SANs, 4 or 16 octets
+  std::vector<std::string> permanent_identifiers{};     // "value" or "value/oid", rebuilt from the SAN otherName
+  std::vector<std::string> hardware_modules{};          // "serial/oid"
   bool has_other_san = false;                         // email, URI, another otherName, ...
   bool asks_for_ca = false;                           // basicConstraints CA:TRUE
-  std::vector<std::string> other_extension_oids;      // asked for beside SAN, KU, EKU, basicConstraints
+  std::vector<std::string> other_extension_oids{};      // asked for beside SAN, KU, EKU, basicConstraints
 };
 
 // Strict DER, exact end, at most limits::kCsrBytesMax; the proof-of-possession signature is verified
