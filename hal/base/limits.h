@@ -64,6 +64,18 @@ inline constexpr std::size_t kSignQueueMax = 256;             // waiting signatu
 inline constexpr std::size_t kLedgerRowBytesMax = 131'072;
 inline constexpr std::int64_t kOrderLifetimeMs = 24LL * 3'600'000;
 inline constexpr std::int64_t kGrantLifetimeMsMax = 90LL * 24 * 3'600'000;
+inline constexpr std::size_t kGrantJournalBytesMax = 64u << 20;     // then rewritten with the live grants alone
+inline constexpr std::int64_t kExpiredGrantKeptMs = 600'000;        // so that a late client reads "expired", not "missing"
+inline constexpr std::size_t kSignerKeyCacheMax = 4'096;            // parsed account keys (about 4 KiB each)
+inline constexpr std::size_t kLedgerSegmentBytesMax = 256u << 20;   // one file; a closed one can be archived
+inline constexpr std::size_t kLedgerSegmentsMax = 4'096;            // 1 TiB of ledger
+inline constexpr std::size_t kSerialsMax = 4'194'304;               // serials remembered (about 40 octets each)
+inline constexpr int kSerialTriesMax = 8;                           // 126 random bits: a second try means a broken generator
+inline constexpr std::int64_t kClockStepBackMsMax = 5'000;          // a time service's small correction; more is refused
+inline constexpr std::int64_t kSignDeadlineMs = 8'000;              // one signature, with its queue; below a caller's patience
+inline constexpr std::int64_t kHsmAwayRetryMs = 2'000;              // told to clients while the HSM is away
+inline constexpr std::int64_t kDuplicateWaitMs = 15'000;            // a second finalize of the same order waits for the first
+inline constexpr std::int64_t kIssuancesPerHourMax = 1'000'000;     // upper end of the configurable budgets; 40 octets each
 
 // ---- signing token (PKCS#11)
 inline constexpr int kTokenSessionsMax = 64;                   // board data may ask for fewer; network HSMs cap theirs
@@ -116,5 +128,9 @@ inline constexpr std::size_t kLogLineBytesMax = 4'096;
 inline constexpr std::size_t kLogFileBytesMax = 16u << 20;
 inline constexpr int kLogFilesMax = 4;
 inline constexpr int kTasksMax = 16;
+inline constexpr int kStateTreeDepthMax = 8;                      // folders below a task's own directory
+inline constexpr std::size_t kStateTreeEntriesMax = 100'000;      // whose owner is checked at start
+inline constexpr int kFramesPerTurnMax = 64;                      // control frames read from one task before the others' turn
+inline constexpr std::size_t kLogBytesPerTurnMax = 65'536;        // of one task's standard error, likewise
 
 }  // namespace keyward::limits
