@@ -1,0 +1,175 @@
+#include "tests/support/statement/statement.h"
+
+#include <tss2/tss2_mu.h>
+
+#include <cstdlib>
+
+#include "firmware/wire/cbor.h"
+#include "firmware/x509/der.h"
+#include "firmware/x509/tbs.h"
+#include "hal/base/rng.h"
+
+namespace keyward::test {
+namespace {
+
+using crypto::HashAlgorithm;
+using crypto::KeyKind;
+using crypto::PrivateKey;
+using crypto::SignatureScheme;
+
+constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::uint32_t kGoodAttributes =
+    TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA;
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) std::abort();
+  return std::move(*result);
+}
+
+Bytes issuer_name() { return x509::name_der({{"2.5.4.3", "Make-believe TPM manufacturer"}}); }
+
+Bytes tcg_attribute(std::string_view oid, std::string_view value) {
+  const Bytes attribute = x509::der_sequence({x509::der_oid(oid), x509::tlv(x509::tag::kUtf8String, view_of(value))});
+  return x509::tlv(x509::tag::kSet, attribute);
+}
+
+Bytes subject_alt_name(const AkCertificateSpec& spec) {
+  Bytes rdns;
+  if (spec.tcg_manufacturer) append(rdns, tcg_attribute("2.23.133.2.1", "id:00000000"));
+  if (spec.tcg_model) append(rdns, tcg_attribute("2.23.133.2.2", "soft"));
+  if (spec.tcg_version) append(rdns, tcg_attribute("2.23.133.2.3", "id:00000001"));
+  Bytes names = x509::tlv(x509::tag::context_constructed(4), x509::tlv(x509::tag::kSequence, rdns));
+  if (spec.permanent_identifier) {
+    Bytes body = x509::tlv(x509::tag::kUtf8String, view_of(*spec.permanent_identifier));
+    if (spec.assigner) append(body, x509::der_oid(*spec.assigner));
+    const Bytes value = x509::tlv(x509::tag::context_constructed(0), x509::tlv(x509::tag::kSequence, body));
+    append(names, x509::tlv(x509::tag::context_constructed(0), {x509::der_oid("1.3.6.1.5.5.7.8.3"), value}));
+  }
+  return x509::tlv(x509::tag::kSequence, names);
+}
+
+Bytes certificate(const PrivateKey& issuer, const crypto::PublicKey& subject_key, Bytes subject, std::int64_t from_ms,
+                  std::int64_t to_ms, std::vector<Bytes> extensions) {
+  x509::TbsSpec tbs;
+  tbs.serial = random_bytes(8);
+  tbs.serial[0] = static_cast<std::uint8_t>((tbs.serial[0] & 0x7f) | 1);
+  tbs.signature_algorithm = x509::signature_algorithm_der(hal::KeyAlgorithm::kEcdsaP256);
+  tbs.issuer_name_der = issuer_name();
+  tbs.subject_name_der = std::move(subject);
+  tbs.not_before_ms = from_ms;
+  tbs.not_after_ms = to_ms;
+  tbs.spki_der = subject_key.spki_der();
+  tbs.extensions = std::move(extensions);
+  const Bytes der = x509::build_tbs(tbs);
+  return x509::join_certificate(der, tbs.signature_algorithm, must(issuer.sign(SignatureScheme::kEcdsa, HashAlgorithm::kSha256, der)));
+}
+
+}  // namespace
+
+StatementMaker::StatementMaker(std::int64_t at_utc_ms) : at_utc_ms_(at_utc_ms) {
+  for (auto* key : {&ca_, &other_ca_, &ak_, &other_ak_, &device_, &other_device_}) *key = must(PrivateKey::generate(KeyKind::kEcP256));
+  anchor_ = must(x509::parse_certificate(certificate(*ca_, ca_->public_key(), issuer_name(), at_utc_ms - 10 * kHourMs, at_utc_ms + 100 * kHourMs,
+                                                     {x509::ext_basic_constraints(true, 0), x509::ext_key_usage({x509::kKeyCertSign})})));
+}
+
+StatementSpec StatementMaker::good() {
+  StatementSpec spec;
+  spec.attributes = kGoodAttributes;
+  return spec;
+}
+
+Bytes StatementMaker::ak_certificate(const StatementSpec& spec) const {
+  const auto& ak = spec.ak;
+  std::vector<Bytes> extensions;
+  if (ak.basic_constraints) extensions.push_back(x509::ext_basic_constraints(ak.is_ca, std::nullopt));
+  if (!ak.usages.empty()) extensions.push_back(x509::ext_extended_key_usage(ak.usages));
+  if (ak.san) extensions.push_back(x509::extension_der("2.5.29.17", ak.san_critical, subject_alt_name(ak)));
+  const auto from = ak.not_before_ms != 0 ? ak.not_before_ms : at_utc_ms_ - kHourMs;
+  const auto to = ak.not_after_ms != 0 ? ak.not_after_ms : at_utc_ms_ + kHourMs;
+  const Bytes subject = ak.empty_subject ? x509::name_der({}) : x509::name_der({{"2.5.4.3", "AK"}});
+  return certificate(spec.self_signed_ak ? *other_ca_ : *ca_, ak_->public_key(), subject, from, to, extensions);
+}
+
+Bytes StatementMaker::pub_area(const StatementSpec& spec, const PrivateKey& key) const {
+  TPMT_PUBLIC area{};
+  area.nameAlg = spec.name_alg;
+  area.objectAttributes = spec.attributes;
+  if (spec.rsa_bits != 0) {
+    area.type = TPM2_ALG_RSA;
+    area.parameters.rsaDetail.symmetric.algorithm = TPM2_ALG_NULL;
+    area.parameters.rsaDetail.scheme.scheme = TPM2_ALG_NULL;
+    area.parameters.rsaDetail.keyBits = static_cast<std::uint16_t>(spec.rsa_bits);
+    area.unique.rsa.size = static_cast<std::uint16_t>(spec.rsa_bits / 8);
+    random_fill({area.unique.rsa.buffer, area.unique.rsa.size});
+    area.unique.rsa.buffer[0] |= 0x80;
+    area.unique.rsa.buffer[area.unique.rsa.size - 1] |= 1;
+  } else {
+    area.type = TPM2_ALG_ECC;
+    area.parameters.eccDetail.symmetric.algorithm = TPM2_ALG_NULL;
+    area.parameters.eccDetail.scheme.scheme = TPM2_ALG_NULL;
+    area.parameters.eccDetail.curveID = TPM2_ECC_NIST_P256;
+    area.parameters.eccDetail.kdf.scheme = TPM2_ALG_NULL;
+    const Bytes& spki = key.public_key().spki_der();  // ends with 04 || x || y
+    area.unique.ecc.x.size = area.unique.ecc.y.size = 32;
+    std::copy(spki.end() - 64, spki.end() - 32, area.unique.ecc.x.buffer);
+    std::copy(spki.end() - 32, spki.end(), area.unique.ecc.y.buffer);
+  }
+  Bytes out(1024);
+  std::size_t size = 0;
+  if (::Tss2_MU_TPMT_PUBLIC_Marshal(&area, out.data(), out.size(), &size) != TSS2_RC_SUCCESS) std::abort();
+  out.resize(size);
+  return out;
+}
+
+Bytes StatementMaker::cert_info(const StatementSpec& spec, ByteView area) const {
+  TPMS_ATTEST attest{};
+  attest.magic = spec.magic;
+  attest.type = spec.attest_type;
+  const auto extra = crypto::sha256(view_of(spec.key_authorization));
+  attest.extraData.size = 32;
+  std::copy(extra.begin(), extra.end(), attest.extraData.buffer);
+  auto& name = attest.attested.certify.name;
+  const auto digest = crypto::sha256(area);
+  name.name[0] = 0x00;
+  name.name[1] = 0x0B;
+  std::copy(digest.begin(), digest.end(), name.name + 2);
+  name.size = 34;
+  Bytes out(1024);
+  std::size_t size = 0;
+  if (::Tss2_MU_TPMS_ATTEST_Marshal(&attest, out.data(), out.size(), &size) != TSS2_RC_SUCCESS) std::abort();
+  out.resize(size);
+  return out;
+}
+
+Bytes StatementMaker::attestation_object(const StatementSpec& spec) const {
+  const Bytes certified = pub_area(spec, *device_);
+  Bytes info = cert_info(spec, certified);
+  if (spec.trailing_cert_info) info.push_back(0);
+  const Bytes sig = must((spec.signed_by_other_ak ? *other_ak_ : *ak_).sign(SignatureScheme::kEcdsa, HashAlgorithm::kSha256, info));
+  if (spec.flip_cert_info) info.back() ^= 1;
+  Bytes shown = spec.other_key_in_pub_area ? pub_area(spec, *other_device_) : certified;
+  if (spec.trailing_pub_area) shown.push_back(0);
+  wire::CborWriter out;
+  out.map(2);
+  out.text("fmt");
+  out.text(spec.format);
+  out.text("attStmt");
+  out.map(6);
+  out.text("ver");
+  out.text(spec.ver);
+  out.text("alg");
+  out.integer(spec.alg);
+  out.text("x5c");
+  out.array(1);
+  out.bytes(ak_certificate(spec));
+  out.text("sig");
+  out.bytes(sig);
+  out.text("certInfo");
+  out.bytes(info);
+  out.text("pubArea");
+  out.bytes(shown);
+  return out.take();
+}
+
+}  // namespace keyward::test

@@ -1,0 +1,68 @@
+// Owns make-believe tpm statements for tests: an AK certificate, certInfo and pubArea made in software, so
+// that each field can be made wrong alone. Real TPMs speak in tests/component and tests/system.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "firmware/crypto/crypto.h"
+#include "firmware/x509/certificate.h"
+
+namespace keyward::test {
+
+// What an AK certificate says; the defaults are a good one.
+struct AkCertificateSpec {
+  std::optional<std::string> permanent_identifier = "DEVICE-1";
+  std::optional<std::string> assigner;
+  bool empty_subject = true;
+  bool basic_constraints = true;
+  bool is_ca = false;
+  std::vector<std::string> usages = {"2.23.133.8.3"};
+  bool san = true;
+  bool san_critical = true;
+  bool tcg_manufacturer = true;
+  bool tcg_model = true;
+  bool tcg_version = true;
+  std::int64_t not_before_ms = 0;
+  std::int64_t not_after_ms = 0;  // 0: an hour either side of `at`
+};
+
+struct StatementSpec {
+  AkCertificateSpec ak;
+  std::string key_authorization = "token.thumbprint";
+  std::string ver = "2.0";
+  std::int64_t alg = -7;
+  std::uint32_t attributes = 0;  // set by the constructor of Maker: fixedTPM, fixedParent, origin, sign
+  std::uint16_t name_alg = 0x000B;
+  int rsa_bits = 0;              // 0: an EC P-256 key
+  std::uint32_t magic = 0xFF544347;
+  std::uint16_t attest_type = 0x8017;
+  bool other_key_in_pub_area = false;
+  bool signed_by_other_ak = false;
+  bool flip_cert_info = false;   // after signing
+  bool trailing_cert_info = false;
+  bool trailing_pub_area = false;
+  bool self_signed_ak = false;   // by an unknown CA
+  std::string format = "tpm";
+};
+
+class StatementMaker {
+ public:
+  explicit StatementMaker(std::int64_t at_utc_ms);
+  static StatementSpec good();
+  const x509::Certificate& anchor() const { return *anchor_; }
+  Bytes attestation_object(const StatementSpec& spec) const;
+  Bytes ak_certificate(const StatementSpec& spec) const;
+  const crypto::PublicKey& attested_key() const { return device_->public_key(); }
+  std::int64_t at_utc_ms() const { return at_utc_ms_; }
+
+ private:
+  Bytes pub_area(const StatementSpec& spec, const crypto::PrivateKey& key) const;
+  Bytes cert_info(const StatementSpec& spec, ByteView pub_area) const;
+  std::int64_t at_utc_ms_;
+  std::optional<crypto::PrivateKey> ca_, other_ca_, ak_, other_ak_, device_, other_device_;
+  std::optional<x509::Certificate> anchor_;
+};
+
+}  // namespace keyward::test
