@@ -122,6 +122,8 @@ inline constexpr std::int64_t kQuickValidationMs = 100;       // a challenge ans
 inline constexpr std::int64_t kIssueWaitMs = 5'000;           // a finalize answer waits so long, then says processing
 inline constexpr std::size_t kOrdersPageMax = 100;            // orders on one page of an account's list
 inline constexpr std::size_t kSmallBodyBytesMax = 8'192;      // POST-as-GET and other small payloads
+inline constexpr std::size_t kNewOrderBodyBytesMax = 49'152;  // 64 identifiers of 256 octets, base64url; goes whole to the signer
+inline constexpr std::size_t kFinalizeBodyBytesMax = 40'960;  // kCsrBytesMax, base64url twice; with the terms below kFrameBytesMax
 
 // ---- validation
 inline constexpr std::size_t kHttp01BodyBytesMax = 4'096;
