@@ -27,7 +27,7 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
-Bytes issuer_name() { return x509::name_der({{"2.5.4.3", "Make-believe TPM manufacturer"}}); }
+Bytes issuer_name(bool known = true) { return x509::name_der({{"2.5.4.3", known ? "Make-believe TPM manufacturer" : "Somebody else"}}); }
 
 Bytes tcg_attribute(std::string_view oid, std::string_view value) {
   const Bytes attribute = x509::der_sequence({x509::der_oid(oid), x509::tlv(x509::tag::kUtf8String, view_of(value))});
@@ -50,12 +50,12 @@ Bytes subject_alt_name(const AkCertificateSpec& spec) {
 }
 
 Bytes certificate(const PrivateKey& issuer, const crypto::PublicKey& subject_key, Bytes subject, std::int64_t from_ms,
-                  std::int64_t to_ms, std::vector<Bytes> extensions) {
+                  std::int64_t to_ms, std::vector<Bytes> extensions, bool known_issuer = true) {
   x509::TbsSpec tbs;
   tbs.serial = random_bytes(8);
   tbs.serial[0] = static_cast<std::uint8_t>((tbs.serial[0] & 0x7f) | 1);
   tbs.signature_algorithm = x509::signature_algorithm_der(hal::KeyAlgorithm::kEcdsaP256);
-  tbs.issuer_name_der = issuer_name();
+  tbs.issuer_name_der = issuer_name(known_issuer);
   tbs.subject_name_der = std::move(subject);
   tbs.not_before_ms = from_ms;
   tbs.not_after_ms = to_ms;
@@ -88,7 +88,7 @@ Bytes StatementMaker::ak_certificate(const StatementSpec& spec) const {
   const auto from = ak.not_before_ms != 0 ? ak.not_before_ms : at_utc_ms_ - kHourMs;
   const auto to = ak.not_after_ms != 0 ? ak.not_after_ms : at_utc_ms_ + kHourMs;
   const Bytes subject = ak.empty_subject ? x509::name_der({}) : x509::name_der({{"2.5.4.3", "AK"}});
-  return certificate(spec.self_signed_ak ? *other_ca_ : *ca_, ak_->public_key(), subject, from, to, extensions);
+  return certificate(spec.unknown_ca || spec.impostor_ca ? *other_ca_ : *ca_, ak_->public_key(), subject, from, to, extensions, !spec.unknown_ca);
 }
 
 Bytes StatementMaker::pub_area(const StatementSpec& spec, const PrivateKey& key) const {

@@ -43,7 +43,8 @@ struct StatementSpec {
   bool flip_cert_info = false;   // after signing
   bool trailing_cert_info = false;
   bool trailing_pub_area = false;
-  bool self_signed_ak = false;   // by an unknown CA
+  bool unknown_ca = false;       // the AK certificate is by a CA of another name and key
+  bool impostor_ca = false;      // the same name, another key
   std::string format = "tpm";
 };
 

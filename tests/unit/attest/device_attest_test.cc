@@ -60,7 +60,8 @@ const Refused kRefusals[] = {
     {"AlgorithmRs1", "tpm.algorithm", [](auto& s) { s.alg = -65535; }},
     {"AlgorithmNone", "tpm.algorithm", [](auto& s) { s.alg = 0; }},
     {"AlgorithmOfAnotherKeyType", "tpm.signature", [](auto& s) { s.alg = -257; }},
-    {"UnknownCa", "ak.unknown-ca", [](auto& s) { s.self_signed_ak = true; }},
+    {"UnknownCa", "ak.unknown-ca", [](auto& s) { s.unknown_ca = true; }},
+    {"ImpostorCa", "ak.chain", [](auto& s) { s.impostor_ca = true; }},
     {"Expired", "ak.expired", [](auto& s) { s.ak.not_before_ms = kAt - 2 * kHourMs, s.ak.not_after_ms = kAt - kHourMs; }},
     {"NotYetValid", "ak.not-yet-valid", [](auto& s) { s.ak.not_before_ms = kAt + kHourMs, s.ak.not_after_ms = kAt + 2 * kHourMs; }},
     {"AkSubjectNotEmpty", "ak.subject", [](auto& s) { s.ak.empty_subject = false; }},
@@ -91,7 +92,7 @@ const Refused kRefusals[] = {
     {"NoIdentifier", "ak.no-identifier", [](auto& s) { s.ak.permanent_identifier.reset(); }},
     {"IdentifierOfAnotherDevice", "ak.identifier", [](auto& s) { s.ak.permanent_identifier = "DEVICE-2"; }},
 };
-INSTANTIATE_TEST_SUITE_P(Each, DeviceAttestRefusal, ::testing::ValuesIn(kRefusals), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Each, DeviceAttestRefusal, ::testing::ValuesIn(kRefusals), [](const auto& each) { return std::string(each.param.name); });
 
 TEST(DeviceAttest_NoAnchors_IsRefused, Holds) {
   const auto result = appraise_device(maker().attestation_object(StatementMaker::good()), device("DEVICE-1"), "token.thumbprint", {}, kAt);
