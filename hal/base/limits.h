@@ -125,6 +125,20 @@ inline constexpr std::size_t kSmallBodyBytesMax = 8'192;      // POST-as-GET and
 inline constexpr std::size_t kNewOrderBodyBytesMax = 49'152;  // 64 identifiers of 256 octets, base64url; goes whole to the signer
 inline constexpr std::size_t kFinalizeBodyBytesMax = 40'960;  // kCsrBytesMax, base64url twice; with the terms below kFrameBytesMax
 
+// ---- store
+inline constexpr std::int64_t kAccountsMax = 1'000'000;           // accounts are never deleted: about 1 GB
+inline constexpr std::int64_t kOpenOrdersPerAccountMax = 512;     // one client must not fill the disk
+inline constexpr std::int64_t kStoreBytesMax = 8LL << 30;         // database file
+inline constexpr std::int64_t kStoreReserveBytes = 64LL << 20;    // kept free for what was begun: new orders stop first
+inline constexpr std::size_t kStoredFinalizeBytesMax = 49'152;    // order + finalize must fit one frame
+inline constexpr std::size_t kStoredChainBytesMax = 81'920;       // a chain must fit one frame
+inline constexpr std::size_t kWorkListBytesMax = 81'920;          // the list must fit one frame
+inline constexpr std::int64_t kOrderRetentionMs = 7LL * 24 * 3'600'000;         // after expiry, then deleted
+inline constexpr std::int64_t kCertificateRetentionMs = 30LL * 24 * 3'600'000;  // after notAfter, then deleted
+inline constexpr int kSweepRowsMax = 256;                         // rows looked at in one short transaction
+inline constexpr int kSweepBatchesMax = 32;                       // such transactions in one turn of housekeeping
+inline constexpr std::int64_t kSweepIntervalMs = 5'000;
+
 // ---- validation
 inline constexpr std::size_t kHttp01BodyBytesMax = 4'096;
 inline constexpr int kHttp01RedirectsMax = 10;
