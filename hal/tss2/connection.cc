@@ -35,9 +35,13 @@ Status pin_library(const std::string& tcti) {
 
 }  // namespace
 
-Result<std::shared_ptr<Connection>> Connection::open(const std::string& tcti) {
+Status prepare_library(const std::string& tcti) {
   silence_library_log();
-  KEYWARD_CHECK(pin_library(tcti));
+  return pin_library(tcti);
+}
+
+Result<std::shared_ptr<Connection>> Connection::open(const std::string& tcti) {
+  KEYWARD_CHECK(prepare_library(tcti));
   std::shared_ptr<Connection> connection(new Connection());
   TSS2_RC rc = ::Tss2_TctiLdr_Initialize(tcti.c_str(), &connection->tcti_);
   if (rc != TSS2_RC_SUCCESS) return fail(ErrorKind::kUnavailable, "tpm: no connection", rc);

@@ -40,6 +40,9 @@ Out<T> out(EsysMem<T>& to) {
   return Out<T>(to);
 }
 
+// Silences the library's log and keeps the TCTI's library in memory. kBadInput: there is no such TCTI.
+Status prepare_library(const std::string& tcti);
+
 class Connection {
  public:
   // Connects and sends TPM2_Startup(CLEAR), which a running TPM answers with "already done".

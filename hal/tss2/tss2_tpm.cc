@@ -13,6 +13,11 @@ Result<std::unique_ptr<Tpm>> open_tpm(const std::string& tcti) {
   return std::unique_ptr<Tpm>(std::make_unique<tss2::Tss2Tpm>(tcti, std::move(connection)));
 }
 
+Result<std::unique_ptr<Tpm>> make_tpm(const std::string& tcti) {
+  KEYWARD_CHECK(tss2::prepare_library(tcti));
+  return std::unique_ptr<Tpm>(std::make_unique<tss2::Tss2Tpm>(tcti, nullptr));
+}
+
 namespace tss2 {
 namespace {
 

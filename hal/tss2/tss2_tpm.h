@@ -28,4 +28,8 @@ namespace keyward::hal {
 
 Result<std::unique_ptr<Tpm>> open_tpm(const std::string& tcti);
 
+// The same without a first connection, for a task that starts with the TPM away: the first command
+// connects. Errors: kBadInput alone.
+Result<std::unique_ptr<Tpm>> make_tpm(const std::string& tcti);
+
 }  // namespace keyward::hal

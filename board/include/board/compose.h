@@ -28,14 +28,14 @@ struct TokenSpec {
 Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec);
 
 struct SealedPinSpec {
-  std::string tcti;
   std::string blob_path;
   hal::PcrSelection pcrs;  // board data (pcr-policy.toml); never PCR 0
 };
 
-// Target keyward_board_<name>_tpm.
+// Target keyward_board_<name>_tpm. The Tpm connects on its first command, so that a task starts with the
+// TPM away; a swtpm serves one connection, so a task makes one Tpm. The Tpm must outlive the SealedPin.
 Result<std::unique_ptr<hal::Tpm>> make_tpm(const std::string& tcti);
-Result<std::unique_ptr<hal::SealedPin>> make_sealed_pin(const SealedPinSpec& spec);
+Result<std::unique_ptr<hal::SealedPin>> make_sealed_pin(hal::Tpm& tpm, const SealedPinSpec& spec);
 
 // Target keyward_board_<name>_watchdog. Empty path: none (the simulator without a watchdog file).
 Result<std::unique_ptr<hal::Watchdog>> make_watchdog(const std::string& path);
