@@ -44,7 +44,9 @@ target_include_directories(keyward_civetweb SYSTEM PUBLIC "${civetweb_source}/in
 # ordinary thread, not Debian's 100 KiB, which a 64 KiB buffer overruns.
 target_compile_definitions(keyward_civetweb PRIVATE
   NO_SSL_DL OPENSSL_API_3_0 USE_IPV6 NO_CGI NO_FILES NO_FILESYSTEMS NO_CACHING
-  USE_STACK_SIZE=1048576 NDEBUG)
+  USE_STACK_SIZE=1048576 NDEBUG
+  MG_EXTERNAL_FUNCTION_mg_cry_internal_impl MG_EXTERNAL_FUNCTION_log_access)
+target_include_directories(keyward_civetweb PRIVATE "${CMAKE_CURRENT_LIST_DIR}/civetweb")
 # Foreign code: its warnings are its authors' business; the hardening flags are ours and stay on.
 target_compile_options(keyward_civetweb PRIVATE -w -fvisibility=hidden)
 if(CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT KEYWARD_SANITIZE)

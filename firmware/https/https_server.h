@@ -1,0 +1,56 @@
+// Owns the HTTPS listener: threads, deadlines, the fences around civetweb, and the answer's octets. Must
+// not know routes, JSON or ACME. No other folder includes civetweb.
+//
+// Each request that passes the fences goes to HttpHandler::handle as a plain value; each that does not is
+// answered with HttpHandler::refuse_transport and its connection is closed, because what follows on it
+// cannot be told from the refused request. Errors of start(): kBadInput (listen address, identity),
+// kUnavailable (the port cannot be bound), kInternal (a civetweb built without TLS or IPv6).
+// Threads: set_identity and port from any; start and the destructor from one.
+// Sources: RFC 9112, RFC 9110, RFC 8555 §6.1, RFC 9325.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "firmware/acme/http.h"
+#include "hal/base/limits.h"
+#include "hal/base/result.h"
+
+namespace keyward::https {
+
+struct HttpsOptions {
+  std::string listen;              // "127.0.0.1:14000", "[::1]:14000"; port 0: the kernel chooses
+  std::vector<std::string> hosts;  // names and addresses the Host header may have; any case
+  std::uint16_t public_port = 0;   // the Host header's port; 0: the port listened on
+  int connections_max = limits::kHttpConnectionsMax;
+  int requests_per_connection_max = limits::kRequestsPerConnectionMax;
+  std::int64_t handshake_ms = limits::kTlsHandshakeMs;
+  std::int64_t header_ms = limits::kHeaderDeadlineMs;
+  std::int64_t idle_ms = limits::kKeepAliveIdleMs;
+  std::int64_t body_ms = limits::kBodyDeadlineMs;
+  std::int64_t response_ms = limits::kResponseDeadlineMs;
+  std::int64_t busy_wait_ms = 1'000;  // when nearly all workers are taken, connections idle this long are closed
+};
+
+class HttpsServer {
+ public:
+  // `handler` must outlive the server. The server answers handshakes once it has an identity.
+  static Result<std::unique_ptr<HttpsServer>> start(const HttpsOptions& options, acme::HttpHandler& handler);
+  ~HttpsServer();  // cuts all connections and waits for the handlers that run
+  HttpsServer(const HttpsServer&) = delete;
+  HttpsServer& operator=(const HttpsServer&) = delete;
+
+  Status set_identity(const acme::TlsIdentity& identity);  // kBadInput; the old one stays then
+  std::uint16_t port() const;
+  std::size_t connections() const;
+
+  struct Impl;
+
+ private:
+  explicit HttpsServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace keyward::https
