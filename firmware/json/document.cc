@@ -34,6 +34,27 @@ std::string_view number_text(const cJSON* node) {
   return ::cJSON_IsNumber(node) && node->valuestring != nullptr ? node->valuestring : std::string_view{};
 }
 
+// Not cJSON's printer: that one writes 15 digits of a double. The depth is the scanner's.
+void print_node(const cJSON* node, Writer& out) {
+  if (::cJSON_IsObject(node)) {
+    out.begin_object();
+    for (const cJSON* child = node->child; child != nullptr; child = child->next) print_node(child, out.key(child->string));
+    out.end_object();
+  } else if (::cJSON_IsArray(node)) {
+    out.begin_array();
+    for (const cJSON* child = node->child; child != nullptr; child = child->next) print_node(child, out);
+    out.end_array();
+  } else if (::cJSON_IsString(node)) {
+    out.string(node->valuestring);
+  } else if (::cJSON_IsNumber(node)) {
+    out.raw(number_text(node));
+  } else if (::cJSON_IsBool(node)) {
+    out.boolean(::cJSON_IsTrue(node) != 0);
+  } else {
+    out.null();
+  }
+}
+
 }  // namespace
 
 Result<Document> Document::parse(std::string_view text, std::size_t bytes_max) {
@@ -111,11 +132,9 @@ Result<std::string_view> Value::require_string(std::string_view key) const {
 
 std::string Value::print() const {
   if (node_ == nullptr) return {};
-  char* text = ::cJSON_PrintUnformatted(node_);
-  if (text == nullptr) return {};
-  std::string out(text);
-  ::cJSON_free(text);
-  return out;
+  Writer out;
+  print_node(node_, out);
+  return out.take();
 }
 
 }  // namespace keyward::json
