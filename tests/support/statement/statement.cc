@@ -27,7 +27,7 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
-Bytes issuer_name(bool known = true) { return x509::name_der({{"2.5.4.3", known ? "Make-believe TPM manufacturer" : "Somebody else"}}); }
+Bytes name_of(std::string_view common_name) { return x509::name_der({{"2.5.4.3", std::string(common_name)}}); }
 
 Bytes tcg_attribute(std::string_view oid, std::string_view value) {
   const Bytes attribute = x509::der_sequence({x509::der_oid(oid), x509::tlv(x509::tag::kUtf8String, view_of(value))});
@@ -50,12 +50,12 @@ Bytes subject_alt_name(const AkCertificateSpec& spec) {
 }
 
 Bytes certificate(const PrivateKey& issuer, const crypto::PublicKey& subject_key, Bytes subject, std::int64_t from_ms,
-                  std::int64_t to_ms, std::vector<Bytes> extensions, bool known_issuer = true) {
+                  std::int64_t to_ms, std::vector<Bytes> extensions, Bytes issuer_name) {
   x509::TbsSpec tbs;
   tbs.serial = random_bytes(8);
   tbs.serial[0] = static_cast<std::uint8_t>((tbs.serial[0] & 0x7f) | 1);
   tbs.signature_algorithm = x509::signature_algorithm_der(hal::KeyAlgorithm::kEcdsaP256);
-  tbs.issuer_name_der = issuer_name(known_issuer);
+  tbs.issuer_name_der = std::move(issuer_name);
   tbs.subject_name_der = std::move(subject);
   tbs.not_before_ms = from_ms;
   tbs.not_after_ms = to_ms;
@@ -69,8 +69,14 @@ Bytes certificate(const PrivateKey& issuer, const crypto::PublicKey& subject_key
 
 StatementMaker::StatementMaker(std::int64_t at_utc_ms) : at_utc_ms_(at_utc_ms) {
   for (auto* key : {&ca_, &other_ca_, &ak_, &other_ak_, &device_, &other_device_}) *key = must(PrivateKey::generate(KeyKind::kEcP256));
-  anchor_ = must(x509::parse_certificate(certificate(*ca_, ca_->public_key(), issuer_name(), at_utc_ms - 10 * kHourMs, at_utc_ms + 100 * kHourMs,
-                                                     {x509::ext_basic_constraints(true, 0), x509::ext_key_usage({x509::kKeyCertSign})})));
+  const Bytes name = name_of("Make-believe TPM manufacturer");
+  anchor_ = must(x509::parse_certificate(certificate(*ca_, ca_->public_key(), name, at_utc_ms - 10 * kHourMs, at_utc_ms + 100 * kHourMs,
+                                                     {x509::ext_basic_constraints(true, 0), x509::ext_key_usage({x509::kKeyCertSign})}, name)));
+}
+
+StatementMaker::StatementMaker(std::int64_t at_utc_ms, PrivateKey manufacturer, x509::Certificate anchor) : StatementMaker(at_utc_ms) {
+  ca_ = std::move(manufacturer);
+  anchor_ = std::move(anchor);
 }
 
 StatementSpec StatementMaker::good() {
@@ -88,7 +94,8 @@ Bytes StatementMaker::ak_certificate(const StatementSpec& spec) const {
   const auto from = ak.not_before_ms != 0 ? ak.not_before_ms : at_utc_ms_ - kHourMs;
   const auto to = ak.not_after_ms != 0 ? ak.not_after_ms : at_utc_ms_ + kHourMs;
   const Bytes subject = ak.empty_subject ? x509::name_der({}) : x509::name_der({{"2.5.4.3", "AK"}});
-  return certificate(spec.unknown_ca || spec.impostor_ca ? *other_ca_ : *ca_, ak_->public_key(), subject, from, to, extensions, !spec.unknown_ca);
+  return certificate(spec.unknown_ca || spec.impostor_ca ? *other_ca_ : *ca_, ak_->public_key(), subject, from, to, extensions,
+                     spec.unknown_ca ? name_of("Somebody else") : anchor_->subject_der);
 }
 
 Bytes StatementMaker::pub_area(const StatementSpec& spec, const PrivateKey& key) const {
@@ -142,8 +149,10 @@ Bytes StatementMaker::cert_info(const StatementSpec& spec, ByteView area) const 
   return out;
 }
 
-Bytes StatementMaker::attestation_object(const StatementSpec& spec) const {
-  const Bytes certified = pub_area(spec, *device_);
+Bytes StatementMaker::attestation_object(const StatementSpec& spec) const { return attestation_object(spec, *device_); }
+
+Bytes StatementMaker::attestation_object(const StatementSpec& spec, const PrivateKey& device_key) const {
+  const Bytes certified = pub_area(spec, device_key);
   Bytes info = cert_info(spec, certified);
   if (spec.trailing_cert_info) info.push_back(0);
   const Bytes sig = must((spec.signed_by_other_ak ? *other_ak_ : *ak_).sign(SignatureScheme::kEcdsa, HashAlgorithm::kSha256, info));

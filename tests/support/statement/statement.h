@@ -51,9 +51,14 @@ struct StatementSpec {
 class StatementMaker {
  public:
   explicit StatementMaker(std::int64_t at_utc_ms);
+  // AK certificates by a given make-believe manufacturer (the simulator's), so that a running appliance
+  // accepts them.
+  StatementMaker(std::int64_t at_utc_ms, crypto::PrivateKey manufacturer, x509::Certificate anchor);
   static StatementSpec good();
   const x509::Certificate& anchor() const { return *anchor_; }
   Bytes attestation_object(const StatementSpec& spec) const;
+  Bytes attestation_object(const StatementSpec& spec, const crypto::PrivateKey& device_key) const;
+  const crypto::PrivateKey& device_key() const { return *device_; }
   Bytes ak_certificate(const StatementSpec& spec) const;
   const crypto::PublicKey& attested_key() const { return device_->public_key(); }
   std::int64_t at_utc_ms() const { return at_utc_ms_; }
