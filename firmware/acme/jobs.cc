@@ -35,11 +35,10 @@ bool JobQueue::has_room() const {
 Status JobQueue::post(const std::string& key, Job job, std::int64_t delay_ms) {
   const std::lock_guard lock(x_mutex);
   if (x_stopped) return fail(ErrorKind::kUnavailable, "jobs: stopped");
-  const auto due = now_ms() + delay_ms;
   if (x_entries.contains(key)) return {};
   if (x_entries.size() >= x_jobs_max) return fail(ErrorKind::kExhausted, "jobs: full");
-  x_entries.emplace(key, Entry{std::move(job), due, 0, false});
-  x_due.emplace(due, key);
+  x_entries.emplace(key, Entry{std::move(job), 0});
+  x_due.emplace(now_ms() + delay_ms, key);
   x_work.notify_one();
   return {};
 }
@@ -74,8 +73,7 @@ void JobQueue::run() {
     }
     const std::string key = x_due.begin()->second;
     x_due.erase(x_due.begin());
-    auto& entry = x_entries.at(key);
-    entry.running = true;
+    const auto& entry = x_entries.at(key);
     const Job job = entry.job;
     const int attempt = entry.attempt;
     lock.unlock();
@@ -92,10 +90,8 @@ void JobQueue::finish(const std::string& key, std::optional<std::int64_t> again_
     x_finished.notify_all();
     return;
   }
-  at->second.running = false;
   ++at->second.attempt;
-  at->second.due_ms = now_ms() + *again_ms;
-  x_due.emplace(at->second.due_ms, key);
+  x_due.emplace(now_ms() + *again_ms, key);
   x_work.notify_one();
 }
 

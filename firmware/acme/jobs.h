@@ -1,8 +1,8 @@
 // Owns work that outlives a request: a bounded set of keyed jobs, tried again later when a peer is away.
 // Must not know what a job does.
 //
-// A key is in the set once: posting it again while it waits or runs changes nothing but may bring it
-// forward. Threads: any; jobs run on the queue's own threads.
+// A key is in the set once: posting it again while it waits or runs changes nothing. Threads: any; jobs run
+// on the queue's own threads.
 #pragma once
 
 #include <condition_variable>
@@ -41,9 +41,7 @@ class JobQueue {
  private:
   struct Entry {
     Job job;
-    std::int64_t due_ms = 0;
     int attempt = 0;
-    bool running = false;
   };
   using Entries = std::map<std::string, Entry>;
   void run();

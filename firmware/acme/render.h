@@ -1,0 +1,63 @@
+// Owns how acme's objects look to clients: URLs and JSON (RFC 8555 §7.1). Must not know requests or
+// storage. Threads: pure; `Urls` is constant after it was made.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "firmware/wire/messages/order_terms.h"
+#include "firmware/wire/messages/records.h"
+
+namespace keyward::acme {
+
+class Urls {
+ public:
+  explicit Urls(std::string base_url) : x_base(std::move(base_url)) {}
+  std::string of_path(std::string_view raw_path) const { return x_base + std::string(raw_path); }
+  std::string directory() const { return x_base + "/acme/directory"; }
+  std::string new_nonce() const { return x_base + "/acme/new-nonce"; }
+  std::string new_account() const { return x_base + "/acme/new-account"; }
+  std::string new_order() const { return x_base + "/acme/new-order"; }
+  std::string account(std::string_view id) const { return x_base + "/acme/account/" + std::string(id); }
+  std::string orders(std::string_view account_id) const { return account(account_id) + "/orders"; }
+  std::string order(std::string_view ticket) const { return x_base + "/acme/order/" + std::string(ticket); }
+  std::string finalize(std::string_view ticket) const { return order(ticket) + "/finalize"; }
+  std::string authz(std::string_view id) const { return x_base + "/acme/authz/" + std::string(id); }
+  std::string challenge(std::string_view authz_id, std::string_view id) const {
+    return x_base + "/acme/challenge/" + std::string(authz_id) + "/" + std::string(id);
+  }
+  std::string certificate(std::string_view id) const { return x_base + "/acme/certificate/" + std::string(id); }
+  // The id in an account URL of ours, handed out exactly so; empty: another URL.
+  std::string_view account_id_of(std::string_view url) const;
+
+ private:
+  std::string x_base;
+};
+
+std::string rfc3339(std::int64_t utc_ms);  // seconds, "Z"
+
+struct DirectoryMeta {
+  std::string terms_of_service;  // empty: none
+  std::string website;
+  std::vector<std::string> profiles;
+};
+std::string directory_json(const Urls& urls, const DirectoryMeta& meta);
+
+std::string account_json(const Urls& urls, const wire::AccountRecord& account);
+std::string orders_json(const Urls& urls, const std::vector<std::string>& tickets);
+// Statuses are shown as they are at `now_ms` (UTC).
+std::string order_json(const Urls& urls, const wire::OrderRecord& order, const std::vector<std::string>& authz_ids,
+                       std::string_view profile, std::int64_t now_ms);
+std::string authz_json(const Urls& urls, const wire::AuthzRecord& authz, std::int64_t now_ms);
+std::string challenge_json(const Urls& urls, const wire::ChallengeRecord& challenge);
+std::string chain_pem(const std::vector<Bytes>& chain);
+
+std::string_view to_string(wire::AccountStatus status);
+std::string_view to_string(wire::OrderStatus status);
+std::string_view to_string(wire::AuthzStatus status);
+std::string_view to_string(wire::ChallengeStatus status);
+std::string_view to_string(wire::ValidationMethod method);  // "" for one that clients never see
+
+}  // namespace keyward::acme

@@ -1,0 +1,55 @@
+// Owns the ACME service: from an HTTP request to a response (RFC 8555). Must not know sockets, TLS or SQL.
+// Threads: `handle` from any number; the rest once, from one.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "firmware/acme/context.h"
+#include "firmware/acme/http.h"
+#include "firmware/acme/nonces.h"
+#include "firmware/acme/routes.h"
+
+namespace keyward::acme {
+
+class Service final : public HttpHandler {
+ public:
+  // `nonces` lives in the configuration's state_dir (Nonces::open). Locked until the signer has answered.
+  Service(ServiceConfig config, Backend backend, const Clock& clock, std::unique_ptr<Nonces> nonces);
+  ~Service() override;
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  // Takes up unfinished work and begins to answer newOrder once the signer has said its profiles.
+  void start();
+  void stop();
+
+  HttpResponse handle(const HttpRequest& request) override;
+  std::size_t body_bytes_max(std::string_view method, std::string_view raw_path) const override;
+  HttpResponse refuse_transport(int status, std::string_view detail) override;
+
+  void set_state(ApplianceState state) { x_state = state; }
+  ApplianceState state() const { return x_state; }
+
+ private:
+  Outcome<HttpResponse> dispatch(const HttpRequest& request, const RouteMatch& match);
+  Outcome<HttpResponse> unsigned_read(const RouteMatch& match, const HttpRequest& request);
+  Outcome<HttpResponse> signed_request(const HttpRequest& request, const RouteMatch& match);
+  HttpResponse directory();
+  void finish(HttpResponse& response, bool with_nonce, bool with_index);
+  void take_care();             // the caretaker thread
+  bool refresh_profiles();
+  bool resume_work();
+
+  Context x_context;
+  std::unique_ptr<Nonces> x_nonces;
+  std::atomic<ApplianceState> x_state{ApplianceState::kLocked};
+  std::mutex x_mutex;  // of what follows
+  std::condition_variable x_stop;
+  bool x_stopped = false;
+  std::shared_ptr<const std::string> x_directory;
+  std::thread x_caretaker;
+};
+
+}  // namespace keyward::acme
