@@ -112,10 +112,6 @@ Status deny_dangerous_calls() {
   return {};
 }
 
-void harden_self() {
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
 std::vector<std::string> denied_calls() {
   std::vector<std::string> out;
   for (const char* name : kDenied) {

@@ -30,10 +30,6 @@ Status die_with_parent(int parent_pid);
 // The deny list: calls return EPERM. Needs no_new_privs, which enter_child sets.
 Status deny_dangerous_calls();
 
-// For the program itself, first thing after exec (exec resets it): no core dump, no ptrace, no
-// /proc/self/mem for others of the same user.
-void harden_self();
-
 // Names of the calls in the deny list, for a test and for the documentation.
 std::vector<std::string> denied_calls();
 

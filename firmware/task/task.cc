@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -106,6 +107,8 @@ struct Task::Impl {
 
 Task::Task(wire::TaskId self, std::span<const PeerRule> peers) : impl_(std::make_unique<Impl>()) {
   log::set_task(wire::to_string(self));
+  // No core dump, no ptrace, no /proc/self/mem for others of the same user; exec resets it, hence here.
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGINT, SIG_IGN);  // a terminal's ^C is for the supervisor, which stops the tasks in order
   impl_->self = self;
