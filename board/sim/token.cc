@@ -1,0 +1,18 @@
+// Owns the simulator's signing token: any PKCS#11 module, SoftHSMv2 by default. Must not know tasks.
+#include "board/compose.h"
+#include "hal/pkcs11/pkcs11_token.h"
+
+namespace keyward::board {
+
+Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec) {
+  hal::Pkcs11Config config;
+  config.module_path = spec.module_path;
+  config.token_label = spec.token_label;
+  config.environment = spec.environment;
+  config.quirks.max_sessions = spec.sessions_max;
+  config.quirks.stagger_open_ms = spec.session_open_stagger_ms;
+  config.quirks.needs_finalize_to_recover = spec.recover_by_finalize;
+  return hal::open_pkcs11_token(std::move(config));
+}
+
+}  // namespace keyward::board
