@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,7 +86,8 @@ Result<Child> spawn(const ChildSpec& spec) {
   ::setpgid(pid, pid);  // both sides do it, so that it is done whoever runs first
   Child child;
   child.pid = pid;
-  child.pidfd.reset(::pidfd_open(pid, 0));
+  // glibc 2.36 declares pidfd_open without C linkage.
+  child.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (child.pidfd) return child;
   ::kill(pid, SIGKILL);
   ::waitpid(pid, nullptr, 0);

@@ -48,7 +48,25 @@ Result<std::shared_ptr<Connection>> Connection::open(const std::string& tcti) {
   rc = ::Esys_Initialize(&connection->esys_, connection->tcti_, nullptr);
   KEYWARD_CHECK(connection->check(rc, "tpm: cannot make an ESYS context"));
   KEYWARD_CHECK(connection->start());
+  connection->socket_each_command_ = tcti.starts_with("swtpm");
+  KEYWARD_TRY(reset_count, connection->reset_count());
+  connection->reset_count_ = reset_count;
   return connection;
+}
+
+Result<std::uint32_t> Connection::reset_count() {
+  EsysMem<TPMS_TIME_INFO> time;
+  KEYWARD_CHECK(check(::Esys_ReadClock(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, out(time)),
+                      "tpm: ReadClock failed"));
+  return time->clockInfo.resetCount;
+}
+
+bool Connection::was_reset() {
+  if (broken_) return true;
+  if (!socket_each_command_) return false;
+  const auto now = reset_count();
+  if (!now || *now != reset_count_) broken_ = true;
+  return broken_;
 }
 
 Status Connection::start() {

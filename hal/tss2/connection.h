@@ -53,15 +53,22 @@ class Connection {
 
   ESYS_CONTEXT* esys() const { return esys_; }
   bool broken() const { return broken_; }
+  // True if the TPM was reset since this connection was made: its handles are then other objects' or
+  // nobody's. Marks the connection as broken.
+  bool was_reset();
   // The one check of a tpm2-tss return code.
   Status check(TSS2_RC rc, const char* what);
 
  private:
   Connection() = default;
   Status start();
+  Result<std::uint32_t> reset_count();
   TSS2_TCTI_CONTEXT* tcti_ = nullptr;
   ESYS_CONTEXT* esys_ = nullptr;
   bool broken_ = false;
+  // The swtpm TCTI opens a socket for each command, so a reset in between shows in no error.
+  bool socket_each_command_ = false;
+  std::uint32_t reset_count_ = 0;
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
 

@@ -140,9 +140,8 @@ Result<std::unique_ptr<Tss2Object>> Tss2Object::make(Handle handle, const TPM2B_
 }
 
 Result<ConnectionPtr> Tss2Tpm::connect() {
-  if (connection_ && !connection_->broken()) return connection_;
-  // First the old socket closes: a swtpm takes no second connection while the first is open.
-  connection_.reset();
+  if (connection_ && !connection_->was_reset()) return connection_;
+  connection_.reset();  // first: a device node takes no second opener
   KEYWARD_TRY(connection, Connection::open(tcti_));
   connection_ = connection;
   return connection;
