@@ -4,7 +4,9 @@
 
 namespace keyward::board {
 
-Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec) {
+namespace {
+
+hal::Pkcs11Config config_of(const TokenSpec& spec) {
   hal::Pkcs11Config config;
   config.module_path = spec.module_path;
   config.token_label = spec.token_label;
@@ -12,7 +14,17 @@ Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& s
   config.quirks.max_sessions = spec.sessions_max;
   config.quirks.stagger_open_ms = spec.session_open_stagger_ms;
   config.quirks.needs_finalize_to_recover = spec.recover_by_finalize;
-  return hal::open_pkcs11_token(std::move(config));
+  return config;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec) {
+  return hal::open_pkcs11_token(config_of(spec));
+}
+
+Status initialize_signing_token(const TokenSpec& spec, const SecretBytes& so_pin, const SecretBytes& user_pin) {
+  return hal::initialize_token(config_of(spec), so_pin, user_pin);
 }
 
 }  // namespace keyward::board

@@ -26,6 +26,9 @@ struct TokenSpec {
 
 // Target keyward_board_<name>_token.
 Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec);
+// For ceremonies: makes the token `spec.token_label` in a free slot and sets its PINs. kRefused: it exists.
+// Not beside a live SigningToken of the same module.
+Status initialize_signing_token(const TokenSpec& spec, const SecretBytes& so_pin, const SecretBytes& user_pin);
 
 struct SealedPinSpec {
   std::string blob_path;
