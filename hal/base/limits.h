@@ -146,6 +146,14 @@ inline constexpr std::int64_t kHttp01TotalMs = 20'000;
 inline constexpr int kValidationWorkers = 16;
 inline constexpr std::size_t kValidationQueueMax = 512;
 
+// ---- agent (device side)
+inline constexpr std::size_t kAgentReplyBytesMax = 262'144;   // a chain of kChainCertificatesMax certificates as PEM
+inline constexpr std::size_t kAgentStateBytesMax = 524'288;   // state.json, which may hold such a chain
+inline constexpr int kAgentNonceRetriesMax = 10;              // badNonce in a row for one request
+inline constexpr std::int64_t kAgentRequestMs = 90'000;       // one HTTP exchange; the CA may wait for its HSM
+inline constexpr std::int64_t kAgentBackoffMsMin = 250;       // first wait after a failed exchange; doubles
+inline constexpr std::int64_t kAgentBackoffMsMax = 10'000;
+
 // ---- supervisor
 inline constexpr std::size_t kConfigBytesMax = 65'536;
 inline constexpr std::size_t kLogLineBytesMax = 4'096;
