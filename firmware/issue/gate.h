@@ -1,0 +1,190 @@
+// Owns the gate: the only way from a client's signed request to a signature of the CA (DESIGN §2). Must not
+// know sockets, files' formats, or PKCS#11.
+//
+// One function per step, in DESIGN §2's order; each takes what only the step before can make, so that no
+// step can be left out or moved:
+//   admit -> VerifiedRequest -> TicketedRequest -> (seen before?) -> CheckedRequest -> LintedTbs
+//         -> IntentRecorded -> VerifiedCertificate -> reply
+// Frame and field caps are the decoder's (firmware/wire); which socket may bring what is the peer table's
+// (apps/signer/peers.h). Threads: all public methods may be called from any thread at the same time.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "firmware/issue/budget.h"
+#include "firmware/issue/grant_journal.h"
+#include "firmware/issue/issued.h"
+#include "firmware/issue/key_cache.h"
+#include "firmware/issue/ledger.h"
+#include "firmware/issue/lint.h"
+#include "firmware/issue/order_policy.h"
+#include "firmware/issue/serial.h"
+#include "firmware/issue/ticket.h"
+#include "firmware/wire/messages/certificate_issue.h"
+#include "firmware/wire/messages/issuer_get.h"
+#include "firmware/wire/messages/ticket_mint.h"
+#include "hal/signing_token.h"
+
+namespace keyward::issue {
+
+struct GateConfig {
+  std::string base_url;  // no trailing slash; what clients sign in `url`
+  std::string key_label;
+  NamePolicy names;
+  std::int64_t account_per_hour = 0;
+  std::int64_t overall_per_hour = 0;
+  std::int64_t backdate_ms = 60'000;
+  std::int64_t device_days = 365;
+  std::int64_t server_days = 90;
+  std::size_t ledger_segment_bytes_max = limits::kLedgerSegmentBytesMax;
+};
+
+// The client's own signature was verified with the key whose thumbprint this is.
+class VerifiedRequest {
+ public:
+  const std::shared_ptr<const jose::Jwk>& account() const { return account_; }
+  const jose::VerifiedJws& jws() const { return jws_; }
+  const Digest256& jws_sha256() const { return jws_sha256_; }
+
+ private:
+  friend class Gate;
+  VerifiedRequest(std::shared_ptr<const jose::Jwk> account, jose::VerifiedJws jws, const Digest256& digest)
+      : account_(std::move(account)), jws_(std::move(jws)), jws_sha256_(digest) {}
+  std::shared_ptr<const jose::Jwk> account_;
+  jose::VerifiedJws jws_;
+  Digest256 jws_sha256_;
+};
+
+// It belongs to an order that the signer made for this account, with these terms.
+class TicketedRequest {
+ public:
+  const VerifiedRequest& verified() const { return verified_; }
+  const Ticket& ticket() const { return ticket_; }
+  const wire::OrderTerms& terms() const { return terms_; }
+  const Bytes& csr_der() const { return csr_der_; }
+  const Digest256& csr_sha256() const { return csr_sha256_; }
+
+ private:
+  friend class Gate;
+  TicketedRequest(VerifiedRequest verified, Ticket ticket, wire::OrderTerms terms, Bytes csr_der)
+      : verified_(std::move(verified)), ticket_(std::move(ticket)), terms_(std::move(terms)), csr_der_(std::move(csr_der)),
+        csr_sha256_(crypto::sha256(csr_der_)) {}
+  VerifiedRequest verified_;
+  Ticket ticket_;
+  wire::OrderTerms terms_;
+  Bytes csr_der_;
+  Digest256 csr_sha256_;
+};
+
+// CSR, names, grants, keys and budgets are in order; time can be trusted and the HSM is there.
+class CheckedRequest {
+ public:
+  const TicketedRequest& order() const { return order_; }
+  const Profile& profile() const { return profile_; }
+  const crypto::PublicKey& key() const { return key_; }
+  const std::vector<Grant>& grants() const { return grants_; }
+  const Validity& validity() const { return validity_; }
+
+ private:
+  friend class Gate;
+  CheckedRequest(TicketedRequest order, const Profile& profile, crypto::PublicKey key, std::vector<Grant> grants,
+                 BudgetHold budget, Validity validity)
+      : order_(std::move(order)), profile_(profile), key_(std::move(key)), grants_(std::move(grants)),
+        budget_(std::move(budget)), validity_(validity) {}
+  TicketedRequest order_;
+  const Profile& profile_;
+  crypto::PublicKey key_;
+  std::vector<Grant> grants_;
+  BudgetHold budget_;
+  Validity validity_;
+};
+
+// The ledger holds the intent, durably: only this may be signed.
+class IntentRecorded {
+ public:
+  const LintedTbs& tbs() const { return tbs_; }
+  const AppendedRow& row() const { return row_; }
+
+ private:
+  friend class Gate;
+  IntentRecorded(LintedTbs tbs, const AppendedRow& row) : tbs_(std::move(tbs)), row_(row) {}
+  LintedTbs tbs_;
+  AppendedRow row_;
+};
+
+// The signature is the CA key's over exactly the intended TBS.
+class VerifiedCertificate {
+ public:
+  const Bytes& der() const { return der_; }
+  const Bytes& signature() const { return signature_; }
+
+ private:
+  friend class Gate;
+  VerifiedCertificate(Bytes der, Bytes signature) : der_(std::move(der)), signature_(std::move(signature)) {}
+  Bytes der_;
+  Bytes signature_;
+};
+
+class Gate {
+ public:
+  // Opens ledger, grants and ticket key in `state_dir` and rebuilds what it remembers. Errors: those of
+  // Ledger::open, GrantBook::open, TicketKey::load_or_create.
+  static Result<std::unique_ptr<Gate>> open(const std::string& state_dir, GateConfig config, Issuer issuer,
+                                            hal::SigningToken& token, const Clock& clock);
+
+  Verdict<wire::TicketMintReply> mint_ticket(const wire::TicketMint& request);
+  Verdict<wire::CertificateIssueReply> issue(const wire::CertificateIssue& request);
+  Verdict<wire::IssuerGetReply> issuer_chain() const;
+  Verdict<wire::GrantNameReply> grant_name(const wire::GrantName& request);
+  Verdict<wire::GrantDeviceReply> grant_device(const wire::GrantDevice& request);
+
+  // Whoever unlocks the token finds the key and checks it (check_token_key) before it says so here.
+  void set_key_ready(bool ready) { key_ready_ = ready; }
+  const Issuer& issuer() const { return issuer_; }
+  Ledger& ledger() { return *ledger_; }
+  GrantBook& grants() { return *grants_; }
+
+ private:
+  Gate(GateConfig config, Issuer issuer, TicketKey ticket_key, hal::SigningToken& token, const Clock& clock);
+  Status note_row(const LedgerRow& row, const RowPlace& place);
+
+  Verdict<void> admit(std::string_view account_jwk);
+  Verdict<VerifiedRequest> verify(std::string_view account_jwk, const wire::ClientJws& jws);
+  Verdict<TicketedRequest> open_order(VerifiedRequest request, const Bytes& terms);
+  Verdict<CheckedRequest> check(TicketedRequest order);
+  Verdict<std::vector<Grant>> cover_all(const TicketedRequest& order) const;
+  Verdict<Validity> check_time(const Profile& profile) const;
+  Verdict<void> check_token_ready() const;
+  Verdict<LintedTbs> build(const CheckedRequest& request);
+  Verdict<IntentRecorded> record_intent(CheckedRequest& request, LintedTbs tbs, OrderClaim& claim);
+  Verdict<VerifiedCertificate> sign(const IntentRecorded& intent);
+  Verdict<wire::CertificateIssueReply> conclude(const CheckedRequest& request, const IntentRecorded& intent,
+                                                const VerifiedCertificate& certificate, OrderClaim& claim);
+  Verdict<wire::CertificateIssueReply> replay(const IssuedPlace& place) const;
+  Verdict<wire::CertificateIssueReply> answer(const Bytes& certificate_der, std::uint64_t ledger_row, bool replayed) const;
+  void record_failure(const IntentRecorded& intent, std::string_view code);
+
+  GateConfig config_;
+  Issuer issuer_;
+  Profiles profiles_;
+  TicketKey ticket_key_;
+  hal::SigningToken& token_;
+  const Clock& clock_;
+  GrantRules grant_rules_;
+  KeyCache keys_;
+  Serials serials_;
+  Budget budget_;
+  IssuedOrders issued_;
+  std::unique_ptr<GrantBook> grants_;
+  std::unique_ptr<Ledger> ledger_;
+  std::atomic<bool> key_ready_ = false;
+};
+
+// Every device grant names an attested key, and the CSR's is it (DESIGN §2.6, D-D12): "attested-key-missing",
+// "attested-key-mismatch".
+Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Grant>& grants, const crypto::PublicKey& csr_key);
+
+}  // namespace keyward::issue

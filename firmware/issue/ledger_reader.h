@@ -1,0 +1,46 @@
+// Owns the reading and checking of a ledger directory, by the signer at start and by offline tools. Must
+// not write, and must not know tasks or tokens.
+//
+// Checks: frames, digests, chain of hashes, row numbers without gaps, times that never step back, one
+// outcome per intent and after it, an issued certificate that is the intent's TBS, no serial twice.
+// Not checked here: signatures (verify_issued), and that the end was not cut off (needs a signed head).
+// Errors: kCorrupt (any break; native is the row), kUnavailable (cannot read). Threads: functions.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "firmware/crypto/crypto.h"
+#include "firmware/issue/ledger_rows.h"
+
+namespace keyward::issue {
+
+struct LedgerSummary {
+  std::uint64_t rows = 0;
+  std::uint64_t intents = 0;
+  std::uint64_t issued = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t abandoned = 0;
+  std::vector<std::uint64_t> open_intents;  // rows without outcome: under way, or a crash
+  Digest256 head{};                         // hash of the last row
+  std::int64_t last_time_ms = 0;
+  std::vector<std::uint64_t> segments;      // first rows, ascending
+  std::uint64_t last_segment_bytes = 0;     // whole rows of the last file
+  std::uint64_t torn_bytes = 0;             // of the last file: a row that never got whole
+};
+
+using RowVisitor = std::function<Status(const LedgerRow& row, const RowPlace& place)>;
+
+// A directory without any file is an empty ledger (rows 0). A torn tail is reported, not an error.
+Result<LedgerSummary> read_ledger(const std::string& directory, const RowVisitor& visit);
+
+std::string segment_path(const std::string& directory, std::uint64_t first_row);
+
+// The certificate of an issued row: TBS, the AlgorithmIdentifier inside it, signature. kCorrupt.
+Result<Bytes> certificate_of(const IntentRow& intent, const OutcomeRow& outcome);
+
+// Reads the whole ledger and verifies every issued certificate with the issuer's key.
+Result<LedgerSummary> verify_issued(const std::string& directory, const crypto::PublicKey& issuer_key);
+
+}  // namespace keyward::issue

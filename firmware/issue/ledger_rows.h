@@ -1,0 +1,117 @@
+// Owns what stands in a row of the ledger (docs/ledger.md). Must not know files or policy.
+// A row's hash is SHA-256 of its encoding, which holds the previous row's hash: that is the chain.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "firmware/wire/codec.h"
+#include "firmware/wire/messages/common.h"
+
+namespace keyward::issue {
+
+using TicketId = std::array<std::uint8_t, 16>;
+
+// Numbers are part of the format. 4 and up are kept for signed heads and revocations.
+enum class RowKind : std::uint8_t { kGenesis = 1, kIntent = 2, kOutcome = 3 };
+inline bool is_known(RowKind k) { return k >= RowKind::kGenesis && k <= RowKind::kOutcome; }
+
+enum class OutcomeResult : std::uint8_t {
+  kIssued = 1,     // the signature was made and verified
+  kFailed = 2,     // no signature came back; one may exist all the same
+  kAbandoned = 3,  // written at start: the process ended between intent and outcome
+};
+inline bool is_known(OutcomeResult r) { return r >= OutcomeResult::kIssued && r <= OutcomeResult::kAbandoned; }
+
+struct GenesisRow {
+  std::string format;  // "keyward-ledger-1"
+  std::array<std::uint8_t, 16> ledger_id{};
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "format", m.format, 32);
+    v(2, "ledger_id", m.ledger_id);
+  }
+};
+
+// Which proof an issuance relied on.
+struct GrantNote {
+  Digest256 grant_sha256{};  // of the grant as the signer holds it
+  wire::ValidationMethod method{};
+  Digest256 evidence_sha256{};
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "grant_sha256", m.grant_sha256);
+    v(2, "method", m.method);
+    v(3, "evidence_sha256", m.evidence_sha256);
+  }
+};
+
+struct IntentRow {
+  Bytes serial;
+  Bytes tbs_der;
+  TicketId ticket_id{};
+  std::int64_t ticket_expires_at_ms = 0;
+  Digest256 thumbprint{};  // of the account's key, RFC 7638
+  Digest256 jws_sha256{};  // of the client's finalize: protected "." payload "." signature octets
+  Digest256 csr_sha256{};
+  std::vector<GrantNote> grants;
+  std::string profile;
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "serial", m.serial, 20);
+    v(2, "tbs_der", m.tbs_der, limits::kCertificateBytesMax);
+    v(3, "ticket_id", m.ticket_id);
+    v(4, "ticket_expires_at_ms", m.ticket_expires_at_ms);
+    v(5, "thumbprint", m.thumbprint);
+    v(6, "jws_sha256", m.jws_sha256);
+    v(7, "csr_sha256", m.csr_sha256);
+    v(8, "grants", m.grants, limits::kIdentifiersPerOrderMax);
+    v(9, "profile", m.profile, limits::kProfileNameBytesMax);
+  }
+};
+
+struct OutcomeRow {
+  std::uint64_t intent_row = 0;
+  OutcomeResult result{};
+  std::optional<Bytes> signature;          // issued alone: with the intent's TBS it is the certificate
+  std::optional<Digest256> certificate_sha256;
+  std::optional<std::string> reason;       // failed alone: a stable code
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "intent_row", m.intent_row);
+    v(2, "result", m.result);
+    v(3, "signature", m.signature, limits::kJwsSignatureBytesMax);
+    v(4, "certificate_sha256", m.certificate_sha256);
+    v(5, "reason", m.reason, limits::kCodeBytesMax);
+  }
+};
+
+struct LedgerRow {
+  std::uint64_t number = 0;  // the genesis row is 0; no gaps
+  Digest256 previous{};      // hash of the row before; zeros at the genesis row
+  std::int64_t time_ms = 0;  // never smaller than in the row before
+  RowKind kind{};
+  std::optional<GenesisRow> genesis;
+  std::optional<IntentRow> intent;
+  std::optional<OutcomeRow> outcome;
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "number", m.number);
+    v(2, "previous", m.previous);
+    v(3, "time_ms", m.time_ms);
+    v(4, "kind", m.kind);
+    v(5, "genesis", m.genesis);
+    v(6, "intent", m.intent);
+    v(7, "outcome", m.outcome);
+  }
+};
+
+// Where a row stands on disk.
+struct RowPlace {
+  std::uint64_t segment = 0;  // number of the first row of its file
+  std::uint64_t offset = 0;
+};
+
+}  // namespace keyward::issue

@@ -1,0 +1,176 @@
+#include "firmware/issue/lint.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "firmware/identifier/identifier.h"
+#include "firmware/x509/der.h"
+#include "firmware/x509/tbs.h"
+
+namespace keyward::issue {
+namespace {
+
+namespace oid {
+constexpr std::string_view kSubjectKeyId = "2.5.29.14", kKeyUsage = "2.5.29.15", kSubjectAltName = "2.5.29.17",
+                           kBasicConstraints = "2.5.29.19", kAuthorityKeyId = "2.5.29.35", kExtendedKeyUsage = "2.5.29.37";
+}  // namespace oid
+constexpr std::array kAllowedExtensions{oid::kSubjectKeyId, oid::kKeyUsage, oid::kSubjectAltName,
+                                        oid::kBasicConstraints, oid::kAuthorityKeyId, oid::kExtendedKeyUsage};
+// BIT STRING digitalSignature; the same with keyEncipherment (RFC 5280 §4.2.1.3).
+constexpr std::array<std::uint8_t, 4> kUsageSign{0x03, 0x02, 0x07, 0x80}, kUsageSignEncipher{0x03, 0x02, 0x05, 0xa0};
+
+const char* version(const LintSubject& s) { return s.certificate.version == 3 ? nullptr : "not version 3"; }
+
+const char* serial(const LintSubject& s) {
+  const auto& serial = s.certificate.serial;
+  if (serial.empty() || serial.size() > 20) return "1 to 20 octets (RFC 5280 §4.1.2.2)";
+  if ((serial[0] & 0x80) != 0) return "negative";
+  if (serial.size() < 9) return "too short to hold 64 random bits";
+  return nullptr;
+}
+
+const char* validity_order(const LintSubject& s) {
+  return s.certificate.not_before_ms < s.certificate.not_after_ms ? nullptr : "ends before it begins";
+}
+
+const char* validity_cap(const LintSubject& s) {
+  const auto length_ms = s.certificate.not_after_ms - s.certificate.not_before_ms;
+  return length_ms <= s.profile.lifetime_ms + s.backdate_ms ? nullptr : "longer than the profile allows";
+}
+
+const char* validity_of_issuer(const LintSubject& s) {
+  const auto& issuer = s.issuer.certificate;
+  const bool inside = s.certificate.not_before_ms >= issuer.not_before_ms && s.certificate.not_after_ms <= issuer.not_after_ms;
+  return inside ? nullptr : "outside the issuer's validity";
+}
+
+const char* issuer_name(const LintSubject& s) {
+  return equal(s.certificate.issuer_der, s.issuer.certificate.subject_der) ? nullptr : "not the issuing CA's name";
+}
+
+const char* subject_name(const LintSubject& s) {
+  if (equal(s.certificate.subject_der, s.issuer.certificate.subject_der)) return "the issuing CA's own name";
+  return s.profile.for_devices && s.certificate.subject_is_empty ? "a device without a name" : nullptr;
+}
+
+const char* signature_algorithm(const LintSubject& s) {
+  return equal(s.certificate.signature_algorithm_der, s.issuer.signature_algorithm_der) ? nullptr : "not the issuing key's";
+}
+
+const char* public_key(const LintSubject& s) {
+  if (!equal(s.certificate.spki_der, s.key.spki_der())) return "not the request's key";
+  return equal(s.certificate.spki_der, s.issuer.certificate.spki_der) ? "the issuing CA's own key" : nullptr;
+}
+
+const char* no_ca(const LintSubject& s) {
+  const auto* extension = s.certificate.extension(oid::kBasicConstraints);
+  if (extension == nullptr || !extension->critical) return "basicConstraints missing or not critical";
+  return s.certificate.basic_constraints_ca() == false ? nullptr : "a CA certificate";
+}
+
+const char* key_usage(const LintSubject& s) {
+  const auto* extension = s.certificate.extension(oid::kKeyUsage);
+  if (extension == nullptr || !extension->critical) return "missing or not critical";
+  const ByteView wanted = s.key.kind() == crypto::KeyKind::kRsa ? ByteView(kUsageSignEncipher) : ByteView(kUsageSign);
+  return equal(extension->value, wanted) ? nullptr : "not the profile's bits";
+}
+
+const char* extended_key_usage(const LintSubject& s) {
+  return s.certificate.extended_key_usages() == std::vector<std::string>{s.profile.extended_key_usage} ? nullptr : "not exactly the profile's purpose";
+}
+
+const char* authority_key_id(const LintSubject& s) {
+  const auto* extension = s.certificate.extension(oid::kAuthorityKeyId);
+  if (extension == nullptr || extension->critical) return "missing or critical";
+  x509::DerReader outer(extension->value);
+  auto sequence = outer.sequence();
+  if (!sequence) return "not readable";
+  const auto id = sequence->element(x509::tag::context(0));
+  return id && sequence->at_end() && equal(*id, s.issuer.key_id) ? nullptr : "not the issuer's subject key identifier";
+}
+
+const char* subject_key_id(const LintSubject& s) {
+  const auto* extension = s.certificate.extension(oid::kSubjectKeyId);
+  if (extension == nullptr || extension->critical) return "missing or critical";
+  x509::DerReader reader(extension->value);
+  const auto id = reader.element(x509::tag::kOctetString);
+  return id && equal(*id, x509::key_id_of(s.key.spki_der())) ? nullptr : "not the key's identifier";
+}
+
+const char* alternative_names(const LintSubject& s) {
+  const auto* extension = s.certificate.extension(oid::kSubjectAltName);
+  if (extension == nullptr) return "missing";
+  if (extension->critical != s.certificate.subject_is_empty) return "critical if, and only if, the subject is empty (RFC 5280 §4.2.1.6)";
+  const auto wanted = x509::ext_subject_alt_name(s.identifiers, extension->critical);
+  if (!wanted || s.identifiers.empty()) return "the order's identifiers have no form";
+  const auto got = x509::extension_der(oid::kSubjectAltName, extension->critical, extension->value);
+  return equal(got, *wanted) ? nullptr : "not exactly the order's identifiers";
+}
+
+const char* no_other_extension(const LintSubject& s) {
+  const bool known = std::all_of(s.certificate.extensions.begin(), s.certificate.extensions.end(), [](const x509::Extension& e) {
+    return std::find(kAllowedExtensions.begin(), kAllowedExtensions.end(), e.oid) != kAllowedExtensions.end();
+  });
+  return known ? nullptr : "an extension that no profile has";
+}
+
+// RFC 5280 §4.2.1.10: every dns name lies in a permitted subtree of the issuer.
+const char* name_constraints(const LintSubject& s) {
+  const auto& permitted = s.issuer.permitted_dns;
+  const auto* extension = s.certificate.extension(oid::kSubjectAltName);
+  if (permitted.empty() || extension == nullptr) return nullptr;  // `alternative_names` wants it there
+  x509::DerReader outer(extension->value);
+  auto names = outer.sequence();
+  if (!names) return "not readable";
+  while (!names->at_end()) {
+    const auto name = names->any();
+    if (!name) return "not readable";
+    if (name->tag != x509::tag::context(2)) continue;
+    std::string_view dns = text_of(name->content);
+    if (dns.starts_with("*.")) dns.remove_prefix(2);
+    const bool inside = std::any_of(permitted.begin(), permitted.end(), [&](const std::string& base) { return identifier::is_within(dns, base); });
+    if (!inside) return "a name outside the issuer's name constraints";
+  }
+  return nullptr;
+}
+
+constexpr Lint kLints[] = {
+    {"version", version},
+    {"serial", serial},
+    {"validity-order", validity_order},
+    {"validity-cap", validity_cap},
+    {"validity-of-issuer", validity_of_issuer},
+    {"issuer-name", issuer_name},
+    {"subject-name", subject_name},
+    {"signature-algorithm", signature_algorithm},
+    {"public-key", public_key},
+    {"no-ca", no_ca},
+    {"key-usage", key_usage},
+    {"extended-key-usage", extended_key_usage},
+    {"authority-key-id", authority_key_id},
+    {"subject-key-id", subject_key_id},
+    {"alternative-names", alternative_names},
+    {"no-other-extension", no_other_extension},
+    {"name-constraints", name_constraints},
+};
+
+}  // namespace
+
+std::span<const Lint> all_lints() { return kLints; }
+
+Verdict<LintedTbs> lint_tbs(Bytes tbs_der, const CertificatePlan& plan, std::int64_t backdate_ms) {
+  const Bytes dummy_signature(64, 0);  // never leaves: a certificate that verifies nowhere
+  const auto certificate = x509::parse_certificate(x509::join_certificate(tbs_der, plan.issuer.signature_algorithm_der, dummy_signature));
+  if (!certificate) return refuse(wire::FailureKind::kInternal, "lint-failed", std::string("parse: ") + certificate.error().what);
+  if (!equal(certificate->tbs_der, tbs_der)) return refuse(wire::FailureKind::kInternal, "lint-failed", "parse: another TBS was read back");
+  const LintSubject subject{*certificate, plan.profile, plan.issuer, plan.identifiers, plan.key, backdate_ms};
+  for (const auto& lint : kLints) {
+    if (const char* why = lint.check(subject)) {
+      return refuse(wire::FailureKind::kInternal, "lint-failed", std::string(lint.name) + ": " + why);
+    }
+  }
+  return LintedTbs(std::move(tbs_der), plan);
+}
+
+}  // namespace keyward::issue

@@ -1,0 +1,50 @@
+// Owns the last look at a certificate before it is signed: parsed back from its octets, with a dummy
+// signature, and compared with RFC 5280 and with what the order allows. Must not know how the TBS was built.
+//
+// Each lint is one small function; kLints is all of them. A lint answers null, or why not (static text).
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "firmware/issue/profile.h"
+#include "firmware/issue/verdict.h"
+
+namespace keyward::issue {
+
+struct LintSubject {
+  const x509::Certificate& certificate;  // parsed from the TBS joined with a dummy signature
+  const Profile& profile;
+  const Issuer& issuer;
+  const std::vector<wire::Identifier>& identifiers;
+  const crypto::PublicKey& key;  // of the CSR
+  std::int64_t backdate_ms = 0;
+};
+
+struct Lint {
+  const char* name;
+  const char* (*check)(const LintSubject& subject);
+};
+std::span<const Lint> all_lints();
+
+// A TBS that passed every lint; the only thing that an intent can be written for.
+class LintedTbs {
+ public:
+  LintedTbs(LintedTbs&&) = default;
+  LintedTbs& operator=(LintedTbs&&) = default;
+  const Bytes& tbs_der() const { return tbs_der_; }
+  const Bytes& serial() const { return serial_; }
+  const Validity& validity() const { return validity_; }
+
+ private:
+  friend Verdict<LintedTbs> lint_tbs(Bytes, const CertificatePlan&, std::int64_t);
+  LintedTbs(Bytes tbs_der, const CertificatePlan& plan) : tbs_der_(std::move(tbs_der)), serial_(plan.serial), validity_(plan.validity) {}
+  Bytes tbs_der_;
+  Bytes serial_;
+  Validity validity_;
+};
+
+// "lint-failed": the detail names the lint.
+Verdict<LintedTbs> lint_tbs(Bytes tbs_der, const CertificatePlan& plan, std::int64_t backdate_ms);
+
+}  // namespace keyward::issue
