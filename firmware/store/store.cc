@@ -1,0 +1,201 @@
+#include "firmware/store/store.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+
+#include "firmware/store/internal.h"
+#include "firmware/store/schema.h"
+#include "hal/base/file.h"
+
+namespace keyward::store {
+namespace {
+
+constexpr std::int64_t kPageBytes = 4'096;
+
+// synchronous=NORMAL: the log is synced before each checkpoint and the file after it, never at commit;
+// DurableLog does that for those who were promised it. The log is checkpointed at 16 MB, so that pages
+// written again and again go to the file once.
+constexpr const char* kWriterSettings =
+    "PRAGMA journal_mode = WAL;"
+    "PRAGMA synchronous = NORMAL;"
+    "PRAGMA wal_autocheckpoint = 4000;"
+    "PRAGMA journal_size_limit = 67108864;"
+    "PRAGMA cache_size = -16384;"
+    "PRAGMA temp_store = MEMORY;"
+    "PRAGMA cell_size_check = ON;";
+constexpr const char* kReaderSettings =
+    "PRAGMA cache_size = -4096;"
+    "PRAGMA temp_store = MEMORY;"
+    "PRAGMA cell_size_check = ON;"
+    "PRAGMA query_only = ON;";
+
+std::string_view code_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kExhausted: return "store-full";
+    case ErrorKind::kCorrupt: return "store-failed";
+    case ErrorKind::kUnavailable: return "store-unavailable";
+    case ErrorKind::kRefused: return "row-exists";
+    case ErrorKind::kBadInput: return "record-malformed";
+    case ErrorKind::kInternal: break;
+  }
+  return "store-internal";
+}
+
+}  // namespace
+
+Store::Store(Options options, Clock& clock)
+    : options_(std::move(options)), clock_(clock), path_(options_.directory + "/keyward.db") {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(Options options, Clock& clock) {
+  std::unique_ptr<Store> store(new Store(std::move(options), clock));
+  KEYWARD_CHECK(store->start());
+  return store;
+}
+
+Status Store::start() {
+  KEYWARD_TRY(connection, Connection::open(path_, Connection::Mode::kReadWriteCreate));
+  writer_.emplace(std::move(connection));
+  Connection& db = *writer_;
+  KEYWARD_CHECK(db.run(kWriterSettings));
+  KEYWARD_CHECK(db.run(("PRAGMA max_page_count = " + std::to_string(options_.bytes_max / kPageBytes)).c_str()));
+  KEYWARD_TRY(mode, db.prepare_one("PRAGMA journal_mode"));
+  {
+    Query query(db, mode);
+    KEYWARD_TRY(row, query.next());
+    if (!row || query.text(0) != "wal") return fail(ErrorKind::kUnavailable, "the file system takes no write-ahead log");
+  }
+  KEYWARD_CHECK(migrate(db, clock_.utc_ms()));
+  db.forget_statements();
+  KEYWARD_CHECK(db.prepare(kSqlTexts));
+  UniqueFd log(::open((path_ + "-wal").c_str(), O_RDWR | O_CLOEXEC));
+  if (!log) return fail(ErrorKind::kUnavailable, "the write-ahead log is not there", errno);
+  log_.emplace(std::move(log));
+  // What was recovered, and the names of the files, must outlive a power cut from here on.
+  KEYWARD_CHECK(log_->wait_durable(log_->committed()));
+  KEYWARD_CHECK(sync_directory(options_.directory));
+  {
+    Query query(db, kAccountCount);
+    KEYWARD_TRY(row, query.next());
+    accounts_ = row ? query.integer(0) : 0;
+  }
+  KEYWARD_CHECK(measure());
+  return open_readers();
+}
+
+Status Store::open_readers() {
+  for (int i = 0; i < options_.readers; ++i) {
+    KEYWARD_TRY(reader, Connection::open(path_, Connection::Mode::kReadOnly));
+    KEYWARD_CHECK(reader.run(kReaderSettings));
+    KEYWARD_CHECK(reader.prepare(kSqlTexts));
+    readers_.push_back(std::move(reader));
+  }
+  return {};
+}
+
+tl::unexpected<wire::Failure> Store::convert(const Error& error) {
+  if (error.kind == ErrorKind::kCorrupt) failed_ = true;
+  return tl::unexpected<wire::Failure>(wire::failure_from(error, code_of(error.kind)));
+}
+
+// How full: near the limit nothing new is begun, so that what was begun can end.
+Status Store::measure() {
+  std::int64_t pages = 0;
+  {
+    Query all(*writer_, kPageCount);
+    KEYWARD_CHECK(all.next());
+    Query free(*writer_, kFreePageCount);
+    KEYWARD_CHECK(free.next());
+    pages = all.integer(0) - free.integer(0);
+  }
+  struct statvfs disk {};
+  const bool known = ::statvfs(options_.directory.c_str(), &disk) == 0;
+  const bool disk_low = known && static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize) <
+                                     options_.reserve_bytes;
+  const std::int64_t own_reserve = options_.bytes_max / 20;
+  filling_ = disk_low || pages * kPageBytes > options_.bytes_max - own_reserve;
+  return {};
+}
+
+Result<std::int64_t> Store::sweep_orders(Connection& db, std::int64_t now_ms) {
+  std::vector<std::int64_t> ended;
+  std::int64_t seen = 0;
+  {
+    Query query(db, kOrdersAfter, order_cursor_, std::int64_t{limits::kSweepRowsMax});
+    while (true) {
+      KEYWARD_TRY(row, query.next());
+      if (!row) break;
+      ++seen;
+      order_cursor_ = query.integer(0);
+      if (query.integer(1) + limits::kOrderRetentionMs <= now_ms) ended.push_back(order_cursor_);
+    }
+  }
+  if (seen < limits::kSweepRowsMax) order_cursor_ = 0;  // the end: next time from the start
+  for (const auto number : ended) {
+    KEYWARD_CHECK(Query(db, kChallengeDeleteOfOrder, number).finish());
+    KEYWARD_CHECK(Query(db, kAuthzDeleteOfOrder, number).finish());
+    KEYWARD_CHECK(Query(db, kOrderDelete, number).finish());
+  }
+  return static_cast<std::int64_t>(ended.size());
+}
+
+Result<std::int64_t> Store::sweep_certificates(Connection& db, std::int64_t now_ms) {
+  std::vector<std::int64_t> ended;
+  std::int64_t seen = 0;
+  {
+    Query query(db, kCertificatesAfter, certificate_cursor_, std::int64_t{limits::kSweepRowsMax});
+    while (true) {
+      KEYWARD_TRY(row, query.next());
+      if (!row) break;
+      ++seen;
+      certificate_cursor_ = query.integer(0);
+      if (query.integer(1) + limits::kCertificateRetentionMs <= now_ms) ended.push_back(certificate_cursor_);
+    }
+  }
+  if (seen < limits::kSweepRowsMax) certificate_cursor_ = 0;
+  for (const auto number : ended) KEYWARD_CHECK(Query(db, kCertificateDelete, number).finish());
+  return static_cast<std::int64_t>(ended.size());
+}
+
+Result<Swept> Store::sweep() {
+  if (failed()) return fail(ErrorKind::kCorrupt, "the database was taken out of service");
+  Swept swept;
+  const auto now_ms = clock_.utc_ms();
+  for (int batch = 0; batch < limits::kSweepBatchesMax; ++batch) {
+    const std::lock_guard lock(writer_mutex_);  // left between batches, so that requests come through
+    Connection& db = *writer_;
+    KEYWARD_CHECK(Query(db, kBegin).finish());
+    const auto orders = sweep_orders(db, now_ms);
+    const auto certificates = orders ? sweep_certificates(db, now_ms) : orders;
+    if (!orders || !certificates) {
+      static_cast<void>(Query(db, kRollback).finish());
+      return fail(certificates.error());
+    }
+    const auto committed = Query(db, kCommit).finish();
+    if (!committed) {
+      static_cast<void>(Query(db, kRollback).finish());
+      return fail(committed.error());
+    }
+    swept.orders += *orders;
+    swept.certificates += *certificates;
+    if (*orders + *certificates > 0) log_->committed();
+    if (order_cursor_ == 0 && certificate_cursor_ == 0) break;
+  }
+  const std::lock_guard lock(writer_mutex_);
+  KEYWARD_CHECK(measure());
+  return swept;
+}
+
+Status Store::check_integrity() {
+  KEYWARD_TRY(connection, Connection::open(path_, Connection::Mode::kReadOnly));
+  KEYWARD_TRY(index, connection.prepare_one("PRAGMA quick_check(1)"));
+  Query query(connection, index);
+  const auto row = query.next();
+  const bool whole = row && *row && query.text(0) == "ok";
+  if (whole) return {};
+  if (!row && row.error().kind != ErrorKind::kCorrupt) return fail(row.error());
+  failed_ = true;
+  return fail(ErrorKind::kCorrupt, "the database is damaged");
+}
+
+}  // namespace keyward::store
