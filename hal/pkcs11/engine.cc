@@ -1,6 +1,8 @@
 // Owns the life of the connection and the threads that call the module. Must not know what a job does.
 #include "hal/pkcs11/engine.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -13,6 +15,16 @@ std::int64_t now_ms() { return system_clock().monotonic_ms(); }
 
 std::chrono::steady_clock::time_point time_of(std::int64_t monotonic_ms) {
   return std::chrono::steady_clock::time_point(std::chrono::milliseconds(monotonic_ms));
+}
+
+// A module that talks over a socket (p11-kit-client) writes into one whose peer is gone: SIGPIPE would
+// end the process. Signals are for the threads of the application anyway.
+void block_signals() {
+  sigset_t all;
+  ::sigfillset(&all);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGABRT, SIGTRAP})
+    ::sigdelset(&all, fault);
+  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
 }
 
 }  // namespace
@@ -32,7 +44,10 @@ void Engine::start() {
   session_cap_ = config_.quirks.max_sessions;
   for (int i = 0; i < config_.quirks.max_sessions; ++i) spawn_worker(lock);
   ++live_threads_;
-  keeper_ = std::thread([self = shared_from_this()] { self->keeper_loop(); });
+  keeper_ = std::thread([self = shared_from_this()] {
+    block_signals();
+    self->keeper_loop();
+  });
 }
 
 bool Engine::stop() {
@@ -66,7 +81,10 @@ void Engine::spawn_worker(const Lock&) {
   auto worker = std::make_shared<Worker>();
   workers_.push_back(worker);
   ++live_threads_;
-  worker->thread = std::thread([self = shared_from_this(), worker] { self->worker_loop(worker); });
+  worker->thread = std::thread([self = shared_from_this(), worker] {
+    block_signals();
+    self->worker_loop(worker);
+  });
 }
 
 bool Engine::may_run(const Lock&) const {
