@@ -148,6 +148,25 @@ std::vector<std::string> Section::strings_or_empty(std::string_view key, std::si
   return out;
 }
 
+std::vector<std::int64_t> Section::integers(std::string_view key, std::int64_t min, std::int64_t max, std::size_t count_max) {
+  const auto* node = static_cast<const toml::node*>(find(key));
+  const auto* array = node == nullptr ? nullptr : node->as_array();
+  if (array == nullptr || array->empty() || array->size() > count_max) {
+    complain(key, "must be an array of 1 to " + std::to_string(count_max) + " integers");
+    return {};
+  }
+  std::vector<std::int64_t> out;
+  for (const auto& item : *array) {
+    const auto value = item.value_exact<std::int64_t>();
+    if (!value || *value < min || *value > max) {
+      complain(key, "must hold integers within " + std::to_string(min) + " and " + std::to_string(max) + " alone");
+      return {};
+    }
+    out.push_back(*value);
+  }
+  return out;
+}
+
 Section Section::table(std::string_view key) {
   const auto* node = static_cast<const toml::node*>(find(key));
   if (node != nullptr && !node->is_table()) complain(key, "must be a table");

@@ -25,6 +25,8 @@ class Section {
   std::int64_t integer_or(std::string_view key, std::int64_t min, std::int64_t max, std::int64_t fallback);
   bool boolean_or(std::string_view key, bool fallback);
   std::vector<std::string> strings_or_empty(std::string_view key, std::size_t count_max);
+  // Required, not empty, each within.
+  std::vector<std::int64_t> integers(std::string_view key, std::int64_t min, std::int64_t max, std::size_t count_max);
   bool has(std::string_view key) const;
   Section table(std::string_view key);               // absent: an empty one
   std::vector<Section> tables(std::string_view key); // array of tables; absent: empty

@@ -36,6 +36,16 @@ TEST(Config_UnknownKeyInATableRow_IsNamed, Holds) {
   EXPECT_THAT(document.finish(), Contains(HasSubstr("unknown key 'row[0].w'")));
 }
 
+TEST(Config_Integers, OutOfRangeEmptyAbsentOrOfAnotherType_AreNamed) {
+  auto document = Document::parse("good = [7, 23]\nhigh = [24]\nnone = []\nmany = [1, 2, 3]\ntext = ['7']\none = 7\n", "f.toml");
+  auto root = document.root();
+  EXPECT_EQ(root.integers("good", 1, 23, 2), (std::vector<std::int64_t>{7, 23}));
+  for (const char* key : {"high", "none", "many", "text", "one", "absent"}) EXPECT_THAT(root.integers(key, 1, 23, 2), IsEmpty());
+  const auto problems = document.finish();
+  EXPECT_EQ(problems.size(), 6u);
+  for (const char* key : {"'high'", "'none'", "'many'", "'text'", "'one'", "'absent'"}) EXPECT_THAT(problems, Contains(HasSubstr(key)));
+}
+
 TEST(Config_MissingKey_IsNamed, Holds) {
   auto document = Document::parse("", "f.toml");
   (void)document.root().string("listen");

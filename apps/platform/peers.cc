@@ -1,0 +1,18 @@
+#include "apps/platform/peers.h"
+
+namespace keyward::platform {
+namespace {
+
+using wire::MessageType;
+using wire::TaskId;
+
+constexpr MessageType kFromSigner[] = {MessageType::kPinUnseal};
+constexpr task::PeerRule kPeers[] = {
+    {TaskId::kSigner, true, kFromSigner, 1},  // one thread: the TPM does one thing at a time
+};
+
+}  // namespace
+
+std::span<const task::PeerRule> peers() { return kPeers; }
+
+}  // namespace keyward::platform

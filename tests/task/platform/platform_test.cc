@@ -1,0 +1,230 @@
+// The real keyward-platform over a real swtpm; the test is its supervisor and its signer.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "board/compose.h"
+#include "firmware/task/channel.h"
+#include "firmware/task/task.h"
+#include "firmware/wire/messages/control_start.h"
+#include "firmware/wire/messages/control_state.h"
+#include "firmware/wire/messages/control_stop.h"
+#include "firmware/wire/messages/failure.h"
+#include "firmware/wire/messages/issuer_get.h"
+#include "firmware/wire/messages/pin_unseal.h"
+#include "hal/base/file.h"
+#include "tests/support/swtpm/swtpm.h"
+
+namespace keyward {
+namespace {
+
+using wire::MessageType;
+using wire::TaskId;
+
+constexpr std::int64_t kPatienceMs = 20'000;
+const hal::PcrSelection kPcrs{0x000B, {7}};
+
+class PlatformTest : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+  void seal(const std::string& pin) {
+    const auto tpm = board::make_tpm(device_.tcti());
+    ASSERT_TRUE(tpm);
+    const auto sealed = board::make_sealed_pin(**tpm, {device_.directory() + "/hsm-pin.tss2", kPcrs});
+    ASSERT_TRUE(sealed);
+    const auto done = (*sealed)->seal(SecretBytes(view_of(pin)));
+    ASSERT_TRUE(done) << done.error().what;
+  }
+
+  void start(const std::string& tpm_section) {
+    auto control = task::make_channel();
+    auto edge = task::make_channel();
+    ASSERT_TRUE(control && edge);
+    const std::string program = std::string(std::getenv("KEYWARD_BIN")) + "/keyward-platform";
+    pid_ = ::fork();
+    ASSERT_GE(pid_, 0);
+    if (pid_ == 0) {
+      ::dup2(control->second.get(), task::kControlFd);
+      ::execl(program.c_str(), program.c_str(), nullptr);
+      ::_exit(127);
+    }
+    control_ = std::move(control->first);
+    signer_ = std::move(edge->first);
+    wire::ControlStart start;
+    start.task = TaskId::kPlatform;
+    start.config = "state_dir = \"" + device_.directory() + "\"\n[tpm]\n" + tpm_section;
+    start.peers = {{TaskId::kSigner, true}};
+    const int descriptors[] = {edge->second.get()};
+    ASSERT_TRUE(task::send_frame(control_.get(), wire::encode_frame(0, start), descriptors, Deadline::after_ms(kPatienceMs)));
+  }
+  void start() { start("tcti = \"" + device_.tcti() + "\"\npcrs = [7]\nprobe_ms = 100\n"); }
+
+  // The next control-state, past ready and heartbeats.
+  wire::ControlState next_state() {
+    const auto deadline = Deadline::after_ms(kPatienceMs);
+    while (!deadline.passed()) {
+      const auto ready = task::wait_readable(control_.get(), deadline.remaining_ms());
+      if (!ready || !*ready) break;
+      const auto frame = task::receive_frame(control_.get(), 0);
+      if (!frame) break;
+      const auto opened = wire::open_frame(frame->bytes);
+      if (!opened || opened->head.type != MessageType::kControlState) continue;
+      const auto state = wire::decode_body<wire::ControlState>(opened->body);
+      if (state) return *state;
+    }
+    ADD_FAILURE() << "no state";
+    return {};
+  }
+
+  // The PIN, or "code" of the failure in angle brackets.
+  std::string ask() {
+    const auto deadline = Deadline::after_ms(kPatienceMs);
+    if (!task::send_frame(signer_.get(), wire::encode_frame(7, wire::PinUnseal{}), {}, deadline)) return "<not sent>";
+    const auto ready = task::wait_readable(signer_.get(), deadline.remaining_ms());
+    if (!ready || !*ready) return "<silence>";
+    const auto frame = task::receive_frame(signer_.get(), 0);
+    if (!frame) return "<closed>";
+    const auto opened = wire::open_frame(frame->bytes);
+    if (!opened || opened->head.id != 7) return "<wrong frame>";
+    if (opened->head.type == MessageType::kFailure) {
+      const auto failure = wire::decode_body<wire::Failure>(opened->body);
+      return failure ? "<" + failure->code + ">" : "<malformed>";
+    }
+    const auto reply = wire::decode_body<wire::PinUnsealReply>(opened->body);
+    return reply ? std::string(text_of(reply->pin)) : "<malformed>";
+  }
+
+  int wait_exit() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+  // TPMS_CLOCK_INFO.safe after a start: set if TPM2_Shutdown came before the end (Architecture §36.3.3).
+  std::string clock_is_safe() const {
+    const std::string command = "TSS2_LOG=all+none tpm2_readclock -T " + device_.tcti();
+    std::FILE* pipe = ::popen(command.c_str(), "r");
+    if (pipe == nullptr) return "no tpm2_readclock";
+    std::string text(4'096, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), pipe));
+    ::pclose(pipe);
+    if (text.find("safe: yes") != std::string::npos) return "safe";
+    return text.find("safe: no") != std::string::npos ? "unsafe" : "unreadable: " + text;
+  }
+
+  test::Swtpm device_;
+  UniqueFd control_;
+  UniqueFd signer_;
+  pid_t pid_ = -1;
+};
+
+TEST_F(PlatformTest, PinUnseal_InTheSealedState_GivesThePin) {
+  seal("0815");
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  EXPECT_EQ(ask(), "0815");
+  EXPECT_EQ(ask(), "0815");
+}
+
+TEST_F(PlatformTest, PinUnseal_NeverSealed_IsUnusableAndTheStateLocked) {
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  EXPECT_EQ(ask(), "<pin-unusable>");
+  EXPECT_EQ(next_state().state, "locked");
+}
+
+TEST_F(PlatformTest, PinUnseal_AfterAPcrChanged_IsRefusedAndTheStateLocked) {
+  seal("0815");
+  {
+    const auto tpm = board::make_tpm(device_.tcti());
+    ASSERT_TRUE(tpm);
+    ASSERT_TRUE((*tpm)->pcr_extend(7, Bytes(32, 1)));
+  }
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  EXPECT_EQ(ask(), "<pin-refused>");
+  EXPECT_EQ(next_state().state, "locked");
+}
+
+TEST_F(PlatformTest, TpmAway_AtStart_IsDegradedAndItsReturnIsNoticed) {
+  seal("0815");
+  device_.power_cut();
+  start();
+  EXPECT_EQ(next_state().state, "degraded");
+  EXPECT_EQ(ask(), "<tpm-away>");
+  device_.start();
+  EXPECT_EQ(next_state().state, "operational");
+  EXPECT_EQ(ask(), "0815");
+}
+
+TEST_F(PlatformTest, TpmLost_WhileRunning_IsDegradedAndComesBack) {
+  seal("0815");
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  EXPECT_EQ(ask(), "0815");
+  device_.power_cut();
+  EXPECT_EQ(next_state().state, "degraded");
+  EXPECT_EQ(ask(), "<tpm-away>");
+  device_.start();
+  EXPECT_EQ(next_state().state, "operational");
+  EXPECT_EQ(ask(), "0815");
+}
+
+TEST_F(PlatformTest, TpmReset_BetweenTwoRequests_CostsNone) {
+  seal("0815");
+  start();
+  EXPECT_EQ(ask(), "0815");
+  device_.power_cut();
+  device_.start();
+  EXPECT_EQ(ask(), "0815");
+}
+
+TEST_F(PlatformTest, ControlStop_EndsWithZeroAfterTpmShutdown) {
+  seal("0815");
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  ASSERT_TRUE(task::send_frame(control_.get(), wire::encode_frame(0, wire::ControlStop{}), {}, Deadline::after_ms(kPatienceMs)));
+  EXPECT_EQ(wait_exit(), 0);
+  device_.power_cut();
+  device_.start();
+  EXPECT_EQ(clock_is_safe(), "safe");
+}
+
+TEST_F(PlatformTest, Kill_WithoutStop_IsAnUnorderlyEndForTheTpm) {  // the counterpart of the test above
+  seal("0815");
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  device_.power_cut();
+  device_.start();
+  EXPECT_EQ(clock_is_safe(), "unsafe");
+}
+
+TEST_F(PlatformTest, MessageOfAnotherEdge_IsFatal) {
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  ASSERT_TRUE(task::send_frame(signer_.get(), wire::encode_frame(1, wire::IssuerGet{}), {}, Deadline::after_ms(kPatienceMs)));
+  EXPECT_EQ(wait_exit(), task::kExitProtocol);
+}
+
+TEST_F(PlatformTest, WrongConfiguration_EndsWithTheConfigurationsCode) {
+  const std::string tcti = "tcti = \"" + device_.tcti() + "\"\n";
+  for (const std::string& section :
+       {tcti, tcti + "pcrs = []\n", tcti + "pcrs = [0, 7]\n", tcti + "pcrs = [24]\n", std::string("pcrs = [7]\n"),
+        std::string("tcti = \"nosuch:x\"\npcrs = [7]\n"), tcti + "pcrs = [7]\nunknown = 1\n", tcti + "pcrs = [7]\nsealed_pin = \"\"\n"}) {
+    start(section);
+    EXPECT_EQ(wait_exit(), task::kExitConfig) << section;
+  }
+}
+
+}  // namespace
+}  // namespace keyward
