@@ -139,6 +139,10 @@ Outcome<HttpResponse> verify_device(Context& context, const wire::AuthzRecord& a
   if (!stored) return refuse(problem_from(stored.error()));
   if (problem) return refuse(std::move(*problem));  // D-D2: the HTTP answer is the error itself
   if (!stored->authz) return refuse(not_found());
+  const auto* now = find_challenge(*stored->authz, record.id);
+  if (!stored->applied && now != nullptr && now->status == ChallengeStatus::kPending) {
+    return refuse(ProblemType::kMalformed, "order.over", "the challenge's order has come to its end");
+  }
   return challenge_response(context, *stored->authz, record.id);
 }
 

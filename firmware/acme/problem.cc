@@ -73,6 +73,11 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"hsm-signature", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"order-already-issued", ProblemType::kOrderNotReady, OrderFate::kInvalid},
     {"ledger-unavailable", ProblemType::kServerInternal, OrderFate::kProcessing},
+    // The store's. Its limits are per account or of the whole appliance: the client may come back later.
+    {"account-limit", ProblemType::kRateLimited, OrderFate::kInvalid},
+    {"order-limit", ProblemType::kRateLimited, OrderFate::kInvalid},
+    {"account-not-valid", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"edge-not-allowed", ProblemType::kMalformed, OrderFate::kInvalid},
     // Of the task runtime: the peer is away, late or full.
     {"peer-lost", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"peer-timeout", ProblemType::kServerInternal, OrderFate::kProcessing},

@@ -1,0 +1,104 @@
+// keyward-acme: the HTTPS front end of the CA (RFC 8555). Wiring alone; it must never have the HSM, the TPM,
+// a database file or any key but its own TLS and nonce keys (DESIGN §1).
+#include <charconv>
+#include <mutex>
+
+#include "apps/acme/peers.h"
+#include "firmware/acme/appliance_certificate.h"
+#include "firmware/acme/service.h"
+#include "firmware/https/https_server.h"
+#include "firmware/log/log.h"
+
+using namespace keyward;  // NOLINT(google-build-using-namespace): main.cc alone
+
+namespace {
+
+// The port in "https://host:port"; 443 when there is none.
+std::uint16_t port_of(std::string_view base_url) {
+  const auto bracket = base_url.rfind(']');
+  const auto colon = base_url.rfind(':');
+  const bool has_port = colon != std::string_view::npos && colon > std::string_view("https:").size() &&
+                        (bracket == std::string_view::npos || colon > bracket);
+  std::uint16_t port = 443;
+  if (has_port) std::from_chars(base_url.data() + colon + 1, base_url.data() + base_url.size(), port);
+  return port;
+}
+
+std::string host_of(std::string_view base_url) {
+  auto rest = base_url.substr(std::string_view("https://").size());
+  const auto bracket = rest.find(']');
+  if (bracket != std::string_view::npos) return std::string(rest.substr(0, bracket + 1));
+  return std::string(rest.substr(0, rest.find(':')));
+}
+
+struct Configuration {
+  acme::ServiceConfig service;
+  acme::ApplianceOptions appliance;
+  https::HttpsOptions https;
+};
+
+Configuration read(task::Task& task) {
+  constexpr std::size_t kNamesMax = 16;
+  Configuration out;
+  auto section = task.config();
+  auto appliance = section.table("appliance");
+  out.service.base_url = appliance.string("base_url");
+  out.service.terms_of_service = section.string_or("terms_of_service", "");
+  out.service.website = section.string_or("website", "");
+  out.service.order_poll_s = section.integer_or("order_poll_s", 1, 3'600, 1);
+  out.service.state_dir = task.state_dir();
+  out.https.listen = section.string("listen");
+  out.appliance.base_url = out.service.base_url;
+  out.appliance.names = appliance.strings_or_empty("names", kNamesMax);
+  out.appliance.state_dir = out.service.state_dir;
+  (void)appliance.text();  // shared with every task: the rest is for others
+  return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (task::print_peers(argc, argv, acme::peers())) return 0;
+  task::Task task(wire::TaskId::kAcme, acme::peers());
+  auto config = read(task);
+  task.finish_config_or_die();
+  if (!config.service.base_url.starts_with("https://") || config.service.base_url.ends_with('/')) {
+    log::error("appliance.base_url must begin with https:// and end without a slash");
+    task::Task::exit(task::kExitConfig);
+  }
+  config.https.hosts = config.appliance.names;
+  config.https.hosts.push_back(host_of(config.service.base_url));
+  config.https.public_port = port_of(config.service.base_url);
+
+  auto nonces = acme::Nonces::open(config.service.state_dir + "/nonce.key", system_clock());
+  if (!nonces) {
+    log::error("the nonce key", nonces.error());
+    task::Task::exit(1);
+  }
+  acme::PeerBackend peers(task);
+  acme::Service service(config.service, peers.backend(), system_clock(), std::move(*nonces));
+  auto server = https::HttpsServer::start(config.https, service);
+  if (!server) {
+    log::error("the HTTPS server", server.error());
+    task::Task::exit(server.error().kind == ErrorKind::kBadInput ? task::kExitConfig : 1);
+  }
+  std::mutex server_mutex;
+  acme::ApplianceCertificate certificate(
+      config.appliance, peers.backend(), system_clock(),
+      [&](const acme::TlsIdentity& identity) {
+        const std::lock_guard lock(server_mutex);
+        if (!*server) return;  // stopping
+        if (auto set = (*server)->set_identity(identity); !set) log::error("the TLS identity", set.error());
+      },
+      [&](std::string_view state, std::string_view detail) { task.report_state(state, detail); });
+  task.report_state("starting", "waiting for a TLS certificate");
+  task.on_stop([&] {
+    certificate.stop();
+    const std::lock_guard lock(server_mutex);
+    server->reset();  // the requests under way are answered
+    service.stop();
+  });
+  service.start();
+  certificate.start();
+  task::Task::exit(task.run());
+}
