@@ -68,6 +68,8 @@ class SigningToken {
   virtual Status unlock(SecretBytes pin) = 0;
 
   // Exactly one key pair must carry the label, else kCorrupt (several) or kBadInput (none).
+  // A label keeps its key for the life of this object: another key under a label that was found or used
+  // before is kCorrupt, also after a reconnection. The signer's gate relies on it.
   virtual Result<TokenKey> find_key(std::string_view label) = 0;
 
   // Generates in the token: SENSITIVE, not EXTRACTABLE, SIGN only; DECRYPT, UNWRAP, COPYABLE,

@@ -1,0 +1,102 @@
+#include "apps/signer/loop.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "firmware/log/log.h"
+#include "firmware/wire/messages/pin_unseal.h"
+
+namespace keyward::signer {
+namespace {
+
+constexpr std::int64_t kTickMs = 200;
+constexpr std::int64_t kPinWaitMsMin = 200;     // platform starts beside us
+constexpr std::int64_t kPinWaitMsMax = 10'000;
+constexpr std::int64_t kPinCallMs = 30'000;     // a TPM that was just started
+constexpr int kExitLedger = 1;
+
+}  // namespace
+
+void InFlight::change(int by) {
+  {
+    const std::lock_guard lock(mutex_);
+    count_ += by;
+  }
+  changed_.notify_all();
+}
+
+bool InFlight::drained_within(std::int64_t ms) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::milliseconds(ms), [this] { return count_ == 0; });
+}
+
+void KeyKeeper::start() { thread_ = std::thread([this] { run(); }); }
+
+void KeyKeeper::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stop_changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool KeyKeeper::wait(std::int64_t ms) {
+  std::unique_lock lock(mutex_);
+  return !stop_changed_.wait_for(lock, std::chrono::milliseconds(ms), [this] { return stopping_; });
+}
+
+void KeyKeeper::run() {
+  Report last;
+  do {
+    const Report now = tick();
+    if (now == last) continue;
+    log::info("state", {{"state", now.state}, {"detail", now.detail}});
+    task_.report_state(now.state, now.detail);
+    last = now;
+  } while (wait(kTickMs));
+}
+
+KeyKeeper::Report KeyKeeper::tick() {
+  if (gate_.ledger().broken()) {
+    log::error("the ledger is broken: ending, so that the next start reads what the disk holds");
+    task::Task::exit(kExitLedger);
+  }
+  const auto status = token_.status();
+  if (!pin_given_ || status.state == hal::TokenState::kLocked) return ask_for_pin();
+  if (status.state != hal::TokenState::kReady) return {"degraded", "the HSM is away: " + status.detail};
+  if (!key_taken_) return take_key();
+  return {"operational", "issues with key " + key_label_};
+}
+
+// Asks with a growing pause. A PIN that the token refused once is never sent again by the HAL, so asking on
+// costs no try of the token's, and a newly sealed PIN is found.
+KeyKeeper::Report KeyKeeper::ask_for_pin() {
+  const auto now_ms = system_clock().monotonic_ms();
+  if (now_ms >= next_pin_ms_) {
+    pin_wait_ms_ = std::clamp(pin_wait_ms_ * 2, kPinWaitMsMin, kPinWaitMsMax);
+    auto reply = task_.peer(wire::TaskId::kPlatform).call(wire::PinUnseal{}, kPinCallMs);
+    next_pin_ms_ = system_clock().monotonic_ms() + pin_wait_ms_;
+    if (!reply) return {"locked", "no PIN from platform: " + reply.error().code};
+    SecretBytes pin(reply->pin);
+    std::fill(reply->pin.begin(), reply->pin.end(), std::uint8_t{0});
+    const auto unlocked = token_.unlock(std::move(pin));
+    pin_given_ = unlocked.has_value() || unlocked.error().kind == ErrorKind::kUnavailable;
+    if (!pin_given_) return {"locked", std::string("the token does not take the PIN: ") + unlocked.error().what};
+    pin_wait_ms_ = 0;
+  }
+  return pin_given_ ? Report{"degraded", "logging in"} : Report{"locked", "waiting for the PIN"};
+}
+
+KeyKeeper::Report KeyKeeper::take_key() {
+  const auto key = token_.find_key(key_label_);
+  if (!key) return {"degraded", std::string("the CA key is not usable: ") + key.error().what};
+  if (const auto checked = issue::check_token_key(gate_.issuer(), *key); !checked) {
+    return {"degraded", std::string("the CA key is refused: ") + checked.error().what};
+  }
+  key_taken_ = true;
+  gate_.set_key_ready(true);
+  return {"operational", "issues with key " + key_label_};
+}
+
+}  // namespace keyward::signer

@@ -1,0 +1,76 @@
+// Owns the signer's main thread of work beside requests: gets the PIN, finds and checks the CA key, says how
+// the signer is. Must not know policy or messages from the front end.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "firmware/issue/gate.h"
+#include "firmware/task/task.h"
+
+namespace keyward::signer {
+
+// Counts requests under way, so that the end of the process does not take the token from under one.
+class InFlight {
+ public:
+  template <class F>
+  auto run(F&& f) {
+    const Entry entry(*this);
+    return f();
+  }
+  bool drained_within(std::int64_t ms);
+
+ private:
+  struct Entry {
+    explicit Entry(InFlight& all) : all_(all) { all_.change(1); }
+    ~Entry() { all_.change(-1); }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    InFlight& all_;
+  };
+  void change(int by);
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int count_ = 0;
+};
+
+// States it reports: "operational"; "degraded" (HSM away: orders wait); "locked" (no PIN, or the token
+// refused it). A broken ledger ends the process: only a new start may read what the disk holds.
+class KeyKeeper {
+ public:
+  KeyKeeper(task::Task& task, issue::Gate& gate, hal::SigningToken& token, std::string key_label)
+      : task_(task), gate_(gate), token_(token), key_label_(std::move(key_label)) {}
+  ~KeyKeeper() { stop(); }
+  void start();
+  void stop();
+
+ private:
+  struct Report {
+    std::string state;
+    std::string detail;
+    friend bool operator==(const Report&, const Report&) = default;
+  };
+  void run();
+  Report tick();
+  Report ask_for_pin();
+  Report take_key();
+  bool wait(std::int64_t ms);  // false: stopping
+
+  task::Task& task_;
+  issue::Gate& gate_;
+  hal::SigningToken& token_;
+  std::string key_label_;
+  std::thread thread_;
+  std::mutex mutex_;
+  std::condition_variable stop_changed_;
+  bool stopping_ = false;
+  // The thread's own.
+  bool pin_given_ = false;
+  bool key_taken_ = false;
+  std::int64_t pin_wait_ms_ = 0;
+  std::int64_t next_pin_ms_ = 0;
+};
+
+}  // namespace keyward::signer

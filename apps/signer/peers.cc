@@ -1,0 +1,27 @@
+// Owns the lines of the signer's peer table. Must not know what the messages do.
+#include "apps/signer/peers.h"
+
+namespace keyward::signer {
+namespace {
+
+using wire::MessageType;
+using wire::TaskId;
+
+constexpr MessageType kFromAcme[] = {MessageType::kTicketMint, MessageType::kCertificateIssue, MessageType::kIssuerGet};
+constexpr MessageType kFromValidation[] = {MessageType::kGrantName};
+constexpr MessageType kFromAttestation[] = {MessageType::kGrantDevice};
+constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal};
+
+// Issuance waits for the disk and the HSM: several threads share their costs (group commit, sessions).
+constexpr task::PeerRule kPeers[] = {
+    {TaskId::kAcme, true, kFromAcme, 4},
+    {TaskId::kValidation, true, kFromValidation, 2},
+    {TaskId::kAttestation, true, kFromAttestation, 2},
+    {TaskId::kPlatform, false, kToPlatform, 0},
+};
+
+}  // namespace
+
+std::span<const task::PeerRule> peers() { return kPeers; }
+
+}  // namespace keyward::signer
