@@ -62,17 +62,20 @@ Result<HashAlgorithm> read_hash(DerReader in) {
 Result<SignatureMethod> read_pss(DerReader& in) {
   KEYWARD_TRY(params, in.sequence());
   KEYWARD_CHECK(in.expect_end());
-  if (params.peek_tag() != tag::context_constructed(0)) return refused();
-  KEYWARD_TRY(hash_field, params.nested(tag::context_constructed(0)));
+  const auto field = [&params](unsigned number) -> Result<DerReader> {
+    if (params.peek_tag() != tag::context_constructed(number)) return refused();
+    return params.nested(tag::context_constructed(number));
+  };
+  KEYWARD_TRY(hash_field, field(0));
   KEYWARD_TRY(hash_identifier, hash_field.sequence());
   KEYWARD_TRY(hash, read_hash(hash_identifier));
-  KEYWARD_TRY(mgf_field, params.nested(tag::context_constructed(1)));
+  KEYWARD_TRY(mgf_field, field(1));
   KEYWARD_TRY(mgf, mgf_field.sequence());
   KEYWARD_TRY(mgf_oid, mgf.oid());
   if (oid_text(mgf_oid) != kMgf1) return refused();
   KEYWARD_TRY(mgf_hash_identifier, mgf.sequence());
   KEYWARD_TRY(mgf_hash, read_hash(mgf_hash_identifier));
-  KEYWARD_TRY(salt_field, params.nested(tag::context_constructed(2)));
+  KEYWARD_TRY(salt_field, field(2));
   KEYWARD_TRY(salt_bytes, salt_field.small_unsigned());
   KEYWARD_CHECK(params.expect_end());
   if (mgf_hash != hash || salt_bytes != crypto::digest_bytes(hash)) return refused();
