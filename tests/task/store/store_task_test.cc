@@ -1,0 +1,213 @@
+// The real keyward-store, spoken to as supervisor and acme.
+#include <fstream>
+#include <thread>
+
+#include "firmware/task/task.h"
+#include "firmware/wire/messages/grant_name.h"
+#include "tests/support/task_process/task_process.h"
+#include "tests/unit/store/fixture.h"
+
+namespace keyward::store {
+namespace {
+
+using wire::TaskId;
+
+class StoreTaskTest : public ::testing::Test {
+ protected:
+  ~StoreTaskTest() override {
+    if (HasFailure()) std::fputs(test::log_text(log()).c_str(), stderr);
+  }
+  std::string log() const { return directory_.path() + "/store.log"; }
+  std::string state_dir() const { return directory_.path() + "/state"; }
+  bool begin(const std::string& more = "") {
+    std::filesystem::create_directories(state_dir());
+    const std::string config = "state_dir = \"" + state_dir() + "\"\n" + more + "[appliance]\nbase_url = \"https://ca.example\"\n";
+    return task_.start("keyward-store", TaskId::kStore, config, {{TaskId::kAcme, true}}, log());
+  }
+  void start(const std::string& more = "") {
+    ASSERT_TRUE(begin(more));
+    ASSERT_TRUE(task_.wait_ready());
+    store_.emplace(TaskId::kStore);
+    store_->rebind(task_.take(TaskId::kAcme));
+  }
+  wire::OrderPut fresh_order(const std::string& account_id, const std::string& ticket) {
+    auto put = order(account_id, ticket);
+    put.order.expires_at_ms = put.authorizations[0].expires_at_ms = system_clock().utc_ms() + kDayMs;
+    return put;
+  }
+  // One enrolment's calls; true once the certificate is acknowledged.
+  bool enrol(const std::string& account_id, const std::string& ticket) {
+    if (!store_->call(fresh_order(account_id, ticket))) return false;
+    if (!store_->call(wire::AuthzGet{ticket + "-a0", account_id})) return false;
+    if (!store_->call(wire::ChallengeUpdate{ticket + "-a0-c0", wire::ChallengeStatus::kPending, wire::ChallengeStatus::kValid, 1, {}})) return false;
+    wire::OrderUpdate update;
+    update.ticket = ticket;
+    update.expected = wire::OrderStatus::kReady;
+    update.status = wire::OrderStatus::kProcessing;
+    update.finalize = finalize();
+    if (!store_->call(update)) return false;
+    update.expected = wire::OrderStatus::kProcessing;
+    update.status = wire::OrderStatus::kValid;
+    update.finalize.reset();
+    update.certificate = certificate(account_id, ticket);
+    const auto valid = store_->call(update);
+    return valid && valid->applied;
+  }
+
+  TemporaryDirectory directory_;
+  test::TaskProcess task_;
+  std::optional<task::Peer> store_;
+};
+
+TEST_F(StoreTaskTest, Enrolment_OverTheWire_EndsInACertificate) {
+  start();
+  ASSERT_TRUE(store_->call(wire::AccountPut{account("alice")})->created);
+  ASSERT_TRUE(enrol("alice", "t1"));
+  const auto order = store_->call(wire::OrderGet{"t1", "alice"});
+  ASSERT_TRUE(order && order->order);
+  EXPECT_EQ(order->order->status, wire::OrderStatus::kValid);
+  EXPECT_TRUE(store_->call(wire::CertificateGet{"cert-t1", "alice"})->certificate);
+  EXPECT_FALSE(store_->call(wire::CertificateGet{"cert-t1", "bob"})->certificate);
+  EXPECT_EQ(store_->call(wire::OrderList{"alice", {}})->tickets.size(), 1u);
+  EXPECT_TRUE(store_->call(wire::WorkList{})->orders.empty());
+  const auto refused = store_->call(wire::OrderPut{fresh_order("nobody", "t2")});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "account-unknown");
+  task_.send_stop();
+  EXPECT_EQ(task_.wait_exit(), 0);
+}
+
+// Killed at whatever moment, again and again: what was acknowledged as durable is there afterwards.
+TEST_F(StoreTaskTest, KillNine_UnderWrites_KeepsAllThatWasAcknowledged) {
+  constexpr int kRounds = 8;
+  constexpr int kThreads = 3;
+  constexpr int kBeforeKill = 60;
+  std::vector<std::string> accounts;
+  std::vector<std::pair<std::string, std::string>> issued;  // account, ticket
+  std::mutex mutex;
+  for (int round = 0; round < kRounds; ++round) {
+    start();
+    std::atomic<int> done{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0;; ++i) {
+          const auto id = std::to_string(round) + "." + std::to_string(t) + "." + std::to_string(i);
+          const auto put = store_->call(wire::AccountPut{account(id)});
+          if (!put) return;
+          {
+            const std::lock_guard lock(mutex);
+            accounts.push_back(id);
+          }
+          if (!enrol(id, "t" + id)) return;
+          {
+            const std::lock_guard lock(mutex);
+            issued.emplace_back(id, "t" + id);
+          }
+          ++done;
+        }
+      });
+    }
+    const auto deadline = Deadline::after_ms(20'000);
+    while (done < kBeforeKill + round * 7 && !deadline.passed()) std::this_thread::yield();
+    task_.kill_now();
+    for (auto& thread : threads) thread.join();
+    EXPECT_GE(done, kBeforeKill);
+  }
+  start();
+  for (const auto& id : accounts) {
+    const auto found = store_->call(wire::AccountGet{.id = id, .thumbprint = {}});
+    ASSERT_TRUE(found && found->account) << id;
+  }
+  for (const auto& [id, ticket] : issued) {
+    const auto order = store_->call(wire::OrderGet{ticket, id});
+    ASSERT_TRUE(order && order->order) << ticket;
+    ASSERT_EQ(order->order->status, wire::OrderStatus::kValid) << ticket;
+    ASSERT_TRUE(store_->call(wire::CertificateGet{"cert-" + ticket, id})->certificate) << ticket;
+  }
+  ASSERT_FALSE(issued.empty());
+  task_.send_stop();
+  EXPECT_EQ(task_.wait_exit(), 0);
+}
+
+TEST_F(StoreTaskTest, MessageOfAnotherEdge_IsFatal) {
+  start();
+  EXPECT_FALSE(store_->call(wire::GrantName{}));
+  EXPECT_EQ(task_.wait_exit(), task::kExitProtocol);
+  EXPECT_NE(test::log_text(log()).find("may not send"), std::string::npos);
+}
+
+TEST_F(StoreTaskTest, MalformedFrames_AreFatal) {
+  const std::vector<Bytes> frames = {
+      {0x00}, {0x83}, to_bytes("not cbor at all"), Bytes(5, 0xff),
+      [] {  // a known request with one byte too many
+        auto frame = wire::encode_frame(1, wire::WorkList{});
+        frame.push_back(0);
+        return frame;
+      }(),
+      [] {
+        auto frame = wire::encode_frame(1, wire::AccountGet{.id = "alice", .thumbprint = {}});
+        frame.pop_back();
+        return frame;
+      }(),
+      wire::encode_frame(1, wire::WorkListReply{}),  // a reply to no request
+  };
+  for (const auto& frame : frames) {
+    ASSERT_TRUE(begin());
+    ASSERT_TRUE(task_.wait_ready());
+    auto end = task_.take(TaskId::kAcme);
+    ASSERT_TRUE(task::send_frame(end.get(), frame, {}, Deadline::after_ms(1'000)));
+    EXPECT_EQ(task_.wait_exit(), task::kExitProtocol) << hex_encode(frame);
+  }
+}
+
+TEST_F(StoreTaskTest, AttachedDescriptor_IsFatal) {
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(task_.wait_ready());
+  auto end = task_.take(TaskId::kAcme);
+  const int attached[] = {0};
+  const auto frame = wire::encode_frame(1, wire::WorkList{});
+  ASSERT_TRUE(task::send_frame(end.get(), frame, attached, Deadline::after_ms(1'000)));
+  EXPECT_EQ(task_.wait_exit(), task::kExitProtocol);
+}
+
+TEST_F(StoreTaskTest, DamagedDatabase_IsToldAndEverythingIsRefused) {
+  std::filesystem::create_directories(state_dir());
+  std::ofstream(state_dir() + "/keyward.db") << std::string(8192, 'x');
+  start();
+  EXPECT_TRUE(task_.wait_state("failed"));
+  const auto put = store_->call(wire::AccountPut{account("alice")});
+  ASSERT_FALSE(put);
+  EXPECT_EQ(put.error().code, "store-failed");
+  EXPECT_EQ(put.error().kind, wire::FailureKind::kCorrupt);
+}
+
+TEST_F(StoreTaskTest, FullDatabase_RefusesTheNewAndKeepsTheOld) {
+  start("bytes_max = 1048576\nreserve_bytes = 0\n");
+  std::string refused;
+  int kept = 0;
+  for (int i = 0; i < 2'000 && refused.empty(); ++i) {
+    auto large = account("a" + std::to_string(i));
+    large.jwk.append(1'800, ' ');
+    const auto put = store_->call(wire::AccountPut{large});
+    if (put) {
+      ++kept;
+    } else {
+      refused = put.error().code;
+      EXPECT_EQ(put.error().kind, wire::FailureKind::kExhausted);
+    }
+  }
+  EXPECT_EQ(refused, "store-full");
+  for (int i = 0; i < kept; ++i) {
+    ASSERT_TRUE(store_->call(wire::AccountGet{.id = "a" + std::to_string(i), .thumbprint = {}})->account) << i;
+  }
+}
+
+TEST_F(StoreTaskTest, UnknownKey_EndsWithTheConfigurationStatus) {
+  ASSERT_TRUE(begin("bytez_max = 5\n"));
+  EXPECT_FALSE(task_.wait_ready(5'000));
+  EXPECT_EQ(task_.wait_exit(), task::kExitConfig);
+}
+
+}  // namespace
+}  // namespace keyward::store
