@@ -1,0 +1,108 @@
+// keyward-agent: enrols a device with a TPM. Wiring only; what is done stands in firmware/agent.
+#include "firmware/agent/enroller.h"
+#include "hal/tss2/tss2_key_file.h"
+#include "hal/tss2/tss2_tpm.h"
+#include "options.h"
+#include "printer.h"
+
+namespace keyward::agent {
+namespace {
+
+Outcome<EnrolOptions> enrol_options(const Options& options) {
+  EnrolOptions out;
+  const auto handle = handle_of(options.ak_handle);
+  if (!handle) return failed(handle.error());
+  const auto key_type = key_type_of(options.key_type);
+  if (!key_type) return failed(key_type.error());
+  auto chain = chain_of(options.ak_chain_file);
+  if (!chain) return failed(chain.error());
+  out.directory_url = options.directory_url;
+  out.identifier = options.identifier;
+  out.profile = options.profile;
+  out.key_type = *key_type;
+  out.ak_handle = *handle;
+  out.ak_chain = std::move(*chain);
+  out.settings = settings_of(options);
+  out.renew = options.command == Command::kRenew;
+  out.reuse_key = options.reuse_key;
+  out.agree_to_terms = options.agree_to_terms;
+  out.patience_ms = options.patience_s * 1'000LL;
+  return out;
+}
+
+// What a renewal leaves out on its command line is as in the runs before.
+Outcome<void> complete_from_state(Options& options, const StateDirectory& directory) {
+  auto loaded = directory.load();
+  if (!loaded) return failed(FailureKind::kState, "reading the state", loaded.error());
+  if (!*loaded) {
+    if (options.command == Command::kRenew)
+      return failed(FailureKind::kUsage, "nothing was enrolled in " + options.dir + "; run enroll first");
+    complete(options, {});
+    return {};
+  }
+  const AgentState& state = **loaded;
+  if (options.directory_url.empty()) options.directory_url = state.directory_url;
+  if (options.identifier.empty()) options.identifier = state.identifier;
+  complete(options, state.settings);
+  return {};
+}
+
+bool is_due(const StateDirectory& directory) {
+  const auto installed = read_installed(directory);
+  return !installed || system_clock().utc_ms() >= installed->renew_after_ms;
+}
+
+Outcome<void> obtain(Options options, Printer& printer) {
+  auto directory = StateDirectory::open(options.dir);
+  if (!directory) {
+    const bool busy = directory.error().kind == ErrorKind::kRefused;
+    return failed(busy ? FailureKind::kBusy : FailureKind::kState, options.dir, directory.error());
+  }
+  if (auto done = complete_from_state(options, *directory); !done) return done;
+  if (options.if_due && !is_due(*directory)) {
+    printer.result("renewal is not due");
+    return {};
+  }
+  auto wanted = enrol_options(options);
+  if (!wanted) return failed(wanted.error());
+  auto tpm = hal::open_tpm(options.tcti);
+  if (!tpm) return failed(FailureKind::kTpm, "opening the TPM " + options.tcti, tpm.error());
+  printer.step("TPM", options.tcti);
+  auto transport = make_curl_transport(options.ca_file);
+  if (!transport) return failed(FailureKind::kInternal, "starting HTTPS", transport.error());
+  EnrolSeams seams{**tpm, **transport, system_clock(), {}, {}, {}, {}};
+  seams.write_key_file = [](const std::string& path, const hal::TpmKeyBlob& key) {
+    return hal::write_tss2_key_file(path, key);
+  };
+  seams.on_step = [&](std::string_view name, std::string_view detail) { printer.step(name, detail); };
+  seams.note = [&](const std::string& text) { printer.note(text); };
+  const auto result = Enroller(*directory, std::move(*wanted), std::move(seams)).run();
+  if (!result) return failed(result.error());
+  printer.result(result->already ? "already enrolled; `renew` gets another certificate"
+                                 : options.command == Command::kRenew ? "renewed" : "enrolled");
+  return {};
+}
+
+Outcome<void> show(const Options& options, Printer& printer) {
+  const StateDirectory directory = StateDirectory::open_for_reading(options.dir);
+  const auto state = directory.load();
+  if (!state) return failed(FailureKind::kState, "reading the state", state.error());
+  const auto installed = read_installed(directory);
+  if (!*state || !installed) return failed(FailureKind::kState, "no certificate is installed in " + options.dir);
+  printer.installed(*installed, (*state)->identifier, (*state)->directory_url, directory, system_clock().utc_ms());
+  return {};
+}
+
+}  // namespace
+}  // namespace keyward::agent
+
+int main(int argc, char** argv) {
+  using namespace keyward::agent;
+  Options options;
+  if (const int code = parse_options(argc, argv, options); code >= 0) return code;
+  Printer printer(options.json);
+  const auto done = options.command == Command::kShow ? show(options, printer) : obtain(options, printer);
+  if (done) return 0;
+  printer.failure(done.error());
+  return static_cast<int>(done.error().kind);
+}

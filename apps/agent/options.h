@@ -1,0 +1,47 @@
+// Owns the command line of keyward-agent and what a later run may leave out. Must not know ACME or a TPM.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "firmware/agent/failure.h"
+#include "hal/tpm.h"
+
+namespace keyward::agent {
+
+enum class Command { kEnroll, kRenew, kShow };
+
+struct Options {
+  Command command = Command::kShow;
+  std::string dir;
+  bool json = false;
+  // enroll needs these; renew takes what is left out from the state directory
+  std::string tcti;
+  std::string directory_url;
+  std::string ca_file;
+  std::string identifier;
+  std::string ak_handle;       // hexadecimal
+  std::string ak_chain_file;
+  std::string key_type;        // p256, p384, rsa2048
+  std::string profile;
+  bool agree_to_terms = false;
+  bool reuse_key = false;
+  bool if_due = false;
+  int patience_s = 120;
+};
+
+// Prints help or the mistake and answers the exit code when the program should end at once (-1: go on).
+int parse_options(int argc, char** argv, Options& out);
+
+// What the state keeps of the options, and back: a value given on the command line wins.
+std::map<std::string, std::string> settings_of(const Options& options);
+void complete(Options& options, const std::map<std::string, std::string>& settings);
+
+Outcome<std::uint32_t> handle_of(const std::string& text);
+Outcome<hal::TpmKeyType> key_type_of(const std::string& text);
+// The certificates of a PEM file, DER, in order.
+Outcome<std::vector<Bytes>> chain_of(const std::string& path);
+
+}  // namespace keyward::agent

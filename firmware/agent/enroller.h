@@ -1,0 +1,89 @@
+// Owns a device's enrolment from an account to an installed certificate: RFC 8555 with device-attest-01,
+// format tpm (device-attest-10 §5). Must not know HTTP, TCTI strings or key file forms.
+//
+// Each step ends with the state on disk; run() begins with what is there. Threads: one.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "firmware/agent/acme_client.h"
+#include "firmware/agent/agent_state.h"
+#include "firmware/agent/failure.h"
+#include "firmware/agent/tpm_statement.h"
+#include "firmware/crypto/crypto.h"
+#include "hal/tpm.h"
+
+namespace keyward::agent {
+
+struct EnrolOptions {
+  std::string directory_url;
+  std::string identifier;          // permanent-identifier value, e.g. "SN-1" or "SN-1/1.3.6.1.4.1.1"
+  std::string profile;             // empty: the CA chooses
+  hal::TpmKeyType key_type = hal::TpmKeyType::kEccP256;
+  std::uint32_t ak_handle = 0x81010002;
+  std::vector<Bytes> ak_chain;     // DER, the attestation key's own certificate first
+  std::map<std::string, std::string> settings;  // kept in the state for the next run; not looked into here
+  bool renew = false;              // a new certificate although there is one
+  bool reuse_key = false;          // renew: the same key again
+  bool agree_to_terms = false;
+  std::int64_t patience_ms = 120'000;  // for each request, and for the order while it is processed
+};
+
+struct Enroled {
+  bool already = false;            // there was a certificate and nobody asked for another
+  std::string certificate_pem;     // chain, leaf first
+};
+
+struct EnrolSeams {
+  hal::Tpm& tpm;
+  HttpTransport& transport;
+  Clock& clock;
+  // A key as a file that other programs can use (TSS2 PRIVATE KEY).
+  std::function<Status(const std::string& path, const hal::TpmKeyBlob& key)> write_key_file;
+  // What was done, in a word and a line; called when the step is over.
+  std::function<void(std::string_view step, std::string_view detail)> on_step;
+  std::function<void(const std::string&)> note;
+  std::function<void(std::int64_t)> sleep_ms;  // absent: really sleeps
+};
+
+class Enroller {
+ public:
+  Enroller(const StateDirectory& directory, EnrolOptions options, EnrolSeams seams)
+      : directory_(directory), options_(std::move(options)), seams_(std::move(seams)) {}
+  Outcome<Enroled> run();
+
+ private:
+  struct Order;
+  Outcome<void> load_state();
+  Outcome<void> save();
+  Outcome<void> open_account();
+  Outcome<void> open_ak();
+  Outcome<void> prepare_key();
+  Outcome<void> ensure_order();
+  Outcome<Order> read_order();
+  Outcome<void> attest(const Order& order);
+  Outcome<void> answer_challenge(const std::string& challenge_url, const std::string& token);
+  Outcome<Bytes> statement(const std::string& key_authorization);
+  Outcome<void> finalize(const Order& order);
+  Outcome<void> download(const Order& order);
+  Outcome<void> drive_order();
+  Outcome<void> install();
+  void step(std::string_view name, std::string_view detail);
+
+  const StateDirectory& directory_;
+  EnrolOptions options_;
+  EnrolSeams seams_;
+  AgentState state_;
+  std::optional<AcmeClient> client_;
+  hal::TpmObjectPtr ak_;
+  hal::TpmObjectPtr key_;
+  std::optional<crypto::PublicKey> public_key_;
+  StatementAlgorithm algorithm_;
+  bool resumed_ = false;           // the order is of an earlier run
+  bool account_reopened_ = false;  // once a run at most
+};
+
+}  // namespace keyward::agent
