@@ -138,6 +138,7 @@ inline constexpr std::int64_t kCertificateRetentionMs = 30LL * 24 * 3'600'000;  
 inline constexpr int kSweepRowsMax = 256;                         // rows looked at in one short transaction
 inline constexpr int kSweepBatchesMax = 32;                       // such transactions in one turn of housekeeping
 inline constexpr std::int64_t kSweepIntervalMs = 5'000;
+inline constexpr std::int64_t kStoreFlushMs = 1'000;              // longest that an unpromised write is not durable
 
 // ---- validation
 inline constexpr std::size_t kHttp01BodyBytesMax = 4'096;
