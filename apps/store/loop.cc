@@ -54,7 +54,7 @@ void Loop::stop() {
 
 bool Loop::wait() {
   std::unique_lock lock(mutex_);
-  return !stopped_.wait_for(lock, std::chrono::milliseconds(limits::kSweepIntervalMs), [this] { return stop_; });
+  return !stopped_.wait_for(lock, std::chrono::milliseconds(limits::kStoreFlushMs), [this] { return stop_; });
 }
 
 // Says it once, when it changes.
@@ -75,9 +75,13 @@ void Loop::tell() {
 
 void Loop::run() {
   if (const auto whole = store_->check_integrity(); !whole) log::error("the database did not pass its check", whole.error());
+  auto next_sweep = Deadline::after_ms(0);
   do {
     tell();
     if (store_->failed()) continue;
+    if (const auto flushed = store_->flush(); !flushed) log::error("the database cannot be made durable", flushed.error());
+    if (!next_sweep.passed()) continue;
+    next_sweep = Deadline::after_ms(limits::kSweepIntervalMs);
     const auto swept = store_->sweep();
     if (!swept) {
       log::warning("housekeeping failed", {{"why", swept.error().what}, {"native", swept.error().native}});

@@ -153,7 +153,9 @@ Answer<wire::OrderUpdateReply> Store::order_update(const wire::OrderUpdate& requ
   if (request.expected == OrderStatus::kPending && request.status == OrderStatus::kReady) return not_an_order_edge();
   if (!may_change(request.expected, request.status)) return not_an_order_edge();
   const auto now_ms = clock_.utc_ms();
-  return write(Promise::kDurable, [&](Connection& db) -> Answer<wire::OrderUpdateReply> {
+  // processing and back to ready are durable within a second (flush()); the end of an order at once.
+  const auto promise = is_final(request.status) ? Promise::kDurable : Promise::kNormal;
+  return write(promise, [&](Connection& db) -> Answer<wire::OrderUpdateReply> {
     OrderRow order;
     {
       Query query(db, kOrderByTicket, request.ticket);

@@ -157,6 +157,13 @@ Result<std::int64_t> Store::sweep_certificates(Connection& db, std::int64_t now_
   return static_cast<std::int64_t>(ended.size());
 }
 
+Status Store::flush() {
+  if (failed()) return fail(ErrorKind::kCorrupt, "the database was taken out of service");
+  auto durable = log_->wait_durable(log_->last());
+  if (!durable) failed_ = true;
+  return durable;
+}
+
 Result<Swept> Store::sweep() {
   if (failed()) return fail(ErrorKind::kCorrupt, "the database was taken out of service");
   Swept swept;

@@ -74,6 +74,8 @@ class Store {
   Answer<wire::CertificateGetReply> certificate_get(const wire::CertificateGet& request);
   Answer<wire::WorkListReply> work_list(const wire::WorkList& request);
 
+  // Makes durable whatever nobody waited for; nothing to do costs nothing.
+  Status flush();
   // Deletes what ended long ago, in short transactions, and looks how full the disk is.
   Result<Swept> sweep();
   // Reads the whole file once, beside the others. kCorrupt also puts the store into its failed state.
