@@ -1,3 +1,4 @@
+// Unsealing for the signer and the watch over the TPM: see loop.h.
 #include "apps/platform/loop.h"
 
 #include <chrono>
@@ -48,7 +49,9 @@ task::Answer<wire::PinUnsealReply> Loop::unseal() {
 }
 
 void Loop::publish() {
-  const std::string state = !away_.empty() ? "degraded" : !locked_.empty() ? "locked" : "operational";
+  const std::string state = !away_.empty()     ? "degraded"
+                            : !locked_.empty() ? "locked"
+                                               : "operational";
   const std::string detail = !away_.empty()     ? "the TPM is away: " + away_
                              : !locked_.empty() ? "the HSM's PIN stays sealed: " + locked_
                                                 : "the TPM answers";
@@ -92,7 +95,8 @@ void Loop::stop_watching() {
 void Loop::stop() {
   stop_watching();
   const std::lock_guard lock(tpm_lock_);
-  if (const auto shut = tpm_.shutdown_orderly(); !shut) log::error("the TPM was not shut down", shut.error());
+  if (const auto shut = tpm_.shutdown_orderly(); !shut)
+    log::error("the TPM was not shut down", shut.error());
 }
 
 }  // namespace keyward::platform

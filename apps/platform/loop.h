@@ -1,5 +1,5 @@
-// Owns the platform task's handlers and its watch over the appliance's TPM. Must not know PKCS#11, a
-// network, or what the PIN opens. Threads: any; the TPM is used under one lock.
+// Owns the platform task's handlers and its watch over the appliance's TPM. Must not know PKCS#11,
+// a network, or what the PIN opens. Threads: any; the TPM is used under one lock.
 #pragma once
 
 #include <condition_variable>
@@ -23,27 +23,28 @@ class Loop {
       : tpm_(tpm), pin_(pin), report_(std::move(report)) {}
   ~Loop() { stop_watching(); }
 
-  // Codes: "tpm-away" (unavailable), "pin-refused" (the PCRs are not those of sealing), "pin-unusable"
-  // (never sealed, or by another TPM), "tpm-failed".
+  // Codes: "tpm-away" (unavailable), "pin-refused" (the PCRs are not those of sealing),
+  // "pin-unusable" (never sealed, or by another TPM), "tpm-failed".
   task::Answer<wire::PinUnsealReply> unseal();
 
   // Asks the TPM every `interval_ms` whether it is there, in a thread of its own.
   void watch(std::int64_t interval_ms);
-  // Ends the watch and sends TPM2_Shutdown(CLEAR): without it the TPM takes the end for a power cut.
+  // Ends the watch and sends TPM2_Shutdown(CLEAR): without it the TPM takes the end for a power
+  // cut.
   void stop();
 
  private:
   void stop_watching();
-  void probe();               // locks
-  void publish();             // tpm_lock_ held
+  void probe();    // locks
+  void publish();  // tpm_lock_ held
   Result<SecretBytes> unseal_locked();
 
   hal::Tpm& tpm_;
   hal::SealedPin& pin_;
   Report report_;
   std::mutex tpm_lock_;
-  std::string away_;          // why the TPM is away; empty: it is there
-  std::string locked_;        // why the PIN was not given; empty: it was, or nobody asked
+  std::string away_;    // why the TPM is away; empty: it is there
+  std::string locked_;  // why the PIN was not given; empty: it was, or nobody asked
   std::string published_;
   bool published_once_ = false;
 

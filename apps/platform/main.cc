@@ -1,5 +1,5 @@
-// The platform task: the appliance's own TPM. Wiring alone; handlers stand in loop.cc, the TPM in the
-// board's HAL.
+// The platform task: the appliance's own TPM. Wiring alone; handlers stand in loop.cc, the TPM in
+// the board's HAL.
 #include "apps/platform/loop.h"
 #include "apps/platform/peers.h"
 #include "board/compose.h"
@@ -44,7 +44,8 @@ int main(int argc, char** argv) {
   auto pin = board::make_sealed_pin(**tpm, {pin_path, selection_of(registers)});
   if (!pin) die("the configuration of the sealed PIN is not usable", pin.error());
 
-  platform::Loop loop(**tpm, **pin, [&](auto state, auto detail) { task.report_state(state, detail); });
+  platform::Loop loop(**tpm, **pin,
+                      [&](auto state, auto detail) { task.report_state(state, detail); });
   task.server().on<wire::PinUnseal>(TaskId::kSigner, [&](const auto&) { return loop.unseal(); });
   task.on_stop([&] { loop.stop(); });
   loop.watch(probe_ms);

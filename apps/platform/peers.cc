@@ -1,3 +1,4 @@
+// The one edge of the platform task: see peers.h.
 #include "apps/platform/peers.h"
 
 namespace keyward::platform {

@@ -1,4 +1,10 @@
+// Fork, exec and end of swtpm and swtpm_setup: see swtpm.h.
 #include "board/sim/swtpm.h"
+
+#include <cstring>
+#include <filesystem>
+#include <utility>
+#include <vector>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,11 +16,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstring>
-#include <filesystem>
-#include <utility>
-#include <vector>
 
 #include "hal/base/file.h"
 
@@ -49,7 +50,8 @@ bool wait_ended(const UniqueFd& pidfd, Deadline deadline) {
 // In the child, between fork and exec: async-signal-safe calls alone.
 [[noreturn]] void become(char* const* arguments, int in_fd, int log_fd, bool die_with_parent,
                          pid_t parent) {
-  ::setpgid(0, 0);  // own group: Ctrl-C on the terminal is for the launcher, which stops us in order
+  ::setpgid(0,
+            0);  // own group: Ctrl-C on the terminal is for the launcher, which stops us in order
   if (die_with_parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(kExitCannotExec);  // it ended before the prctl
@@ -68,7 +70,8 @@ bool wait_ended(const UniqueFd& pidfd, Deadline deadline) {
 
 Result<Child> spawn(const ChildSpec& spec) {
   std::vector<char*> arguments;
-  for (const auto& argument : spec.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (const auto& argument : spec.arguments)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   UniqueFd log;
@@ -81,7 +84,8 @@ Result<Child> spawn(const ChildSpec& spec) {
   const pid_t pid = ::fork();
   if (pid < 0) return fail(ErrorKind::kUnavailable, "swtpm: cannot fork", errno);
   if (pid == 0) {
-    become(arguments.data(), null.get(), log ? log.get() : null.get(), spec.die_with_parent, parent);
+    become(arguments.data(), null.get(), log ? log.get() : null.get(), spec.die_with_parent,
+           parent);
   }
   ::setpgid(pid, pid);  // both sides do it, so that it is done whoever runs first
   Child child;
@@ -103,7 +107,8 @@ Status run_to_end(const ChildSpec& spec, Deadline deadline) {
   }
   if (!in_time) return fail(ErrorKind::kUnavailable, "swtpm: manufacture took too long");
   if (WIFEXITED(status) && WEXITSTATUS(status) == kExitCannotExec) {
-    return fail(ErrorKind::kUnavailable, "swtpm: a program is not installed (Debian: swtpm, swtpm-tools)");
+    return fail(ErrorKind::kUnavailable,
+                "swtpm: a program is not installed (Debian: swtpm, swtpm-tools)");
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     return fail(ErrorKind::kUnavailable, "swtpm: manufacture failed; see manufacture.log", status);
@@ -114,13 +119,14 @@ Status run_to_end(const ChildSpec& spec, Deadline deadline) {
 // Debian's own configuration of these programs writes under /var/lib; ours stays beside the CA.
 Status write_manufacturer_config(const std::string& ca_dir) {
   const std::string localca = "statedir = " + ca_dir + "\nsigningkey = " + ca_dir +
-                              "/signkey.pem\nissuercert = " + ca_dir + "/issuercert.pem\ncertserial = " +
-                              ca_dir + "/certserial\n";
+                              "/signkey.pem\nissuercert = " + ca_dir +
+                              "/issuercert.pem\ncertserial = " + ca_dir + "/certserial\n";
   constexpr std::string_view kPlatform =
       "--platform-manufacturer Keyward\n--platform-version 1.0\n--platform-model Simulator\n";
-  const std::string setup = "create_certs_tool = swtpm_localca\ncreate_certs_tool_config = " + ca_dir +
-                            "/localca.conf\ncreate_certs_tool_options = " + ca_dir +
-                            "/localca.options\nactive_pcr_banks = sha256\n";
+  const std::string setup =
+      "create_certs_tool = swtpm_localca\ncreate_certs_tool_config = " + ca_dir +
+      "/localca.conf\ncreate_certs_tool_options = " + ca_dir +
+      "/localca.options\nactive_pcr_banks = sha256\n";
   KEYWARD_CHECK(replace_file(ca_dir + "/localca.conf", view_of(localca), 0600));
   KEYWARD_CHECK(replace_file(ca_dir + "/localca.options", view_of(kPlatform), 0600));
   return replace_file(ca_dir + "/setup.conf", view_of(setup), 0600);
@@ -130,7 +136,8 @@ Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path[0] != '/' || path.size() >= sizeof address.sun_path) {
-    return fail(ErrorKind::kBadInput, "swtpm: the socket path is relative or longer than 107 octets");
+    return fail(ErrorKind::kBadInput,
+                "swtpm: the socket path is relative or longer than 107 octets");
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
@@ -153,10 +160,17 @@ ChildSpec swtpm_child(const SwtpmSpec& spec) {
   const std::string owner = ",mode=" + octal(spec.socket_mode) +
                             (spec.socket_uid >= 0 ? ",uid=" + std::to_string(spec.socket_uid) : "");
   ChildSpec child;
-  child.arguments = {"swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + spec.state_dir + ",mode=0600",
-                     "--server", "type=unixio,path=" + spec.socket_path + owner,
-                     "--ctrl", "type=unixio,path=" + spec.socket_path + ".ctrl" + owner,
-                     "--flags", "not-need-init,startup-clear"};
+  child.arguments = {"swtpm",
+                     "socket",
+                     "--tpm2",
+                     "--tpmstate",
+                     "dir=" + spec.state_dir + ",mode=0600",
+                     "--server",
+                     "type=unixio,path=" + spec.socket_path + owner,
+                     "--ctrl",
+                     "type=unixio,path=" + spec.socket_path + ".ctrl" + owner,
+                     "--flags",
+                     "not-need-init,startup-clear"};
   child.log_path = spec.log_path;
   child.die_with_parent = spec.die_with_parent;
   return child;
@@ -166,7 +180,8 @@ ChildSpec swtpm_child(const SwtpmSpec& spec) {
 
 Status manufacture_swtpm(const std::string& state_dir, const TpmManufacturer& manufacturer,
                          Deadline deadline) {
-  if (state_dir.empty() || state_dir[0] != '/' || manufacturer.ca_dir.empty() || manufacturer.ca_dir[0] != '/') {
+  if (state_dir.empty() || state_dir[0] != '/' || manufacturer.ca_dir.empty() ||
+      manufacturer.ca_dir[0] != '/') {
     return fail(ErrorKind::kBadInput, "swtpm: a directory is not absolute");
   }
   if (file_exists(state_dir + kState)) return {};
@@ -177,8 +192,9 @@ Status manufacture_swtpm(const std::string& state_dir, const TpmManufacturer& ma
   KEYWARD_CHECK(make_directories(manufacturer.ca_dir, 0700));
   KEYWARD_CHECK(write_manufacturer_config(manufacturer.ca_dir));
   ChildSpec child;
-  child.arguments = {"swtpm_setup", "--tpm2", "--tpmstate", half_made, "--config",
-                     manufacturer.ca_dir + "/setup.conf", "--create-ek-cert", "--lock-nvram"};
+  child.arguments = {"swtpm_setup",      "--tpm2",      "--tpmstate",
+                     half_made,          "--config",    manufacturer.ca_dir + "/setup.conf",
+                     "--create-ek-cert", "--lock-nvram"};
   if (!manufacturer.ek_certificates_dir.empty()) {
     KEYWARD_CHECK(make_directories(manufacturer.ek_certificates_dir, 0700));
     child.arguments.insert(child.arguments.end(),
@@ -199,7 +215,8 @@ Result<SwtpmProcess> SwtpmProcess::start(const SwtpmSpec& spec, Deadline deadlin
     return fail(ErrorKind::kBadInput, "swtpm: a directory is not absolute");
   }
   // A live TPM there is somebody else's; a dead one's sockets would be in the way of bind(2).
-  if (accepts(spec.socket_path)) return fail(ErrorKind::kUnavailable, "swtpm: a TPM runs there already");
+  if (accepts(spec.socket_path))
+    return fail(ErrorKind::kUnavailable, "swtpm: a TPM runs there already");
   ::unlink(spec.socket_path.c_str());
   ::unlink((spec.socket_path + ".ctrl").c_str());
   KEYWARD_CHECK(make_directories(spec.state_dir, 0700));
@@ -237,7 +254,9 @@ SwtpmProcess& SwtpmProcess::operator=(SwtpmProcess&& other) noexcept {
   return *this;
 }
 
-bool SwtpmProcess::running() const { return pid_ > 0 && !wait_ended(pidfd_, Deadline::after_ms(0)); }
+bool SwtpmProcess::running() const {
+  return pid_ > 0 && !wait_ended(pidfd_, Deadline::after_ms(0));
+}
 
 void SwtpmProcess::stop(Deadline deadline) { end(SIGTERM, deadline); }
 void SwtpmProcess::kill() { end(SIGKILL, Deadline::after_ms(0)); }

@@ -1,6 +1,7 @@
 // Owns the simulator's choice of a watchdog: a file. Must not know tasks.
-#include "board/compose.h"
 #include "hal/linux/watchdog.h"
+
+#include "board/compose.h"
 
 namespace keyward::board {
 

@@ -1,13 +1,14 @@
+// The device and the file that stands in for it: see watchdog.h.
 #include "hal/linux/watchdog.h"
+
+#include <charconv>
+#include <cstdio>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/watchdog.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <charconv>
-#include <cstdio>
 
 #include "hal/base/file.h"
 #include "hal/base/unique_fd.h"
@@ -35,11 +36,13 @@ class LinuxWatchdog final : public Watchdog {
     int granted_s = timeout_s;
     if (::ioctl(fd_.get(), WDIOC_SETTIMEOUT, &granted_s) != 0) {
       const int error = errno;
-      if (error == ENOTTY) return fail(ErrorKind::kRefused, "watchdog: not a watchdog or a fixed timeout", error);
+      if (error == ENOTTY)
+        return fail(ErrorKind::kRefused, "watchdog: not a watchdog or a fixed timeout", error);
       return fail(ErrorKind::kRefused, "watchdog: the timeout was not taken", error);
     }
     // Drivers round; rounding down would fire between two pets that are in time for the caller.
-    if (granted_s < timeout_s) return fail(ErrorKind::kRefused, "watchdog: a shorter timeout was granted", granted_s);
+    if (granted_s < timeout_s)
+      return fail(ErrorKind::kRefused, "watchdog: a shorter timeout was granted", granted_s);
     return pet();
   }
 
@@ -94,7 +97,8 @@ class FileWatchdog final : public Watchdog {
     if (!fd_) fd_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     if (!fd_) return fail(ErrorKind::kUnavailable, "watchdog: cannot open the file", errno);
     char record[kRecordBytes + 1];
-    std::snprintf(record, sizeof record, "fires-at-monotonic-ms %024lld\n\n", static_cast<long long>(fires_at_ms));
+    std::snprintf(record, sizeof record, "fires-at-monotonic-ms %024lld\n\n",
+                  static_cast<long long>(fires_at_ms));
     if (::pwrite(fd_.get(), record, kRecordBytes, 0) != static_cast<ssize_t>(kRecordBytes)) {
       return fail(ErrorKind::kUnavailable, "watchdog: cannot write the file", errno);
     }

@@ -1,11 +1,12 @@
+// ESYS context, handles and sessions: see connection.h.
 #include "hal/tss2/connection.h"
+
+#include <cctype>
+#include <mutex>
 
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <tss2/tss2_tctildr.h>
-
-#include <cctype>
-#include <mutex>
 
 namespace keyward::hal::tss2 {
 namespace {
@@ -15,11 +16,12 @@ void silence_library_log() {
   std::call_once(once, [] { ::setenv("TSS2_LOG", "all+none", 0); });
 }
 
-// Keeps the TCTI's library in memory for the life of the process, so that a reconnection opens no file
-// of the file system: the sandbox has closed it by then.
+// Keeps the TCTI's library in memory for the life of the process, so that a reconnection opens no
+// file of the file system: the sandbox has closed it by then.
 Status pin_library(const std::string& tcti) {
   const std::string name = tcti.substr(0, tcti.find(':'));
-  if (name.empty() || name.size() > 32) return fail(ErrorKind::kBadInput, "tpm: the TCTI has no name");
+  if (name.empty() || name.size() > 32)
+    return fail(ErrorKind::kBadInput, "tpm: the TCTI has no name");
   for (const char c : name) {
     const auto octet = static_cast<unsigned char>(c);
     if (std::isalnum(octet) == 0 && c != '-' && c != '_') {
@@ -114,20 +116,23 @@ Result<Handle> start_session(const ConnectionPtr& connection, SessionUse use, ES
     symmetric.keyBits.aes = 128;
     symmetric.mode.aes = TPM2_ALG_CFB;
   }
-  const TPM2_SE type = use == SessionUse::kTrial             ? TPM2_SE_TRIAL
+  const TPM2_SE type = use == SessionUse::kTrial            ? TPM2_SE_TRIAL
                        : use == SessionUse::kEncryptCommand ? TPM2_SE_HMAC
                                                             : TPM2_SE_POLICY;
   ESYS_TR tr = ESYS_TR_NONE;
-  KEYWARD_CHECK(connection->check(
-      ::Esys_StartAuthSession(connection->esys(), salt_key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                              ESYS_TR_NONE, nullptr, type, &symmetric, TPM2_ALG_SHA256, &tr),
-      "tpm: cannot start a session"));
+  KEYWARD_CHECK(
+      connection->check(::Esys_StartAuthSession(connection->esys(), salt_key, ESYS_TR_NONE,
+                                                ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, nullptr,
+                                                type, &symmetric, TPM2_ALG_SHA256, &tr),
+                        "tpm: cannot start a session"));
   Handle session(connection, tr, Handle::Kind::kTransient);
-  TPMA_SESSION attributes = TPMA_SESSION_CONTINUESESSION;  // so that the end is ours, also after a failure
+  TPMA_SESSION attributes =
+      TPMA_SESSION_CONTINUESESSION;  // so that the end is ours, also after a failure
   if (use == SessionUse::kEncryptResponse) attributes |= TPMA_SESSION_ENCRYPT;
   if (use == SessionUse::kEncryptCommand) attributes |= TPMA_SESSION_DECRYPT;
-  KEYWARD_CHECK(connection->check(::Esys_TRSess_SetAttributes(connection->esys(), tr, attributes, 0xff),
-                                  "tpm: cannot set session attributes"));
+  KEYWARD_CHECK(
+      connection->check(::Esys_TRSess_SetAttributes(connection->esys(), tr, attributes, 0xff),
+                        "tpm: cannot set session attributes"));
   return session;
 }
 

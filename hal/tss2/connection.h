@@ -1,14 +1,14 @@
 // Owns one ESYS context on one TCTI, and the handles that live in it. Must not know key templates.
 //
-// A Connection breaks once and for good; Tss2Tpm then makes another. Objects hold their Connection, so a
-// handle is only ever given to the context that made it. Threads: one at a time.
+// A Connection breaks once and for good; Tss2Tpm then makes another. Objects hold their Connection,
+// so a handle is only ever given to the context that made it. Threads: one at a time.
 #pragma once
-
-#include <tss2/tss2_esys.h>
 
 #include <memory>
 #include <string>
 #include <utility>
+
+#include <tss2/tss2_esys.h>
 
 #include "hal/base/result.h"
 #include "hal/tss2/return_code.h"
@@ -21,7 +21,8 @@ struct EsysFree {
 template <class T>
 using EsysMem = std::unique_ptr<T, EsysFree>;
 
-// Takes the output pointer of an ESYS call: `Esys_X(..., out(mem))` fills `mem` when the call returns.
+// Takes the output pointer of an ESYS call: `Esys_X(..., out(mem))` fills `mem` when the call
+// returns.
 template <class T>
 class Out {
  public:
@@ -40,7 +41,8 @@ Out<T> out(EsysMem<T>& to) {
   return Out<T>(to);
 }
 
-// Silences the library's log and keeps the TCTI's library in memory. kBadInput: there is no such TCTI.
+// Silences the library's log and keeps the TCTI's library in memory. kBadInput: there is no such
+// TCTI.
 Status prepare_library(const std::string& tcti);
 
 class Connection {
@@ -53,8 +55,8 @@ class Connection {
 
   ESYS_CONTEXT* esys() const { return esys_; }
   bool broken() const { return broken_; }
-  // True if the TPM was reset since this connection was made: its handles are then other objects' or
-  // nobody's. Marks the connection as broken.
+  // True if the TPM was reset since this connection was made: its handles are then other objects'
+  // or nobody's. Marks the connection as broken.
   bool was_reset();
   // The one check of a tpm2-tss return code.
   Status check(TSS2_RC rc, const char* what);
@@ -72,8 +74,8 @@ class Connection {
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
 
-// One ESYS_TR. Transient objects and sessions are flushed in the TPM; resources (persistent keys, NV
-// indices) only forgotten here.
+// One ESYS_TR. Transient objects and sessions are flushed in the TPM; resources (persistent keys,
+// NV indices) only forgotten here.
 class Handle {
  public:
   enum class Kind { kTransient, kResource };
@@ -99,8 +101,8 @@ class Handle {
   Kind kind_ = Kind::kTransient;
 };
 
-// A session lives for one command only. So there is nothing to restore when a TSS call fails and leaves
-// the session's attributes changed: the next command starts a new one.
+// A session lives for one command only. So there is nothing to restore when a TSS call fails and
+// leaves the session's attributes changed: the next command starts a new one.
 enum class SessionUse { kTrial, kPolicy, kEncryptResponse, kEncryptCommand };
 // `salt_key`: a loaded storage key that keeps the session's key from an observer of the bus, or
 // ESYS_TR_NONE where no secret is transported.

@@ -34,7 +34,8 @@ Status check_digest(ByteView digest, std::uint16_t hash_alg) {
 Result<Bytes> der_ecdsa(const TPMS_SIGNATURE_ECDSA& signature) {
   KEYWARD_TRY(r, octets_of(signature.signatureR, &TPM2B_ECC_PARAMETER::buffer));
   KEYWARD_TRY(s, octets_of(signature.signatureS, &TPM2B_ECC_PARAMETER::buffer));
-  const std::unique_ptr<ECDSA_SIG, decltype(&::ECDSA_SIG_free)> der(::ECDSA_SIG_new(), &::ECDSA_SIG_free);
+  const std::unique_ptr<ECDSA_SIG, decltype(&::ECDSA_SIG_free)> der(::ECDSA_SIG_new(),
+                                                                    &::ECDSA_SIG_free);
   BIGNUM* const r_number = ::BN_bin2bn(r.data(), static_cast<int>(r.size()), nullptr);
   BIGNUM* const s_number = ::BN_bin2bn(s.data(), static_cast<int>(s.size()), nullptr);
   if (!der || r_number == nullptr || s_number == nullptr ||
@@ -73,9 +74,9 @@ Result<Handle> Tss2Tpm::create_primary(const ConnectionPtr& connection, ESYS_TR 
   EsysMem<TPM2B_PUBLIC> area_made;
   ESYS_TR tr = ESYS_TR_NONE;
   KEYWARD_CHECK(connection->check(
-      ::Esys_CreatePrimary(connection->esys(), hierarchy, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-                           &sensitive, &area, &outside, &creation_pcr, &tr, out(area_made), nullptr,
-                           nullptr, nullptr),
+      ::Esys_CreatePrimary(connection->esys(), hierarchy, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                           ESYS_TR_NONE, &sensitive, &area, &outside, &creation_pcr, &tr,
+                           out(area_made), nullptr, nullptr, nullptr),
       "tpm: CreatePrimary failed"));
   if (made != nullptr) *made = std::move(area_made);
   return Handle(connection, tr, Handle::Kind::kTransient);
@@ -91,7 +92,8 @@ Result<Handle> Tss2Tpm::open_resource(const ConnectionPtr& connection, TPM2_HAND
 }
 
 Result<Handle> Tss2Tpm::open_parent(const ConnectionPtr& connection, std::uint32_t parent) {
-  if (parent == kOwnerHierarchy) return create_primary(connection, ESYS_TR_RH_OWNER, srk_template());
+  if (parent == kOwnerHierarchy)
+    return create_primary(connection, ESYS_TR_RH_OWNER, srk_template());
   if (!persistent(parent)) return fail(ErrorKind::kBadInput, "tpm: not a parent for a key of ours");
   return open_resource(connection, parent, "tpm: the parent key is not there");
 }
@@ -122,15 +124,16 @@ Result<TpmKeyBlob> Tss2Tpm::create_child(const ConnectionPtr& connection, const 
   return blob;
 }
 
-Result<std::unique_ptr<Tss2Object>> Tss2Tpm::load_under(const Handle& parent, const TpmKeyBlob& blob) {
+Result<std::unique_ptr<Tss2Object>> Tss2Tpm::load_under(const Handle& parent,
+                                                        const TpmKeyBlob& blob) {
   KEYWARD_TRY(public_area, read_tpm2b_public(blob.public_area));
   KEYWARD_TRY(private_area, read_tpm2b_private(blob.private_area));
   const auto& connection = parent.connection();
   ESYS_TR tr = ESYS_TR_NONE;
-  KEYWARD_CHECK(connection->check(
-      ::Esys_Load(connection->esys(), parent.tr(), ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-                  &private_area, &public_area, &tr),
-      "tpm: Load failed"));
+  KEYWARD_CHECK(
+      connection->check(::Esys_Load(connection->esys(), parent.tr(), ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                    ESYS_TR_NONE, &private_area, &public_area, &tr),
+                        "tpm: Load failed"));
   Handle handle(connection, tr, Handle::Kind::kTransient);
   EsysMem<TPM2B_NAME> name;
   KEYWARD_CHECK(connection->check(::Esys_TR_GetName(connection->esys(), tr, out(name)),
@@ -164,29 +167,31 @@ Result<TpmObjectPtr> Tss2Tpm::load(const TpmKeyBlob& blob) {
 }
 
 Status Tss2Tpm::make_persistent(const TpmObject& object, std::uint32_t handle) {
-  if (!persistent(handle)) return fail(ErrorKind::kBadInput, "tpm: not a persistent handle of the owner");
+  if (!persistent(handle))
+    return fail(ErrorKind::kBadInput, "tpm: not a persistent handle of the owner");
   KEYWARD_TRY(connection, connect());
   // Only the handle is used; the object stays as it is.
   KEYWARD_TRY(mine, own(connection, const_cast<TpmObject&>(object)));
   ESYS_TR made = ESYS_TR_NONE;
   KEYWARD_CHECK(connection->check(
-      ::Esys_EvictControl(connection->esys(), ESYS_TR_RH_OWNER, mine->tr(), ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                          ESYS_TR_NONE, handle, &made),
+      ::Esys_EvictControl(connection->esys(), ESYS_TR_RH_OWNER, mine->tr(), ESYS_TR_PASSWORD,
+                          ESYS_TR_NONE, ESYS_TR_NONE, handle, &made),
       "tpm: EvictControl failed"));
   const Handle forget(connection, made, Handle::Kind::kResource);
   return {};
 }
 
 Result<TpmObjectPtr> Tss2Tpm::open_persistent(std::uint32_t handle) {
-  if (!persistent(handle)) return fail(ErrorKind::kBadInput, "tpm: not a persistent handle of the owner");
+  if (!persistent(handle))
+    return fail(ErrorKind::kBadInput, "tpm: not a persistent handle of the owner");
   KEYWARD_TRY(connection, connect());
   KEYWARD_TRY(resource, open_resource(connection, handle, "tpm: no key at this handle"));
   EsysMem<TPM2B_PUBLIC> area;
   EsysMem<TPM2B_NAME> name;
-  KEYWARD_CHECK(connection->check(::Esys_ReadPublic(connection->esys(), resource.tr(), ESYS_TR_NONE,
-                                                    ESYS_TR_NONE, ESYS_TR_NONE, out(area), out(name),
-                                                    nullptr),
-                                  "tpm: ReadPublic failed"));
+  KEYWARD_CHECK(connection->check(
+      ::Esys_ReadPublic(connection->esys(), resource.tr(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                        out(area), out(name), nullptr),
+      "tpm: ReadPublic failed"));
   KEYWARD_TRY(object, Tss2Object::make(std::move(resource), *area, *name));
   return TpmObjectPtr(std::move(object));
 }
@@ -211,10 +216,10 @@ Result<Bytes> Tss2Tpm::sign_digest(TpmObject& key, ByteView digest, std::uint16_
   no_ticket.tag = TPM2_ST_HASHCHECK;
   no_ticket.hierarchy = TPM2_RH_NULL;
   EsysMem<TPMT_SIGNATURE> signature;
-  KEYWARD_CHECK(connection->check(
-      ::Esys_Sign(connection->esys(), mine->tr(), ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &input,
-                  &scheme, &no_ticket, out(signature)),
-      "tpm: Sign failed"));
+  KEYWARD_CHECK(
+      connection->check(::Esys_Sign(connection->esys(), mine->tr(), ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                    ESYS_TR_NONE, &input, &scheme, &no_ticket, out(signature)),
+                        "tpm: Sign failed"));
   return signature_octets(*signature, hash_alg);
 }
 

@@ -1,3 +1,4 @@
+// Strict readers over libtss2-mu: see marshal.h.
 #include "hal/tss2/marshal.h"
 
 #include <tss2/tss2_mu.h>
@@ -19,7 +20,8 @@ Result<T> read_whole(ByteView bytes, Unmarshal<T> unmarshal) {
   size_t offset = 0;
   const TSS2_RC rc = unmarshal(bytes.data(), bytes.size(), &offset, &value);
   if (rc != TSS2_RC_SUCCESS) return fail(ErrorKind::kBadInput, "tpm: a structure is malformed", rc);
-  if (offset != bytes.size()) return fail(ErrorKind::kBadInput, "tpm: trailing octets after a structure");
+  if (offset != bytes.size())
+    return fail(ErrorKind::kBadInput, "tpm: trailing octets after a structure");
   return value;
 }
 
@@ -28,7 +30,8 @@ Result<Bytes> write_whole(const T& value, Marshal marshal) {
   Bytes out(limits::kTpmStructureBytesMax);
   size_t offset = 0;
   const TSS2_RC rc = marshal(&value, out.data(), out.size(), &offset);
-  if (rc != TSS2_RC_SUCCESS) return fail(ErrorKind::kInternal, "tpm: cannot marshal a structure", rc);
+  if (rc != TSS2_RC_SUCCESS)
+    return fail(ErrorKind::kInternal, "tpm: cannot marshal a structure", rc);
   out.resize(offset);
   return out;
 }
@@ -38,7 +41,8 @@ Result<Bytes> write_whole(const T& value, Marshal marshal) {
 Result<TPM2B_PUBLIC> read_tpm2b_public(ByteView bytes) {
   KEYWARD_TRY(value, read_whole<TPM2B_PUBLIC>(bytes, &::Tss2_MU_TPM2B_PUBLIC_Unmarshal));
   // The size field is not compared by libtss2-mu with what it read behind it.
-  if (value.size != bytes.size() - 2) return fail(ErrorKind::kBadInput, "tpm: wrong size of a TPM2B_PUBLIC");
+  if (value.size != bytes.size() - 2)
+    return fail(ErrorKind::kBadInput, "tpm: wrong size of a TPM2B_PUBLIC");
   return value;
 }
 

@@ -1,20 +1,20 @@
 // Owns octets <-> tpm2-tss structures, strict where libtss2-mu is not. Must not know commands.
 //
-// libtss2-mu accepts trailing octets and leaves half-filled output on errors; every reader here demands
-// that the whole input is used. Errors: kBadInput.
+// libtss2-mu accepts trailing octets and leaves half-filled output on errors; every reader here
+// demands that the whole input is used. Errors: kBadInput.
 #pragma once
 
-#include <tss2/tss2_tpm2_types.h>
-
 #include <cstring>
+
+#include <tss2/tss2_tpm2_types.h>
 
 #include "hal/base/bytes.h"
 #include "hal/base/result.h"
 
 namespace keyward::hal::tss2 {
 
-Result<TPM2B_PUBLIC> read_tpm2b_public(ByteView bytes);   // with the size field
-Result<TPM2B_PUBLIC> read_tpmt_public(ByteView bytes);    // without
+Result<TPM2B_PUBLIC> read_tpm2b_public(ByteView bytes);  // with the size field
+Result<TPM2B_PUBLIC> read_tpmt_public(ByteView bytes);   // without
 Result<TPM2B_PRIVATE> read_tpm2b_private(ByteView bytes);
 Result<TPM2B_ID_OBJECT> read_id_object(ByteView bytes);
 Result<TPM2B_ENCRYPTED_SECRET> read_encrypted_secret(ByteView bytes);
@@ -38,7 +38,8 @@ Status fill(T& out, BYTE (T::*field)[N], ByteView bytes) {
 // The octets of a simple TPM2B that the TPM returned; the size is checked against the field.
 template <class T, std::size_t N>
 Result<ByteView> octets_of(const T& value, const BYTE (T::*field)[N]) {
-  if (value.size > N) return fail(ErrorKind::kCorrupt, "tpm: a returned TPM2B is larger than its type");
+  if (value.size > N)
+    return fail(ErrorKind::kCorrupt, "tpm: a returned TPM2B is larger than its type");
   return ByteView{value.*field, value.size};
 }
 

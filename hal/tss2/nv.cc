@@ -42,9 +42,10 @@ Result<EsysMem<TPM2B_NV_PUBLIC>> Tss2Tpm::nv_public(const Handle& nv) {
   EsysMem<TPM2B_NV_PUBLIC> area;
   EsysMem<TPM2B_NAME> name;
   const auto& connection = nv.connection();
-  KEYWARD_CHECK(connection->check(::Esys_NV_ReadPublic(connection->esys(), nv.tr(), ESYS_TR_NONE,
-                                                       ESYS_TR_NONE, ESYS_TR_NONE, out(area), out(name)),
-                                  "tpm: NV_ReadPublic failed"));
+  KEYWARD_CHECK(
+      connection->check(::Esys_NV_ReadPublic(connection->esys(), nv.tr(), ESYS_TR_NONE,
+                                             ESYS_TR_NONE, ESYS_TR_NONE, out(area), out(name)),
+                        "tpm: NV_ReadPublic failed"));
   return area;
 }
 
@@ -55,12 +56,14 @@ Result<Bytes> Tss2Tpm::nv_read_all(const Handle& nv, const TPMS_NV_PUBLIC& area)
   while (result.size() < area.dataSize) {
     const auto wanted = std::min(area.dataSize - result.size(), kNvChunkBytes);
     EsysMem<TPM2B_MAX_NV_BUFFER> chunk;
-    KEYWARD_CHECK(connection->check(
-        ::Esys_NV_Read(connection->esys(), reader, nv.tr(), ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-                       static_cast<UINT16>(wanted), static_cast<UINT16>(result.size()), out(chunk)),
-        "tpm: NV_Read failed"));
+    KEYWARD_CHECK(
+        connection->check(::Esys_NV_Read(connection->esys(), reader, nv.tr(), ESYS_TR_PASSWORD,
+                                         ESYS_TR_NONE, ESYS_TR_NONE, static_cast<UINT16>(wanted),
+                                         static_cast<UINT16>(result.size()), out(chunk)),
+                          "tpm: NV_Read failed"));
     KEYWARD_TRY(octets, octets_of(*chunk, &TPM2B_MAX_NV_BUFFER::buffer));
-    if (octets.size() != wanted) return fail(ErrorKind::kCorrupt, "tpm: NV_Read returned another length");
+    if (octets.size() != wanted)
+      return fail(ErrorKind::kCorrupt, "tpm: NV_Read returned another length");
     append(result, octets);
   }
   return result;
@@ -86,8 +89,8 @@ Status Tss2Tpm::nv_define_counter(std::uint32_t index) {
       "tpm: NV_DefineSpace failed"));
   const Handle nv(connection, tr, Handle::Kind::kResource);
   // A counter has no value before its first increment (Commands §31.8).
-  return connection->check(::Esys_NV_Increment(connection->esys(), nv.tr(), nv.tr(), ESYS_TR_PASSWORD,
-                                               ESYS_TR_NONE, ESYS_TR_NONE),
+  return connection->check(::Esys_NV_Increment(connection->esys(), nv.tr(), nv.tr(),
+                                               ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE),
                            "tpm: NV_Increment failed");
 }
 
@@ -97,7 +100,8 @@ Result<std::uint64_t> Tss2Tpm::nv_increment(std::uint32_t index) {
   KEYWARD_TRY(nv, open_resource(connection, index, "tpm: no such NV index"));
   KEYWARD_TRY(area, nv_public(nv));
   if (!is_counter(area->nvPublic)) return fail(ErrorKind::kBadInput, "tpm: not a counter");
-  if (!has(area->nvPublic.attributes, TPMA_NV_AUTHWRITE) || !has(area->nvPublic.attributes, TPMA_NV_NO_DA)) {
+  if (!has(area->nvPublic.attributes, TPMA_NV_AUTHWRITE) ||
+      !has(area->nvPublic.attributes, TPMA_NV_NO_DA)) {
     return fail(ErrorKind::kRefused, "tpm: this counter is not for us to write");
   }
   KEYWARD_CHECK(connection->check(::Esys_NV_Increment(connection->esys(), nv.tr(), nv.tr(),

@@ -1,3 +1,4 @@
+// MonotonicCounter over the Tpm contract: see nv_counter.h.
 #include "hal/tss2/nv_counter.h"
 
 namespace keyward::hal {
@@ -17,8 +18,8 @@ class NvCounter final : public MonotonicCounter {
 Status make_counter(Tpm& tpm, std::uint32_t index) {
   const auto defined = tpm.nv_define_counter(index);
   if (defined || defined.error().kind != ErrorKind::kRefused) return defined;
-  // It exists and could not be read: without its first increment it has no value yet. An index that is
-  // no counter is refused by nv_increment.
+  // It exists and could not be read: without its first increment it has no value yet. An index that
+  // is no counter is refused by nv_increment.
   KEYWARD_CHECK(tpm.nv_increment(index));
   return {};
 }

@@ -9,8 +9,8 @@
 
 namespace keyward::hal {
 
-// Opens the counter at `index` and makes it on first use, also when a power cut fell between making it
-// and its first increment. A new counter starts above every counter this TPM ever had.
+// Opens the counter at `index` and makes it on first use, also when a power cut fell between making
+// it and its first increment. A new counter starts above every counter this TPM ever had.
 Result<std::unique_ptr<MonotonicCounter>> open_nv_counter(Tpm& tpm, std::uint32_t index);
 
 }  // namespace keyward::hal

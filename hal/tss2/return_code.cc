@@ -1,3 +1,4 @@
+// TSS2_RC to ErrorKind: see return_code.h.
 #include "hal/tss2/return_code.h"
 
 #include <tss2/tss2_tpm2_types.h>
@@ -7,7 +8,8 @@ namespace {
 
 // TCG "Structures" §6.6.3: bits 0-5 number, bit 6 parameter or not, bits 8-11 which one.
 constexpr TSS2_RC kFormatOneMask = 0x0bf;
-// tpm2-tss has no name for the layer of libtss2-tctildr; the TCTI layer's base codes are used there.
+// tpm2-tss has no name for the layer of libtss2-tctildr; the TCTI layer's base codes are used
+// there.
 constexpr TSS2_RC kBaseCodeMask = 0xffff;
 
 ErrorKind kind_of_format_one(TSS2_RC rc) {

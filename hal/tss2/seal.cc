@@ -1,6 +1,6 @@
 // Owns sealing under PCR values. Secrets cross the bus encrypted: each command has its own session,
-// salted with the SRK, so that an observer of the bus sees no PIN. (Who can replace the TPM on the bus
-// can replace the SRK as well: that is not covered.)
+// salted with the SRK, so that an observer of the bus sees no PIN. (Who can replace the TPM on the
+// bus can replace the SRK as well: that is not covered.)
 #include <openssl/crypto.h>
 
 #include "hal/tss2/marshal.h"
@@ -35,9 +35,10 @@ Result<Handle> Tss2Tpm::policy_pcr_session(const ConnectionPtr& connection, Sess
   KEYWARD_TRY(pcrs, pcr_selection(selection));
   KEYWARD_TRY(session, start_session(connection, use, salt_key));
   const TPM2B_DIGEST current_values{};  // Commands §23.7: an empty digest means the values of now
-  KEYWARD_CHECK(connection->check(::Esys_PolicyPCR(connection->esys(), session.tr(), ESYS_TR_NONE,
-                                                   ESYS_TR_NONE, ESYS_TR_NONE, &current_values, &pcrs),
-                                  "tpm: PolicyPCR failed"));
+  KEYWARD_CHECK(
+      connection->check(::Esys_PolicyPCR(connection->esys(), session.tr(), ESYS_TR_NONE,
+                                         ESYS_TR_NONE, ESYS_TR_NONE, &current_values, &pcrs),
+                        "tpm: PolicyPCR failed"));
   return std::move(session);
 }
 
@@ -50,9 +51,10 @@ Result<TpmKeyBlob> Tss2Tpm::seal(ByteView secret, const PcrSelection& selection)
   EsysMem<TPM2B_DIGEST> policy;
   {
     KEYWARD_TRY(trial, policy_pcr_session(connection, SessionUse::kTrial, ESYS_TR_NONE, selection));
-    KEYWARD_CHECK(connection->check(::Esys_PolicyGetDigest(connection->esys(), trial.tr(), ESYS_TR_NONE,
-                                                           ESYS_TR_NONE, ESYS_TR_NONE, out(policy)),
-                                    "tpm: PolicyGetDigest failed"));
+    KEYWARD_CHECK(
+        connection->check(::Esys_PolicyGetDigest(connection->esys(), trial.tr(), ESYS_TR_NONE,
+                                                 ESYS_TR_NONE, ESYS_TR_NONE, out(policy)),
+                          "tpm: PolicyGetDigest failed"));
   }
   SensitiveCreate sensitive;
   KEYWARD_CHECK(fill(sensitive.get().sensitive.data, &TPM2B_SENSITIVE_DATA::buffer, secret));

@@ -1,3 +1,4 @@
+// Public areas of EK, SRK, keys, sealed data, counter: see templates.h.
 #include "hal/tss2/templates.h"
 
 #include <algorithm>
@@ -88,8 +89,8 @@ Result<TPM2B_PUBLIC> ek_template(TpmKeyType type) {
   auto& area = out.publicArea;
   KEYWARD_CHECK(set_type(area, type));
   area.nameAlg = TPM2_ALG_SHA256;
-  // No userWithAuth: an EK is used through its policy alone, which dictionary-attack protection does
-  // not count; so the template needs no noDA.
+  // No userWithAuth: an EK is used through its policy alone, which dictionary-attack protection
+  // does not count; so the template needs no noDA.
   area.objectAttributes = kStorage | TPMA_OBJECT_ADMINWITHPOLICY;
   area.authPolicy.size = sizeof kEkPolicyA;
   std::memcpy(area.authPolicy.buffer, kEkPolicyA, sizeof kEkPolicyA);

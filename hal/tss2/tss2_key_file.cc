@@ -1,10 +1,11 @@
+// Writer and strict reader of TPMKey: see tss2_key_file.h.
 #include "hal/tss2/tss2_key_file.h"
-
-#include <openssl/bio.h>
-#include <openssl/pem.h>
 
 #include <algorithm>
 #include <memory>
+
+#include <openssl/bio.h>
+#include <openssl/pem.h>
 
 #include "hal/base/file.h"
 #include "hal/base/limits.h"
@@ -42,7 +43,8 @@ void put(Bytes& out, std::uint8_t tag, ByteView content) {
 
 Bytes integer_of(std::uint32_t value) {  // DER: shortest, positive
   Bytes out{0};
-  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(value >> shift));
+  for (int shift = 24; shift >= 0; shift -= 8)
+    out.push_back(static_cast<std::uint8_t>(value >> shift));
   while (out.size() > 1 && out[0] == 0 && (out[1] & 0x80) == 0) out.erase(out.begin());
   return out;
 }
@@ -76,7 +78,8 @@ Result<Element> take(ByteView& in) {
 
 Result<ByteView> take(ByteView& in, std::uint8_t tag) {
   KEYWARD_TRY(element, take(in));
-  if (element.tag != tag) return fail(ErrorKind::kBadInput, "tss2 key: another element expected", element.tag);
+  if (element.tag != tag)
+    return fail(ErrorKind::kBadInput, "tss2 key: another element expected", element.tag);
   return element.content;
 }
 
@@ -87,7 +90,8 @@ Status check_empty_auth(ByteView& in) {
   }
   KEYWARD_TRY(wrapper, take(in, kContext0));
   KEYWARD_TRY(value, take(wrapper, kBoolean));
-  if (!wrapper.empty() || value.size() != 1) return fail(ErrorKind::kBadInput, "tss2 key: malformed emptyAuth");
+  if (!wrapper.empty() || value.size() != 1)
+    return fail(ErrorKind::kBadInput, "tss2 key: malformed emptyAuth");
   // DER writes TRUE as FF; tpm2-openssl writes 01, so any non-zero octet is TRUE here (BER).
   if (value[0] == 0) return fail(ErrorKind::kRefused, "tss2 key: a key with a password");
   return {};
@@ -95,7 +99,8 @@ Status check_empty_auth(ByteView& in) {
 
 Result<std::uint32_t> take_parent(ByteView& in) {
   KEYWARD_TRY(octets, take(in, kInteger));
-  if (octets.empty() || octets.size() > 5 || (octets[0] & 0x80) != 0 || (octets.size() == 5 && octets[0] != 0)) {
+  if (octets.empty() || octets.size() > 5 || (octets[0] & 0x80) != 0 ||
+      (octets.size() == 5 && octets[0] != 0)) {
     return fail(ErrorKind::kBadInput, "tss2 key: the parent is no handle");
   }
   if (octets.size() > 1 && octets[0] == 0 && (octets[1] & 0x80) == 0) {
@@ -164,8 +169,10 @@ Result<TpmKeyBlob> parse_tss2_key_pem(std::string_view pem, TpmKeyFileKind kind)
     return fail(ErrorKind::kExhausted, "tss2 key: larger than its limit");
   }
   // OpenSSL skips what stands before and leaves what stands behind; here the file is the key alone.
-  if (!pem.starts_with(kPemBegin)) return fail(ErrorKind::kBadInput, "tss2 key: not a TSS2 PRIVATE KEY");
-  const std::unique_ptr<BIO, BioFree> bio(::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  if (!pem.starts_with(kPemBegin))
+    return fail(ErrorKind::kBadInput, "tss2 key: not a TSS2 PRIVATE KEY");
+  const std::unique_ptr<BIO, BioFree> bio(
+      ::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   if (!bio) return fail(ErrorKind::kInternal, "tss2 key: no memory");
   char* name = nullptr;
   char* header = nullptr;
@@ -176,7 +183,8 @@ Result<TpmKeyBlob> parse_tss2_key_pem(std::string_view pem, TpmKeyFileKind kind)
   if (ok != 1 || kPemName != name || (header != nullptr && *header != '\0')) {
     return fail(ErrorKind::kBadInput, "tss2 key: malformed PEM");
   }
-  if (::BIO_ctrl_pending(bio.get()) != 0) return fail(ErrorKind::kBadInput, "tss2 key: text after the PEM");
+  if (::BIO_ctrl_pending(bio.get()) != 0)
+    return fail(ErrorKind::kBadInput, "tss2 key: text after the PEM");
   return parse_tss2_key_der({data, static_cast<std::size_t>(size)}, kind);
 }
 

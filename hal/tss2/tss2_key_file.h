@@ -1,13 +1,13 @@
-// Owns the file form of a TPM key: "TSS2 PRIVATE KEY" PEM around TPMKey (draft "ASN.1 Specification for
-// TPM 2.0 Key Files"), which tpm2-openssl loads. Must not know how the key is used.
+// Owns the file form of a TPM key: "TSS2 PRIVATE KEY" PEM around TPMKey (draft "ASN.1 Specification
+// for TPM 2.0 Key Files"), which tpm2-openssl loads. Must not know how the key is used.
 //
 //   TPMKey ::= SEQUENCE { type OBJECT IDENTIFIER, emptyAuth [0] EXPLICIT BOOLEAN OPTIONAL,
 //                         parent INTEGER, pubkey OCTET STRING, privkey OCTET STRING }
 //
-// Only keys without a password are written and read; policies, secrets and importable keys are refused.
-// The octets of pubkey and privkey are not looked into here: Tpm::load does. Errors: kBadInput (not this
-// form), kRefused (a password or a further field that we do not honour), kExhausted (oversize).
-// Threads: pure functions.
+// Only keys without a password are written and read; policies, secrets and importable keys are
+// refused. The octets of pubkey and privkey are not looked into here: Tpm::load does. Errors:
+// kBadInput (not this form), kRefused (a password or a further field that we do not honour),
+// kExhausted (oversize). Threads: pure functions.
 #pragma once
 
 #include <string>
@@ -23,7 +23,8 @@ enum class TpmKeyFileKind : std::uint8_t {
 
 Bytes tss2_key_der(const TpmKeyBlob& blob, TpmKeyFileKind kind = TpmKeyFileKind::kLoadable);
 std::string tss2_key_pem(const TpmKeyBlob& blob, TpmKeyFileKind kind = TpmKeyFileKind::kLoadable);
-Result<TpmKeyBlob> parse_tss2_key_der(ByteView der, TpmKeyFileKind kind = TpmKeyFileKind::kLoadable);
+Result<TpmKeyBlob> parse_tss2_key_der(ByteView der,
+                                      TpmKeyFileKind kind = TpmKeyFileKind::kLoadable);
 Result<TpmKeyBlob> parse_tss2_key_pem(std::string_view pem,
                                       TpmKeyFileKind kind = TpmKeyFileKind::kLoadable);
 

@@ -1,3 +1,4 @@
+// SealedPin over the Tpm contract and one file: see tss2_sealed_pin.h.
 #include "hal/tss2/tss2_sealed_pin.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Connecting, random and PCR commands of Tss2Tpm: see tss2_tpm.h.
 #include "hal/tss2/tss2_tpm.h"
 
 #include <algorithm>
@@ -47,7 +48,8 @@ class PcrPass {
 
   Result<std::vector<Bytes>> run() {
     std::vector<std::uint8_t> left = wanted_.registers;
-    for (int reads = 0; !left.empty() && reads < kPcrReadsMax; ++reads) KEYWARD_CHECK(read_some(left));
+    for (int reads = 0; !left.empty() && reads < kPcrReadsMax; ++reads)
+      KEYWARD_CHECK(read_some(left));
     if (!left.empty()) return fail(ErrorKind::kUnavailable, "tpm: PCR reads made no progress");
     return std::move(values_);
   }
@@ -58,10 +60,10 @@ class PcrPass {
     UINT32 counter = 0;
     EsysMem<TPML_PCR_SELECTION> got;
     EsysMem<TPML_DIGEST> digests;
-    KEYWARD_CHECK(connection_.check(::Esys_PCR_Read(connection_.esys(), ESYS_TR_NONE, ESYS_TR_NONE,
-                                                    ESYS_TR_NONE, &selection, &counter, out(got),
-                                                    out(digests)),
-                                    "tpm: PCR_Read failed"));
+    KEYWARD_CHECK(connection_.check(
+        ::Esys_PCR_Read(connection_.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &selection,
+                        &counter, out(got), out(digests)),
+        "tpm: PCR_Read failed"));
     if (seen_any_ && counter != counter_) {
       return fail(ErrorKind::kUnavailable, "tpm: a PCR was extended while it was read");
     }
@@ -112,7 +114,8 @@ Result<TPML_PCR_SELECTION> pcr_selection(const PcrSelection& selection) {
     // A policy or quote over no register would hold in every state.
     return fail(ErrorKind::kBadInput, "tpm: a PCR selection is empty");
   }
-  if (digest_bytes(selection.hash_alg) == 0) return fail(ErrorKind::kBadInput, "tpm: unknown PCR bank");
+  if (digest_bytes(selection.hash_alg) == 0)
+    return fail(ErrorKind::kBadInput, "tpm: unknown PCR bank");
   TPML_PCR_SELECTION out{};
   out.count = 1;
   auto& bank = out.pcrSelections[0];
@@ -151,22 +154,24 @@ Result<Tss2Object*> Tss2Tpm::own(const ConnectionPtr& connection, TpmObject& obj
   auto* const mine = dynamic_cast<Tss2Object*>(&object);
   if (mine == nullptr) return fail(ErrorKind::kBadInput, "tpm: an object of another TPM back end");
   if (mine->connection() != connection) {
-    return fail(ErrorKind::kUnavailable, "tpm: the object ended with an earlier connection; load it again");
+    return fail(ErrorKind::kUnavailable,
+                "tpm: the object ended with an earlier connection; load it again");
   }
   return mine;
 }
 
 Result<Bytes> Tss2Tpm::random(std::size_t size_bytes) {
-  if (size_bytes > limits::kTpmStructureBytesMax) return fail(ErrorKind::kBadInput, "tpm: too much random");
+  if (size_bytes > limits::kTpmStructureBytesMax)
+    return fail(ErrorKind::kBadInput, "tpm: too much random");
   KEYWARD_TRY(connection, connect());
   Bytes result;
   while (result.size() < size_bytes) {
     EsysMem<TPM2B_DIGEST> got;
     const auto wanted = std::min<std::size_t>(size_bytes - result.size(), TPM2_SHA256_DIGEST_SIZE);
-    KEYWARD_CHECK(connection->check(
-        ::Esys_GetRandom(connection->esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                         static_cast<UINT16>(wanted), out(got)),
-        "tpm: GetRandom failed"));
+    KEYWARD_CHECK(
+        connection->check(::Esys_GetRandom(connection->esys(), ESYS_TR_NONE, ESYS_TR_NONE,
+                                           ESYS_TR_NONE, static_cast<UINT16>(wanted), out(got)),
+                          "tpm: GetRandom failed"));
     KEYWARD_TRY(octets, octets_of(*got, &TPM2B_DIGEST::buffer));
     if (octets.empty() || octets.size() > wanted) {
       return fail(ErrorKind::kCorrupt, "tpm: GetRandom returned another length");
@@ -193,16 +198,16 @@ Status Tss2Tpm::pcr_extend(std::uint8_t pcr, ByteView sha256_digest) {
   values.count = 1;
   values.digests[0].hashAlg = TPM2_ALG_SHA256;
   std::memcpy(values.digests[0].digest.sha256, sha256_digest.data(), sha256_digest.size());
-  return connection->check(::Esys_PCR_Extend(connection->esys(), ESYS_TR_PCR0 + pcr, ESYS_TR_PASSWORD,
-                                             ESYS_TR_NONE, ESYS_TR_NONE, &values),
+  return connection->check(::Esys_PCR_Extend(connection->esys(), ESYS_TR_PCR0 + pcr,
+                                             ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &values),
                            "tpm: PCR_Extend failed");
 }
 
 Status Tss2Tpm::shutdown_orderly() {
   KEYWARD_TRY(connection, connect());
-  return connection->check(::Esys_Shutdown(connection->esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                           TPM2_SU_CLEAR),
-                           "tpm: Shutdown failed");
+  return connection->check(
+      ::Esys_Shutdown(connection->esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_SU_CLEAR),
+      "tpm: Shutdown failed");
 }
 
 }  // namespace tss2

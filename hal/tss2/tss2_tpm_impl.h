@@ -1,5 +1,5 @@
-// Owns the shape of Tss2Tpm, whose commands are spread over keys.cc, attest.cc, seal.cc, nv.cc. Private
-// to this folder. Threads: one at a time.
+// Owns the shape of Tss2Tpm, whose commands are spread over keys.cc, attest.cc, seal.cc, nv.cc.
+// Private to this folder. Threads: one at a time.
 #pragma once
 
 #include "hal/tpm.h"
@@ -46,7 +46,8 @@ class Tss2Tpm final : public Tpm {
   Result<TpmAttestation> certify(TpmObject& key, TpmObject& ak, ByteView qualifying_data) override;
   Result<TpmAttestation> quote(TpmObject& ak, const PcrSelection& selection,
                                ByteView qualifying_data) override;
-  Result<TpmCredential> make_credential(ByteView ek_public, ByteView ak_name, ByteView secret) override;
+  Result<TpmCredential> make_credential(ByteView ek_public, ByteView ak_name,
+                                        ByteView secret) override;
   Result<Bytes> activate_credential(TpmObject& ak, TpmObject& ek,
                                     const TpmCredential& credential) override;
 
@@ -70,10 +71,11 @@ class Tss2Tpm final : public Tpm {
                                   const TPM2B_SENSITIVE_CREATE& sensitive, bool encrypt);
   // kBadInput for another implementation's object, kUnavailable for one of an earlier connection.
   Result<Tss2Object*> own(const ConnectionPtr& connection, TpmObject& object);
-  Result<Handle> policy_pcr_session(const ConnectionPtr& connection, SessionUse use, ESYS_TR salt_key,
-                                    const PcrSelection& selection);
+  Result<Handle> policy_pcr_session(const ConnectionPtr& connection, SessionUse use,
+                                    ESYS_TR salt_key, const PcrSelection& selection);
   Result<EsysMem<TPM2B_NV_PUBLIC>> nv_public(const Handle& nv);
-  Result<Handle> open_resource(const ConnectionPtr& connection, TPM2_HANDLE handle, const char* what);
+  Result<Handle> open_resource(const ConnectionPtr& connection, TPM2_HANDLE handle,
+                               const char* what);
   Result<Bytes> nv_read_all(const Handle& nv, const TPMS_NV_PUBLIC& area);
 
   std::string tcti_;

@@ -10,7 +10,8 @@ constexpr std::uint32_t kMagic = 0xff544347;
 constexpr std::uint32_t kAttestCertify = 0x8017;
 constexpr std::uint32_t kAttestQuote = 0x8018;
 
-// TPMS_ATTEST: magic(4) type(2) qualifiedSigner(2+n) extraData(2+n) clockInfo(17) firmware(8) attested
+// TPMS_ATTEST: magic(4) type(2) qualifiedSigner(2+n) extraData(2+n) clockInfo(17) firmware(8)
+// attested
 struct Attest {
   std::uint32_t magic;
   std::uint32_t type;
@@ -40,11 +41,13 @@ TEST_P(AttestTest, Certify_DeviceKey_NamesTheKeyAndVerifies) {
   EXPECT_EQ(to_bytes(attest.attested.subspan(2, key->name().size())), to_bytes(key->name()));
   const char* const md = GetParam() == TpmKeyType::kEccP384 ? "SHA384" : "SHA256";
   Bytes digest(GetParam() == TpmKeyType::kEccP384 ? 48 : 32);
-  ::EVP_Digest(made->attest.data(), made->attest.size(), digest.data(), nullptr, ::EVP_get_digestbyname(md), nullptr);
+  ::EVP_Digest(made->attest.data(), made->attest.size(), digest.data(), nullptr,
+               ::EVP_get_digestbyname(md), nullptr);
   EXPECT_TRUE(openssl_verifies(ak->public_area(), md, digest, openssl_signature(made->signature)));
 }
 INSTANTIATE_TEST_SUITE_P(Aks, AttestTest,
-                         ::testing::Values(TpmKeyType::kEccP256, TpmKeyType::kEccP384, TpmKeyType::kRsa2048));
+                         ::testing::Values(TpmKeyType::kEccP256, TpmKeyType::kEccP384,
+                                           TpmKeyType::kRsa2048));
 
 // The device tests need every kind of key certified, also those that the verifier then refuses.
 TEST_F(TpmTest, Certify_EveryKindOfKey_IsNotRefused) {
@@ -94,7 +97,8 @@ TEST_F(TpmTest, Quote_OfRegisters_HoldsTheirDigestAndTheNonce) {
   Bytes both = (*values)[0];
   append(both, (*values)[1]);
   EXPECT_EQ(to_bytes(attest.attested.last(32)), sha256(both));
-  EXPECT_TRUE(openssl_verifies(ak->public_area(), "SHA256", sha256(made->attest), openssl_signature(made->signature)));
+  EXPECT_TRUE(openssl_verifies(ak->public_area(), "SHA256", sha256(made->attest),
+                               openssl_signature(made->signature)));
 }
 
 TEST_F(TpmTest, PcrExtend_OfARegister_ChangesItAsTheArchitectureSays) {
@@ -128,8 +132,9 @@ TEST_F(TpmTest, PcrRead_AllRegistersInAnyOrder_GivesEachItsOwn) {
 TEST_F(TpmTest, PcrSelection_ThatSelectsNothing_IsBadInput) {
   const auto ak = ak_of(*tpm_);
   ASSERT_TRUE(ak);
-  for (const PcrSelection& wrong : {PcrSelection{TPM2_ALG_SHA256, {}}, PcrSelection{TPM2_ALG_SHA256, {24}},
-                                    PcrSelection{TPM2_ALG_SHA256, {7, 7}}, PcrSelection{0x7777, {7}}}) {
+  for (const PcrSelection& wrong :
+       {PcrSelection{TPM2_ALG_SHA256, {}}, PcrSelection{TPM2_ALG_SHA256, {24}},
+        PcrSelection{TPM2_ALG_SHA256, {7, 7}}, PcrSelection{0x7777, {7}}}) {
     EXPECT_KIND(ErrorKind::kBadInput, tpm_->pcr_read(wrong));
     EXPECT_KIND(ErrorKind::kBadInput, tpm_->quote(*ak, wrong, Bytes(8)));
     EXPECT_KIND(ErrorKind::kBadInput, tpm_->seal(Bytes(8, 1), wrong));
@@ -173,7 +178,8 @@ TEST_P(CredentialTest, ActivateCredential_OnAnotherTpm_IsBadInput) {
   ASSERT_OK(thief_ek);
   const auto thief_ak = ak_of(*thief_tpm);
   ASSERT_TRUE(thief_ak);
-  EXPECT_KIND(ErrorKind::kBadInput, thief_tpm->activate_credential(*thief_ak, **thief_ek, *credential));
+  EXPECT_KIND(ErrorKind::kBadInput,
+              thief_tpm->activate_credential(*thief_ak, **thief_ek, *credential));
 }
 
 TEST_P(CredentialTest, ActivateCredential_ForAnotherAk_IsBadInput) {
@@ -187,7 +193,8 @@ TEST_P(CredentialTest, ActivateCredential_ForAnotherAk_IsBadInput) {
   ASSERT_OK(credential);
   EXPECT_KIND(ErrorKind::kBadInput, tpm_->activate_credential(*ak, **ek, *credential));
 }
-INSTANTIATE_TEST_SUITE_P(Eks, CredentialTest, ::testing::Values(TpmKeyType::kEccP256, TpmKeyType::kRsa2048));
+INSTANTIATE_TEST_SUITE_P(Eks, CredentialTest,
+                         ::testing::Values(TpmKeyType::kEccP256, TpmKeyType::kRsa2048));
 
 TEST_F(TpmTest, Credential_MalformedParts_AreBadInput) {
   const auto ek = tpm_->create_ek(TpmKeyType::kEccP256);
@@ -209,9 +216,11 @@ TEST_F(TpmTest, Credential_MalformedParts_AreBadInput) {
   trailing.push_back(0);
   EXPECT_KIND(ErrorKind::kBadInput, tpm_->make_credential(trailing, ak->name(), Bytes(16)));
   EXPECT_KIND(ErrorKind::kBadInput, tpm_->make_credential((*ek)->public_area(), {}, Bytes(16)));
-  EXPECT_KIND(ErrorKind::kBadInput, tpm_->make_credential((*ek)->public_area(), Bytes(100), Bytes(16)));
+  EXPECT_KIND(ErrorKind::kBadInput,
+              tpm_->make_credential((*ek)->public_area(), Bytes(100), Bytes(16)));
   EXPECT_KIND(ErrorKind::kBadInput, tpm_->make_credential((*ek)->public_area(), ak->name(), {}));
-  EXPECT_KIND(ErrorKind::kBadInput, tpm_->make_credential((*ek)->public_area(), ak->name(), Bytes(65)));
+  EXPECT_KIND(ErrorKind::kBadInput,
+              tpm_->make_credential((*ek)->public_area(), ak->name(), Bytes(65)));
 }
 
 TEST(ManufacturedTpm, NvRead_OfTheEkCertificate_IsForTheRsaEk) {
@@ -228,11 +237,14 @@ TEST(ManufacturedTpm, NvRead_OfTheEkCertificate_IsForTheRsaEk) {
   ASSERT_TRUE(certificate);
   const auto ek = tpm.create_ek(TpmKeyType::kRsa2048);
   ASSERT_OK(ek);
-  EXPECT_EQ(::EVP_PKEY_eq(openssl_key((*ek)->public_area()).get(), ::X509_get0_pubkey(certificate.get())), 1);
+  EXPECT_EQ(
+      ::EVP_PKEY_eq(openssl_key((*ek)->public_area()).get(), ::X509_get0_pubkey(certificate.get())),
+      1);
 }
 
 TEST_F(TpmTest, NvRead_OfNoIndexOrAWrongHandle_IsBadInput) {
-  EXPECT_KIND(ErrorKind::kBadInput, tpm_->nv_read(0x01c00002));  // a plain TPM has no EK certificate
+  EXPECT_KIND(ErrorKind::kBadInput,
+              tpm_->nv_read(0x01c00002));  // a plain TPM has no EK certificate
   EXPECT_KIND(ErrorKind::kBadInput, tpm_->nv_read(0x81000001));
 }
 

@@ -1,8 +1,8 @@
 // The TPM that goes away and comes back, and power losses that must not lock it.
+#include <csignal>
+
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_tctildr.h>
-
-#include <csignal>
 
 #include "fixture.h"
 
@@ -30,7 +30,8 @@ std::uint32_t lockout_counter(const test::Swtpm& device) {
 }
 
 // What a boot of the appliance and an enrolment do with the TPM.
-void use_everything(Tpm& tpm, const TpmKeyBlob& ak_blob, const TpmKeyBlob& key_blob, const TpmKeyBlob& pin_blob) {
+void use_everything(Tpm& tpm, const TpmKeyBlob& ak_blob, const TpmKeyBlob& key_blob,
+                    const TpmKeyBlob& pin_blob) {
   const PcrSelection selection{TPM2_ALG_SHA256, {7}};
   {
     const auto ek = tpm.create_ek(TpmKeyType::kEccP256);

@@ -1,3 +1,4 @@
+// TPM structures to OpenSSL, without the code under test: see fixture.h.
 #include "fixture.h"
 
 #include <openssl/bn.h>
@@ -10,7 +11,8 @@
 namespace keyward::hal::tss2_test {
 namespace {
 
-// type(2) nameAlg(2) attributes(4) authPolicy(2+n) symmetric(2, +4 if there is one) scheme(2, +2 if not null)
+// type(2) nameAlg(2) attributes(4) authPolicy(2+n) symmetric(2, +4 if there is one) scheme(2, +2 if
+// not null)
 std::size_t after_scheme(ByteView area) {
   std::size_t at = 8;
   at += 2 + u16_at(area, at);
@@ -22,7 +24,8 @@ PkeyPtr from_params(const char* type, OSSL_PARAM_BLD* builder) {
   OSSL_PARAM* params = ::OSSL_PARAM_BLD_to_param(builder);
   EVP_PKEY_CTX* context = ::EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr);
   EVP_PKEY* key = nullptr;
-  if (::EVP_PKEY_fromdata_init(context) == 1) ::EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, params);
+  if (::EVP_PKEY_fromdata_init(context) == 1)
+    ::EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, params);
   ::EVP_PKEY_CTX_free(context);
   ::OSSL_PARAM_free(params);
   return PkeyPtr(key, &::EVP_PKEY_free);
@@ -39,10 +42,13 @@ PkeyPtr ec_key(ByteView area) {
   const std::size_t field_bytes = curve == TPM2_ECC_NIST_P384 ? 48 : 32;
   Bytes point(1 + 2 * field_bytes);
   point[0] = 4;
-  std::copy(x.begin(), x.end(), point.begin() + static_cast<std::ptrdiff_t>(1 + field_bytes - x.size()));
-  std::copy(y.begin(), y.end(), point.begin() + static_cast<std::ptrdiff_t>(1 + 2 * field_bytes - y.size()));
+  std::copy(x.begin(), x.end(),
+            point.begin() + static_cast<std::ptrdiff_t>(1 + field_bytes - x.size()));
+  std::copy(y.begin(), y.end(),
+            point.begin() + static_cast<std::ptrdiff_t>(1 + 2 * field_bytes - y.size()));
   OSSL_PARAM_BLD* builder = ::OSSL_PARAM_BLD_new();
-  ::OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, field_bytes == 48 ? "P-384" : "P-256", 0);
+  ::OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME,
+                                    field_bytes == 48 ? "P-384" : "P-256", 0);
   ::OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size());
   auto key = from_params("EC", builder);
   ::OSSL_PARAM_BLD_free(builder);
@@ -71,7 +77,9 @@ std::uint32_t u16_at(ByteView bytes, std::size_t at) {
   if (at + 2 > bytes.size()) return 0;
   return static_cast<std::uint32_t>(bytes[at] << 8 | bytes[at + 1]);
 }
-std::uint32_t u32_at(ByteView bytes, std::size_t at) { return u16_at(bytes, at) << 16 | u16_at(bytes, at + 2); }
+std::uint32_t u32_at(ByteView bytes, std::size_t at) {
+  return u16_at(bytes, at) << 16 | u16_at(bytes, at + 2);
+}
 
 Bytes sha256(ByteView data) {
   Bytes out(32);
@@ -92,7 +100,8 @@ bool openssl_verifies(ByteView tpmt_public, const char* md, ByteView digest, Byt
     ok = ok && ::EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1;
   }
   ok = ok && ::EVP_PKEY_CTX_set_signature_md(context, ::EVP_get_digestbyname(md)) == 1;
-  ok = ok && ::EVP_PKEY_verify(context, signature.data(), signature.size(), digest.data(), digest.size()) == 1;
+  ok = ok && ::EVP_PKEY_verify(context, signature.data(), signature.size(), digest.data(),
+                               digest.size()) == 1;
   ::EVP_PKEY_CTX_free(context);
   return ok;
 }

@@ -1,13 +1,14 @@
-// Owns what the TPM tests share: one plain TPM for a test, and checks with OpenSSL instead of our code.
+// Owns what the TPM tests share: one plain TPM for a test, and checks with OpenSSL instead of our
+// code.
 #pragma once
+
+#include <memory>
+#include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <tss2/tss2_tpm2_types.h>
-
-#include <memory>
-#include <string>
 
 #include "hal/base/bytes.h"
 #include "hal/tss2/tss2_tpm.h"
@@ -15,12 +16,13 @@
 
 namespace keyward::hal::tss2_test {
 
-#define ASSERT_OK(result) ASSERT_TRUE(result) << (result).error().what << " rc=" << std::hex << (result).error().native
-#define EXPECT_KIND(expected_kind, result)                                              \
-  do {                                                                                  \
-    const auto& kind_result_ = (result);                                                \
-    ASSERT_FALSE(kind_result_) << "succeeded";                                          \
-    EXPECT_EQ(to_string(expected_kind), to_string(kind_result_.error().kind))           \
+#define ASSERT_OK(result) \
+  ASSERT_TRUE(result) << (result).error().what << " rc=" << std::hex << (result).error().native
+#define EXPECT_KIND(expected_kind, result)                                                 \
+  do {                                                                                     \
+    const auto& kind_result_ = (result);                                                   \
+    ASSERT_FALSE(kind_result_) << "succeeded";                                             \
+    EXPECT_EQ(to_string(expected_kind), to_string(kind_result_.error().kind))              \
         << kind_result_.error().what << " rc=" << std::hex << kind_result_.error().native; \
   } while (false)
 
@@ -39,7 +41,8 @@ class TpmTest : public ::testing::Test {
       return nullptr;
     }
     auto loaded = tpm.load(*blob);
-    if (!loaded) ADD_FAILURE() << loaded.error().what << " rc=" << std::hex << loaded.error().native;
+    if (!loaded)
+      ADD_FAILURE() << loaded.error().what << " rc=" << std::hex << loaded.error().native;
     return loaded ? std::move(*loaded) : nullptr;
   }
   TpmObjectPtr ak_of(Tpm& tpm, TpmKeyType type = TpmKeyType::kEccP256) {
@@ -53,7 +56,8 @@ class TpmTest : public ::testing::Test {
   std::unique_ptr<Tpm> tpm_;
 };
 
-// The OpenSSL key of a TPMT_PUBLIC, read octet by octet (Structures §12.2.4), not by the code under test.
+// The OpenSSL key of a TPMT_PUBLIC, read octet by octet (Structures §12.2.4), not by the code under
+// test.
 using PkeyPtr = std::unique_ptr<EVP_PKEY, decltype(&::EVP_PKEY_free)>;
 PkeyPtr openssl_key(ByteView tpmt_public);
 // `signature`: DER ECDSA or PKCS#1 v1.5 octets over a digest made with `md`.

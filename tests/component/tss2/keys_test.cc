@@ -4,9 +4,9 @@
 namespace keyward::hal::tss2_test {
 namespace {
 
-constexpr std::uint32_t kDeviceAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-                                            TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
-                                            TPMA_OBJECT_NODA | TPMA_OBJECT_SIGN_ENCRYPT;
+constexpr std::uint32_t kDeviceAttributes =
+    TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
+    TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_SIGN_ENCRYPT;
 
 TEST_F(TpmTest, CreateKey_Default_IsADeviceKeyOutsideDictionaryAttackProtection) {
   const auto key = key_of(*tpm_, {});
@@ -68,12 +68,13 @@ TEST_P(SignTest, SignDigest_OfDeviceKey_VerifiesWithOpenssl) {
   digest[0] ^= 1;
   EXPECT_FALSE(openssl_verifies(key->public_area(), c.md, digest, *signature));
 }
-INSTANTIATE_TEST_SUITE_P(Types, SignTest,
-                         ::testing::Values(SignCase{TpmKeyType::kEccP256, TPM2_ALG_SHA256, "SHA256", 32},
-                                           SignCase{TpmKeyType::kEccP256, TPM2_ALG_SHA384, "SHA384", 48},
-                                           SignCase{TpmKeyType::kEccP384, TPM2_ALG_SHA384, "SHA384", 48},
-                                           SignCase{TpmKeyType::kRsa2048, TPM2_ALG_SHA256, "SHA256", 32},
-                                           SignCase{TpmKeyType::kRsa1024ForTests, TPM2_ALG_SHA256, "SHA256", 32}));
+INSTANTIATE_TEST_SUITE_P(
+    Types, SignTest,
+    ::testing::Values(SignCase{TpmKeyType::kEccP256, TPM2_ALG_SHA256, "SHA256", 32},
+                      SignCase{TpmKeyType::kEccP256, TPM2_ALG_SHA384, "SHA384", 48},
+                      SignCase{TpmKeyType::kEccP384, TPM2_ALG_SHA384, "SHA384", 48},
+                      SignCase{TpmKeyType::kRsa2048, TPM2_ALG_SHA256, "SHA256", 32},
+                      SignCase{TpmKeyType::kRsa1024ForTests, TPM2_ALG_SHA256, "SHA256", 32}));
 
 TEST_F(TpmTest, SignDigest_OfRestrictedKey_IsRefused) {
   const auto ak = ak_of(*tpm_);

@@ -5,6 +5,7 @@
 #include "hal/tss2/nv_counter.h"
 #include "hal/tss2/tss2_key_file.h"
 #include "hal/tss2/tss2_sealed_pin.h"
+
 #include "fixture.h"
 
 namespace keyward::hal::tss2_test {
@@ -116,7 +117,9 @@ TEST_F(SealedPinTest, Unseal_AfterPcrExtend_IsRefused) {
   EXPECT_KIND(ErrorKind::kRefused, pin()->unseal());
 }
 
-TEST_F(SealedPinTest, Unseal_NeverSealed_IsBadInput) { EXPECT_KIND(ErrorKind::kBadInput, pin()->unseal()); }
+TEST_F(SealedPinTest, Unseal_NeverSealed_IsBadInput) {
+  EXPECT_KIND(ErrorKind::kBadInput, pin()->unseal());
+}
 
 TEST_F(SealedPinTest, Unseal_OfAForeignFile_IsBadInput) {
   const auto written = replace_file(path(), view_of("not a key"), 0600);

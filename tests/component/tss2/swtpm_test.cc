@@ -1,13 +1,14 @@
 // The simulator's TPM process.
 #include "board/sim/swtpm.h"
 
+#include <filesystem>
+
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "hal/base/file.h"
+
 #include "fixture.h"
 
 namespace keyward::hal::tss2_test {
@@ -74,7 +75,8 @@ TEST(Swtpm, Start_WithRelativeOrLongPath_IsBadInput) {
   EXPECT_KIND(ErrorKind::kBadInput, sim::SwtpmProcess::start(spec, Deadline::after_ms(100)));
   spec.socket_path = "/" + std::string(110, 'x');
   EXPECT_KIND(ErrorKind::kBadInput, sim::SwtpmProcess::start(spec, Deadline::after_ms(100)));
-  EXPECT_KIND(ErrorKind::kBadInput, sim::manufacture_swtpm("relative", {"/tmp/ca", ""}, Deadline::after_ms(100)));
+  EXPECT_KIND(ErrorKind::kBadInput,
+              sim::manufacture_swtpm("relative", {"/tmp/ca", ""}, Deadline::after_ms(100)));
 }
 
 TEST(Swtpm, Stop_OfARunningOne_EndsIt) {
@@ -106,7 +108,8 @@ TEST(Swtpm, ParentThatIsKilled_TakesTheTpmWithIt) {
   ASSERT_GE(parent, 0);
   if (parent == 0) {  // a launcher that will be killed
     ::close(pipe_fds[0]);
-    auto started = sim::SwtpmProcess::start(spec_in(device.directory()), Deadline::after_ms(20'000));
+    auto started =
+        sim::SwtpmProcess::start(spec_in(device.directory()), Deadline::after_ms(20'000));
     const pid_t pid = started ? started->pid() : -1;
     if (::write(pipe_fds[1], &pid, sizeof pid) != static_cast<ssize_t>(sizeof pid)) ::_exit(1);
     while (true) ::pause();
@@ -121,7 +124,8 @@ TEST(Swtpm, ParentThatIsKilled_TakesTheTpmWithIt) {
   // Its socket refuses once it is gone; whoever reaps it is not us.
   const auto deadline = Deadline::after_ms(20'000);
   bool gone = false;
-  while (!gone && !deadline.passed()) gone = !open_tpm("swtpm:path=" + device.directory() + "/t2.sock");
+  while (!gone && !deadline.passed())
+    gone = !open_tpm("swtpm:path=" + device.directory() + "/t2.sock");
   EXPECT_TRUE(gone);
 }
 
@@ -132,7 +136,8 @@ TEST(Swtpm, Manufacture_Twice_KeepsTheTpmAndItsManufacturer) {
   EXPECT_TRUE(file_exists(device.manufacturer_issuer_file()));
   EXPECT_EQ(device.manufacturer_root_file(), second->manufacturer_root_file());
   const auto again = sim::manufacture_swtpm(device.directory() + "/state",
-                                            {device.directory() + "/manufacturer", ""}, Deadline::after_ms(20'000));
+                                            {device.directory() + "/manufacturer", ""},
+                                            Deadline::after_ms(20'000));
   ASSERT_OK(again);
   EXPECT_FALSE(file_exists(device.directory() + "/state.new"));
 }

@@ -1,9 +1,10 @@
+// A swtpm in a temporary directory: see swtpm.h.
 #include "tests/support/swtpm/swtpm.h"
-
-#include <stdlib.h>
 
 #include <cstdio>
 #include <filesystem>
+
+#include <stdlib.h>
 
 namespace keyward::test {
 namespace {
@@ -27,7 +28,8 @@ Swtpm::Swtpm(Kind kind) : directory_(temporary_directory()), ca_dir_(directory_ 
   begin(kind);
 }
 
-Swtpm::Swtpm(Kind kind, const std::string& ca_dir) : directory_(temporary_directory()), ca_dir_(ca_dir) {
+Swtpm::Swtpm(Kind kind, const std::string& ca_dir)
+    : directory_(temporary_directory()), ca_dir_(ca_dir) {
   begin(kind);
 }
 
@@ -37,7 +39,8 @@ std::unique_ptr<Swtpm> Swtpm::of_same_manufacturer(const Swtpm& manufacturer) {
 
 void Swtpm::begin(Kind kind) {
   if (kind == Kind::kManufactured) {
-    const auto made = sim::manufacture_swtpm(directory_ + "/state", {ca_dir_, ""}, Deadline::after_ms(kStartMs));
+    const auto made =
+        sim::manufacture_swtpm(directory_ + "/state", {ca_dir_, ""}, Deadline::after_ms(kStartMs));
     if (!made) give_up(made.error());
   }
   start();
@@ -50,7 +53,9 @@ Swtpm::~Swtpm() {
 }
 
 std::string Swtpm::tcti() const { return "swtpm:path=" + directory_ + "/tpm.sock"; }
-std::string Swtpm::manufacturer_root_file() const { return ca_dir_ + "/swtpm-localca-rootca-cert.pem"; }
+std::string Swtpm::manufacturer_root_file() const {
+  return ca_dir_ + "/swtpm-localca-rootca-cert.pem";
+}
 std::string Swtpm::manufacturer_issuer_file() const { return ca_dir_ + "/issuercert.pem"; }
 
 void Swtpm::power_cut() {

@@ -1,5 +1,6 @@
-// Owns a software TPM for a test: directory, start, power cut, end. Everything is gone with the object.
-// A failure here ends the test program: a test without its TPM would pass for the wrong reason.
+// Owns a software TPM for a test: directory, start, power cut, end. Everything is gone with the
+// object. A failure here ends the test program: a test without its TPM would pass for the wrong
+// reason.
 #pragma once
 
 #include <memory>
@@ -24,8 +25,8 @@ class Swtpm {
 
   std::string tcti() const;
   const std::string& directory() const { return directory_; }  // also for the test's own files
-  std::string manufacturer_root_file() const;    // PEM
-  std::string manufacturer_issuer_file() const;  // PEM
+  std::string manufacturer_root_file() const;                  // PEM
+  std::string manufacturer_issuer_file() const;                // PEM
   pid_t pid() const { return process_->pid(); }
 
   void power_cut();  // kill -9, no TPM2_Shutdown

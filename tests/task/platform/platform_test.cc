@@ -1,11 +1,11 @@
 // The real keyward-platform over a real swtpm; the test is its supervisor and its signer.
+#include <cstdio>
+#include <cstdlib>
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdio>
-#include <cstdlib>
 
 #include "board/compose.h"
 #include "firmware/task/channel.h"
@@ -39,7 +39,8 @@ class PlatformTest : public ::testing::Test {
   void seal(const std::string& pin) {
     const auto tpm = board::make_tpm(device_.tcti());
     ASSERT_TRUE(tpm);
-    const auto sealed = board::make_sealed_pin(**tpm, {device_.directory() + "/hsm-pin.tss2", kPcrs});
+    const auto sealed =
+        board::make_sealed_pin(**tpm, {device_.directory() + "/hsm-pin.tss2", kPcrs});
     ASSERT_TRUE(sealed);
     const auto done = (*sealed)->seal(SecretBytes(view_of(pin)));
     ASSERT_TRUE(done) << done.error().what;
@@ -64,7 +65,8 @@ class PlatformTest : public ::testing::Test {
     start.config = "state_dir = \"" + device_.directory() + "\"\n[tpm]\n" + tpm_section;
     start.peers = {{TaskId::kSigner, true}};
     const int descriptors[] = {edge->second.get()};
-    ASSERT_TRUE(task::send_frame(control_.get(), wire::encode_frame(0, start), descriptors, Deadline::after_ms(kPatienceMs)));
+    ASSERT_TRUE(task::send_frame(control_.get(), wire::encode_frame(0, start), descriptors,
+                                 Deadline::after_ms(kPatienceMs)));
   }
   void start() { start("tcti = \"" + device_.tcti() + "\"\npcrs = [7]\nprobe_ms = 100\n"); }
 
@@ -88,7 +90,8 @@ class PlatformTest : public ::testing::Test {
   // The PIN, or "code" of the failure in angle brackets.
   std::string ask() {
     const auto deadline = Deadline::after_ms(kPatienceMs);
-    if (!task::send_frame(signer_.get(), wire::encode_frame(7, wire::PinUnseal{}), {}, deadline)) return "<not sent>";
+    if (!task::send_frame(signer_.get(), wire::encode_frame(7, wire::PinUnseal{}), {}, deadline))
+      return "<not sent>";
     const auto ready = task::wait_readable(signer_.get(), deadline.remaining_ms());
     if (!ready || !*ready) return "<silence>";
     const auto frame = task::receive_frame(signer_.get(), 0);
@@ -110,7 +113,8 @@ class PlatformTest : public ::testing::Test {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
 
-  // TPMS_CLOCK_INFO.safe after a start: set if TPM2_Shutdown came before the end (Architecture §36.3.3).
+  // TPMS_CLOCK_INFO.safe after a start: set if TPM2_Shutdown came before the end (Architecture
+  // §36.3.3).
   std::string clock_is_safe() const {
     const std::string command = "TSS2_LOG=all+none tpm2_readclock -T " + device_.tcti();
     std::FILE* pipe = ::popen(command.c_str(), "r");
@@ -193,14 +197,16 @@ TEST_F(PlatformTest, ControlStop_EndsWithZeroAfterTpmShutdown) {
   seal("0815");
   start();
   EXPECT_EQ(next_state().state, "operational");
-  ASSERT_TRUE(task::send_frame(control_.get(), wire::encode_frame(0, wire::ControlStop{}), {}, Deadline::after_ms(kPatienceMs)));
+  ASSERT_TRUE(task::send_frame(control_.get(), wire::encode_frame(0, wire::ControlStop{}), {},
+                               Deadline::after_ms(kPatienceMs)));
   EXPECT_EQ(wait_exit(), 0);
   device_.power_cut();
   device_.start();
   EXPECT_EQ(clock_is_safe(), "safe");
 }
 
-TEST_F(PlatformTest, Kill_WithoutStop_IsAnUnorderlyEndForTheTpm) {  // the counterpart of the test above
+TEST_F(PlatformTest,
+       Kill_WithoutStop_IsAnUnorderlyEndForTheTpm) {  // the counterpart of the test above
   seal("0815");
   start();
   EXPECT_EQ(next_state().state, "operational");
@@ -212,15 +218,17 @@ TEST_F(PlatformTest, Kill_WithoutStop_IsAnUnorderlyEndForTheTpm) {  // the count
 TEST_F(PlatformTest, MessageOfAnotherEdge_IsFatal) {
   start();
   EXPECT_EQ(next_state().state, "operational");
-  ASSERT_TRUE(task::send_frame(signer_.get(), wire::encode_frame(1, wire::IssuerGet{}), {}, Deadline::after_ms(kPatienceMs)));
+  ASSERT_TRUE(task::send_frame(signer_.get(), wire::encode_frame(1, wire::IssuerGet{}), {},
+                               Deadline::after_ms(kPatienceMs)));
   EXPECT_EQ(wait_exit(), task::kExitProtocol);
 }
 
 TEST_F(PlatformTest, WrongConfiguration_EndsWithTheConfigurationsCode) {
   const std::string tcti = "tcti = \"" + device_.tcti() + "\"\n";
   for (const std::string& section :
-       {tcti, tcti + "pcrs = []\n", tcti + "pcrs = [0, 7]\n", tcti + "pcrs = [24]\n", std::string("pcrs = [7]\n"),
-        std::string("tcti = \"nosuch:x\"\npcrs = [7]\n"), tcti + "pcrs = [7]\nunknown = 1\n", tcti + "pcrs = [7]\nsealed_pin = \"\"\n"}) {
+       {tcti, tcti + "pcrs = []\n", tcti + "pcrs = [0, 7]\n", tcti + "pcrs = [24]\n",
+        std::string("pcrs = [7]\n"), std::string("tcti = \"nosuch:x\"\npcrs = [7]\n"),
+        tcti + "pcrs = [7]\nunknown = 1\n", tcti + "pcrs = [7]\nsealed_pin = \"\"\n"}) {
     start(section);
     EXPECT_EQ(wait_exit(), task::kExitConfig) << section;
   }

@@ -1,10 +1,10 @@
 // The watchdog: the file that stands in for it, and refusals of the device.
 #include "hal/linux/watchdog.h"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 #include <stdlib.h>
-
-#include <filesystem>
 
 #include "hal/base/file.h"
 
@@ -76,13 +76,15 @@ TEST_F(WatchdogTest, Any_PetBeforeArm_IsBadInput) {
 
 TEST_F(WatchdogTest, Any_TimeoutOutOfRange_IsBadInput) {
   for (const int timeout_s : {-1, 0, 3'601}) {
-    EXPECT_EQ(make_file_watchdog(path(), clock_)->arm(timeout_s).error().kind, ErrorKind::kBadInput);
+    EXPECT_EQ(make_file_watchdog(path(), clock_)->arm(timeout_s).error().kind,
+              ErrorKind::kBadInput);
     EXPECT_EQ(make_linux_watchdog(path())->arm(timeout_s).error().kind, ErrorKind::kBadInput);
   }
 }
 
 TEST_F(WatchdogTest, FileState_OfAnotherFile_IsCorrupt) {
-  for (const std::string& text : {std::string("x"), std::string(48, '0'), std::string("fires-at-monotonic-ms ") + std::string(26, 'x')}) {
+  for (const std::string& text : {std::string("x"), std::string(48, '0'),
+                                  std::string("fires-at-monotonic-ms ") + std::string(26, 'x')}) {
     ASSERT_TRUE(replace_file(path(), view_of(text), 0600));
     EXPECT_EQ(file_watchdog_state(path(), clock_).error().kind, ErrorKind::kCorrupt);
   }

@@ -19,7 +19,9 @@ constexpr std::string_view kByOpenssl =
     "cjKx\n"
     "-----END TSS2 PRIVATE KEY-----\n";
 
-TpmKeyBlob sample(std::uint32_t parent = 0x40000001) { return {Bytes(90, 1), Bytes(300, 2), parent}; }
+TpmKeyBlob sample(std::uint32_t parent = 0x40000001) {
+  return {Bytes(90, 1), Bytes(300, 2), parent};
+}
 
 // 30 82 LL LL | 06 06 oid | a0 03 01 01 ff | 02 04 40 00 00 01 | ...
 constexpr std::size_t kOidAt = 4 + 2;
@@ -51,12 +53,18 @@ TEST(Tss2KeyFile, WriteAndParse_EveryParentForm_GiveTheSame) {
 
 TEST(Tss2KeyFile, Der_OfSample_IsCanonical) {
   const auto der = tss2_key_der(sample());
-  EXPECT_EQ(hex_encode(ByteView(der).subspan(4, 19)), "0606678105" "0a0103a003" "0101ff0204" "40000001");
+  EXPECT_EQ(hex_encode(ByteView(der).subspan(4, 19)),
+            "0606678105"
+            "0a0103a003"
+            "0101ff0204"
+            "40000001");
 }
 
 TEST(Tss2KeyFile, Parse_SealedAsLoadableOrBack_IsBadInput) {
-  expect_kind(ErrorKind::kBadInput, parse_tss2_key_der(tss2_key_der(sample(), TpmKeyFileKind::kSealed)));
-  expect_kind(ErrorKind::kBadInput, parse_tss2_key_der(tss2_key_der(sample()), TpmKeyFileKind::kSealed));
+  expect_kind(ErrorKind::kBadInput,
+              parse_tss2_key_der(tss2_key_der(sample(), TpmKeyFileKind::kSealed)));
+  expect_kind(ErrorKind::kBadInput,
+              parse_tss2_key_der(tss2_key_der(sample()), TpmKeyFileKind::kSealed));
 }
 
 TEST(Tss2KeyFile, Parse_TrailingOctets_IsBadInput) {
@@ -120,7 +128,8 @@ TEST(Tss2KeyFile, Parse_LengthNotMinimal_IsBadInput) {
 
 TEST(Tss2KeyFile, Parse_Oversize_IsExhausted) {
   expect_kind(ErrorKind::kExhausted, parse_tss2_key_der(Bytes(3 * limits::kTpmStructureBytesMax)));
-  expect_kind(ErrorKind::kExhausted, parse_tss2_key_pem(std::string(5 * limits::kTpmStructureBytesMax, 'A')));
+  expect_kind(ErrorKind::kExhausted,
+              parse_tss2_key_pem(std::string(5 * limits::kTpmStructureBytesMax, 'A')));
 }
 
 TEST(Tss2KeyFile, ParsePem_OtherLabelOrTextAround_IsBadInput) {
