@@ -40,6 +40,7 @@ bool login(Session& session, const SecretBytes& pin, Attempt& attempt) {
   if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return true;
   attempt.detail = text_of_call("C_Login", rv);
   attempt.pin_refused = is_pin_refusal(rv);
+  attempt.pin_wrong = is_pin_wrong(rv);
   if (attempt.pin_refused) attempt.state = TokenState::kLocked;
   return false;
 }

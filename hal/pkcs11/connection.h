@@ -24,7 +24,8 @@ enum class Step : std::uint8_t {
 
 struct Attempt {
   TokenState state = TokenState::kAway;  // kAway, kLocked or kReady
-  bool pin_refused = false;              // the PIN given was refused now: never send it again
+  bool pin_refused = false;              // the token did not let us in with the PIN
+  bool pin_wrong = false;                // ... because it is wrong: never send it again
   std::string detail;
   CK_SLOT_ID slot = 0;
   Session session;                       // if not kAway

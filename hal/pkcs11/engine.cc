@@ -92,6 +92,12 @@ bool Engine::may_run(const Lock&) const {
          (!idle_.empty() || open_sessions_ < session_cap_);
 }
 
+bool Engine::may_queue(const Lock&) const {
+  if (stopping_) return false;
+  if (state_ == TokenState::kReady) return true;
+  return recovering_ && now_ms() - lost_at_ms_ < config_.quirks.stall_ms;
+}
+
 void Engine::worker_loop(const std::shared_ptr<Worker>& self) {
   Lock lock(mutex_);
   while (!self->replaced) {
@@ -185,9 +191,8 @@ void Engine::finish(const Lock& lock, const std::shared_ptr<Job>& job, JobEnd en
   if (no_more_sessions) session_cap_ = std::min(session_cap_, open_sessions_);
   const bool lost = end == JobEnd::kLost || (end == JobEnd::kLostBefore && !no_more_sessions);
   if (lost && generation == generation_) lose(lock, "a call failed: " + rv_text(job->rv));
-  if (end == JobEnd::kLostBefore && job->state == Job::State::kRunning && !stopping_ &&
-      (no_more_sessions || --job->runs_left > 0) &&
-      (state_ == TokenState::kReady || recovering_)) {
+  if (end == JobEnd::kLostBefore && job->state == Job::State::kRunning &&
+      (no_more_sessions || --job->runs_left > 0) && may_queue(lock)) {
     job->state = Job::State::kWaiting;
     queue_.push_front(job);
     work_cv_.notify_one();
@@ -240,7 +245,7 @@ Status Engine::give_up(const Lock& lock, const std::shared_ptr<Job>& job) {
 Status Engine::run(const std::shared_ptr<Job>& job, Deadline deadline) {
   Lock lock(mutex_);
   if (state_ == TokenState::kLocked) return fail(ErrorKind::kUnavailable, "the token is locked");
-  if (stopping_ || (state_ != TokenState::kReady && !recovering_))
+  if (!may_queue(lock))
     return fail(ErrorKind::kUnavailable, "the token is away");
   if (deadline.passed()) return fail(ErrorKind::kUnavailable, "the deadline passed before the call");
   if (!queue_.push_back(job)) return fail(ErrorKind::kExhausted, "the queue of the key is full");

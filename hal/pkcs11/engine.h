@@ -88,6 +88,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void spawn_worker(const Lock& lock);
   void worker_loop(const std::shared_ptr<Worker>& self);
   bool may_run(const Lock& lock) const;
+  bool may_queue(const Lock& lock) const;
   bool take_handle(const Lock& lock, Job& job);
   JobEnd execute(Session& session, Job& job, CK_SLOT_ID slot);
   void finish(const Lock& lock, const std::shared_ptr<Job>& job, JobEnd end, std::uint64_t generation);
@@ -119,7 +120,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool started_ = false;
   TokenState state_ = TokenState::kClosed;
   std::string detail_ = "not tried yet";
-  bool recovering_ = false;  // the first attempt since the loss is under way: calls may wait for it
+  bool recovering_ = false;  // the first attempt since the loss is under way: calls may wait for it,
+  std::int64_t lost_at_ms_ = 0;  // but not longer than stall_ms: the attempt may itself be stuck
   std::uint64_t generation_ = 1;
   std::shared_ptr<Module> module_;
   std::optional<CK_SLOT_ID> slot_;

@@ -107,6 +107,7 @@ void Engine::lose(const Lock&, std::string why) {
   detail_ = std::move(why);
   ++generation_;
   recovering_ = true;
+  lost_at_ms_ = now_ms();
   // Lost again without a single signature since it came: something is wrong that a reconnection does
   // not cure. Back off instead of turning in a circle.
   const bool useless = times_ready_ > 0 && signatures_made_ == signatures_at_ready_ &&
@@ -160,7 +161,7 @@ void Engine::reconnect(Lock& lock) {
   lock.unlock();
   old.clear();
   Attempt attempt = climb(has_pin ? &pin : nullptr, labels);
-  if (attempt.pin_refused) {
+  if (attempt.pin_wrong) {
     const std::lock_guard memory(pin_memory_mutex_);
     // Kept in memory even if the disk refuses it; nothing better can be done here.
     (void)pin_memory_.remember(pin);

@@ -107,9 +107,10 @@ Status read_private(Session& session, CK_OBJECT_HANDLE object, TokenKey& facts, 
 Template public_template(std::string_view label, ByteView id, const AlgorithmFact& fact,
                          const TemplateOmissions& omit) {
   Template out;
-  out.flag(CKA_TOKEN, true).flag(CKA_PRIVATE, false).flag(CKA_VERIFY, true);
+  out.flag(CKA_TOKEN, true).flag(CKA_PRIVATE, false);
   out.bytes(CKA_LABEL, view_of(label)).bytes(CKA_ID, id);
-  if (!omit.decrypt_unwrap) out.flag(CKA_ENCRYPT, false).flag(CKA_WRAP, false);
+  if (!omit.public_usage) out.flag(CKA_VERIFY, true).flag(CKA_ENCRYPT, false);
+  if (!omit.wrap) out.flag(CKA_WRAP, false);
   if (!omit.modifiable) out.flag(CKA_MODIFIABLE, false);
   if (fact.key_type == CKK_RSA) {
     constexpr std::uint8_t kF4[] = {0x01, 0x00, 0x01};
@@ -127,7 +128,8 @@ Template private_template(std::string_view label, ByteView id, const TemplateOmi
   out.flag(CKA_TOKEN, true).flag(CKA_PRIVATE, true).flag(CKA_SENSITIVE, true);
   out.flag(CKA_EXTRACTABLE, false).flag(CKA_SIGN, true);
   out.bytes(CKA_LABEL, view_of(label)).bytes(CKA_ID, id);
-  if (!omit.decrypt_unwrap) out.flag(CKA_DECRYPT, false).flag(CKA_UNWRAP, false);
+  if (!omit.decrypt) out.flag(CKA_DECRYPT, false);
+  if (!omit.wrap) out.flag(CKA_UNWRAP, false);
   if (!omit.copyable) out.flag(CKA_COPYABLE, false);
   if (!omit.modifiable) out.flag(CKA_MODIFIABLE, false);
   if (!omit.destroyable) out.flag(CKA_DESTROYABLE, false);

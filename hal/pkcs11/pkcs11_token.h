@@ -20,10 +20,12 @@ namespace keyward::hal {
 // Attributes that a module refuses to take in a key generation template. Leaving one out is only
 // allowed where the module cannot express it; what the token then really holds is read back.
 struct TemplateOmissions {
-  bool decrypt_unwrap = false;  // CKA_DECRYPT, CKA_UNWRAP, and their public counterparts
-  bool copyable = false;        // CKA_COPYABLE
-  bool modifiable = false;      // CKA_MODIFIABLE
-  bool destroyable = false;     // CKA_DESTROYABLE
+  bool public_usage = false;  // CKA_VERIFY and CKA_ENCRYPT of the public half
+  bool decrypt = false;       // CKA_DECRYPT
+  bool wrap = false;          // CKA_WRAP of the public half, CKA_UNWRAP
+  bool copyable = false;      // CKA_COPYABLE
+  bool modifiable = false;    // CKA_MODIFIABLE
+  bool destroyable = false;   // CKA_DESTROYABLE
 };
 
 // What is odd about a module: board data, never an `if` on a vendor's name.

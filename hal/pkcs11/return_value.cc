@@ -81,9 +81,12 @@ bool is_request_error(CK_RV rv) {
   return false;
 }
 
+bool is_pin_wrong(CK_RV rv) {
+  return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE;
+}
+
 bool is_pin_refusal(CK_RV rv) {
-  return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE ||
-         rv == CKR_PIN_EXPIRED || rv == CKR_PIN_LOCKED || rv == CKR_USER_PIN_NOT_INITIALIZED;
+  return is_pin_wrong(rv) || rv == CKR_PIN_EXPIRED || rv == CKR_PIN_LOCKED || rv == CKR_USER_PIN_NOT_INITIALIZED;
 }
 
 Error error_of(CK_RV rv, const char* what) {

@@ -16,8 +16,11 @@ std::string rv_text(CK_RV rv);  // "CKR_DEVICE_ERROR (0x30)"
 // trusting a dead session costs the service.
 bool is_request_error(CK_RV rv);
 
-// Login refused for good: this PIN must never be sent again.
+// The token says that the PIN does not let us in: no try follows by itself.
 bool is_pin_refusal(CK_RV rv);
+// ... because this PIN is wrong: it must never be sent again. The other refusals (locked, expired, not
+// set) judge the token's state: tpm2-pkcs11 says CKR_PIN_LOCKED while the TPM is in lockout.
+bool is_pin_wrong(CK_RV rv);
 
 // kBadInput for request errors, kUnavailable for the others. `what` names the call.
 Error error_of(CK_RV rv, const char* what);

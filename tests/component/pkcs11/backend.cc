@@ -68,6 +68,11 @@ class Tpm2Backend : public Backend {
     hal::Pkcs11Config config;
     config.module_path = "/usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so";
     config.token_label = "keyward-test";
+    // The module derives CKA_VERIFY from the TPM's decrypt bit and CKA_ENCRYPT from its sign bit; a
+    // template that says otherwise fails with CKR_GENERAL_ERROR.
+    config.quirks.omit.public_usage = true;
+    // CKM_RSA_PKCS is done with TPM2_RSA_Decrypt, which a key that may only sign refuses.
+    config.quirks.rsa_hash_in_module = true;
     config.environment = {{"TPM2_PKCS11_STORE", store()},
                           {"TPM2_PKCS11_TCTI", tpm_.tcti()},
                           {"TPM2_PKCS11_BACKEND", "esysdb"},
@@ -79,8 +84,11 @@ class Tpm2Backend : public Backend {
   void take_away() override { tpm_.power_cut(); }
   void bring_back() override { tpm_.start(); }
   bool has(KeyAlgorithm algorithm) const override {
-    return algorithm == KeyAlgorithm::kEcdsaP256 || algorithm == KeyAlgorithm::kEcdsaP384 ||
-           algorithm == KeyAlgorithm::kRsa2048;
+    // libtpms has RSA up to 3072; the module knows no Edwards curves.
+    return algorithm != KeyAlgorithm::kRsa4096 && algorithm != KeyAlgorithm::kEd25519;
+  }
+  bool flush_device() override {
+    return run_command({"tpm2_flushcontext", "--tcti", tpm_.tcti(), "--transient-object"}).status == 0;
   }
 
  private:

@@ -18,7 +18,10 @@ class Backend {
   virtual void bring_back() = 0;
   // What the module cannot do.
   virtual bool has(hal::KeyAlgorithm algorithm) const = 0;
-  virtual bool marks_keys_local() const { return true; }
+  // The module leaves each key it touched loaded in a device of three object slots, even beyond
+  // C_Finalize: flushed here between keys (on a real unit the kernel's resource manager, /dev/tpmrm0,
+  // cleans up). False: nothing to do.
+  virtual bool flush_device() { return false; }
 };
 
 std::unique_ptr<Backend> make_softhsm_backend();
