@@ -20,6 +20,9 @@ hal::Pkcs11Config config_of(const TokenSpec& spec) {
 }  // namespace
 
 Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec) {
+  config.quirks.in_process = spec.in_process;
+  config.quirks.health_interval_ms = spec.health_interval_ms;
+  config.refused_pins_path = spec.refused_pins_path;
   return hal::open_pkcs11_token(config_of(spec));
 }
 

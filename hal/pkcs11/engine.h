@@ -4,7 +4,8 @@
 // Callers never enter the module themselves: they wait for a job with a deadline, so a call that
 // sticks in the module (a network HSM behind a firewall that forgot the connection) holds a worker and
 // not its caller. A worker stuck for longer than quirks.stall_ms is replaced, up to max_sessions times;
-// beyond that the token counts as away until a call returns. Threads: any.
+// beyond that the token counts as away until a call returns. A module that is software in this process
+// may be called by the callers themselves (quirks.in_process). Threads: any.
 #pragma once
 
 #include <atomic>
@@ -87,6 +88,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // workers
   void spawn_worker(const Lock& lock);
   void worker_loop(const std::shared_ptr<Worker>& self);
+  void work_on(Lock& lock, const std::shared_ptr<Job>& job, Worker& self);
+  bool try_inline(Lock& lock, const std::shared_ptr<Job>& job);
   bool may_run(const Lock& lock) const;
   bool may_queue(const Lock& lock) const;
   bool take_handle(const Lock& lock, Job& job);
@@ -136,6 +139,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::thread keeper_;
   int live_threads_ = 0;
   int stuck_ = 0;
+  int inline_calls_ = 0;
 
   SecretBytes pin_;
   std::uint64_t pin_serial_ = 0;        // grows with each PIN given

@@ -96,9 +96,10 @@ void Engine::submit_health_job(const Lock&) {
 }
 
 std::size_t Engine::busy_workers(const Lock&) const {
-  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [](const auto& worker) {
+  const auto busy = std::count_if(workers_.begin(), workers_.end(), [](const auto& worker) {
     return worker->running_since_ms != 0 && !worker->replaced;
-  }));
+  });
+  return static_cast<std::size_t>(busy + inline_calls_);
 }
 
 void Engine::lose(const Lock&, std::string why) {

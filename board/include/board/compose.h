@@ -2,6 +2,7 @@
 // include it. Each board implements every function (chosen at link time): board/<name>/.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,6 +23,10 @@ struct TokenSpec {
   int sessions_max = 8;
   int session_open_stagger_ms = 0;
   bool recover_by_finalize = true;   // only C_Finalize + C_Initialize brings a lost token back
+  bool in_process = false;           // software in this process (SoftHSM itself, never p11-kit-client):
+                                     // callers make the calls themselves
+  std::int64_t health_interval_ms = 0;  // self-test signature after so long idle; 0: none
+  std::string refused_pins_path;     // keeps digests of refused PINs over restarts; empty: in memory alone
 };
 
 // Target keyward_board_<name>_token.
