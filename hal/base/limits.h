@@ -146,6 +146,8 @@ inline constexpr int kHttp01RedirectsMax = 10;
 inline constexpr std::int64_t kHttp01TotalMs = 20'000;
 inline constexpr int kValidationWorkers = 16;
 inline constexpr std::size_t kValidationQueueMax = 512;
+inline constexpr std::int64_t kValidationWaitMs = 30'000;     // in the queue; then acme is told to come again
+inline constexpr std::int64_t kApplianceGrantMs = 3'600'000;  // the order follows at once
 
 // ---- agent (device side)
 inline constexpr std::size_t kAgentReplyBytesMax = 262'144;   // a chain of kChainCertificatesMax certificates as PEM
