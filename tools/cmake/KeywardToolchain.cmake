@@ -28,3 +28,8 @@ if(KEYWARD_SANITIZE)
   add_compile_options(-fsanitize=${KEYWARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${KEYWARD_SANITIZE})
 endif()
+if(KEYWARD_FUZZ)
+  # Coverage in every library; the fuzz programs alone get libFuzzer's main.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
