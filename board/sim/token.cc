@@ -14,15 +14,15 @@ hal::Pkcs11Config config_of(const TokenSpec& spec) {
   config.quirks.max_sessions = spec.sessions_max;
   config.quirks.stagger_open_ms = spec.session_open_stagger_ms;
   config.quirks.needs_finalize_to_recover = spec.recover_by_finalize;
+  config.quirks.in_process = spec.in_process;
+  config.quirks.health_interval_ms = spec.health_interval_ms;
+  config.refused_pins_path = spec.refused_pins_path;
   return config;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec) {
-  config.quirks.in_process = spec.in_process;
-  config.quirks.health_interval_ms = spec.health_interval_ms;
-  config.refused_pins_path = spec.refused_pins_path;
   return hal::open_pkcs11_token(config_of(spec));
 }
 
