@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "hal/base/clock.h"
 
 namespace keyward::https {
 namespace {
@@ -34,6 +33,7 @@ ConnectionTable::Entry* ConnectionTable::open(int fd, std::int64_t deadline_afte
     if (entries_.size() >= busy_from_) make_room(now());
     entry = &entries_.emplace_back();
     entry->fd = fd;
+    if (finishing_) ::shutdown(fd, SHUT_RDWR);
   }
   enter(entry, Phase::kHandshake, deadline_after_ms);
   return entry;
@@ -59,11 +59,12 @@ bool ConnectionTable::was_cut(const Entry* entry) {
 void ConnectionTable::close(Entry* entry) {
   std::lock_guard lock(mutex_);
   entries_.remove_if([entry](const Entry& other) { return &other == entry; });
+  if (entries_.empty()) emptied_.notify_all();
 }
 
 bool ConnectionTable::is_busy() {
   std::lock_guard lock(mutex_);
-  return entries_.size() > busy_from_;
+  return finishing_ || entries_.size() > busy_from_;
 }
 
 std::size_t ConnectionTable::size() {
@@ -71,9 +72,18 @@ std::size_t ConnectionTable::size() {
   return entries_.size();
 }
 
-void ConnectionTable::cut_all() {
-  std::lock_guard lock(mutex_);
-  for (Entry& entry : entries_) ::shutdown(entry.fd, SHUT_RDWR);
+void ConnectionTable::finish(Deadline deadline) {
+  const auto cut_if = [this](auto&& condition) {
+    for (Entry& entry : entries_)
+      if (condition(entry)) ::shutdown(entry.fd, SHUT_RDWR);
+  };
+  std::unique_lock lock(mutex_);
+  finishing_ = true;
+  cut_if([](const Entry& entry) {
+    return entry.phase != Phase::kBody && entry.phase != Phase::kWorking && entry.phase != Phase::kResponse;
+  });
+  emptied_.wait_for(lock, std::chrono::milliseconds(deadline.remaining_ms()), [this] { return entries_.empty(); });
+  cut_if([](const Entry&) { return true; });
 }
 
 void ConnectionTable::make_room(std::int64_t now_ms) {

@@ -13,6 +13,8 @@
 #include <mutex>
 #include <thread>
 
+#include "hal/base/clock.h"
+
 namespace keyward::https {
 
 class ConnectionTable {
@@ -46,7 +48,9 @@ class ConnectionTable {
   void close(Entry* entry);  // before the descriptor is closed
   bool is_busy();            // the caller should not keep its connection open
   std::size_t size();
-  void cut_all();            // the server stops
+  // The server stops: new connections are cut at once, those that wait for a request too; the others
+  // have until the deadline to be answered, then they are cut.
+  void finish(Deadline deadline);
 
  private:
   void run();
@@ -57,9 +61,11 @@ class ConnectionTable {
   const std::int64_t busy_wait_ms_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::condition_variable emptied_;
   std::list<Entry> entries_;
   std::int64_t wake_ms_ = 0;
   bool stop_ = false;
+  bool finishing_ = false;
   std::thread thread_;
 };
 

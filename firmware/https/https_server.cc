@@ -25,6 +25,8 @@ namespace {
 
 using Phase = ConnectionTable::Phase;
 
+constexpr std::int64_t kFinishMs = 3'000;  // for requests under way when the server stops
+
 // civetweb serves one connection per thread and gives no place to keep state from the handshake on.
 struct ThisConnection {
   ConnectionTable::Entry* entry = nullptr;
@@ -128,7 +130,7 @@ struct HttpsServer::Impl {
               from.busy_wait_ms) {}
   ~Impl() {
     if (context == nullptr) return;
-    table.cut_all();
+    table.finish(Deadline::after_ms(kFinishMs));
     std::jthread knocking([port = listening_port](const std::stop_token& stop) { knock(port, stop); });
     ::mg_stop(context);
   }

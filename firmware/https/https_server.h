@@ -38,7 +38,7 @@ class HttpsServer {
  public:
   // `handler` must outlive the server. The server answers handshakes once it has an identity.
   static Result<std::unique_ptr<HttpsServer>> start(const HttpsOptions& options, acme::HttpHandler& handler);
-  ~HttpsServer();  // cuts all connections and waits for the handlers that run
+  ~HttpsServer();  // answers the requests under way (3 s at most), then cuts; waits for handlers that run
   HttpsServer(const HttpsServer&) = delete;
   HttpsServer& operator=(const HttpsServer&) = delete;
 

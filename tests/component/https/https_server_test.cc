@@ -9,9 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include "hal/base/clock.h"
 #include "tls_client.h"
@@ -27,6 +28,11 @@ using testing::HasSubstr;
 class Recorder : public acme::HttpHandler {
  public:
   acme::HttpResponse handle(const acme::HttpRequest& request) override {
+    if (slow_ms > 0) {
+      entered.test_and_set();
+      entered.notify_all();
+      std::this_thread::sleep_for(std::chrono::milliseconds(slow_ms));
+    }
     std::lock_guard lock(mutex_);
     seen.push_back(request);
     acme::HttpResponse out;
@@ -52,6 +58,8 @@ class Recorder : public acme::HttpHandler {
   }
   std::vector<acme::HttpRequest> seen;
   int next_status = 200;
+  int slow_ms = 0;
+  std::atomic_flag entered;
   std::vector<std::pair<std::string, std::string>> extra_headers;
 
  private:
@@ -473,6 +481,20 @@ TEST_F(HttpsServerTest, Stop_WithOpenConnections_IsQuick) {
   const auto begin = now_ms();
   server_.reset();
   EXPECT_LT(now_ms() - begin, 4'000);
+}
+
+TEST_F(HttpsServerTest, Stop_WithARequestUnderWay_AnswersIt) {
+  start();
+  recorder_.slow_ms = 300;
+  Client client(server_->port());
+  Client idle(server_->port());
+  ASSERT_TRUE(client.send(get("/slow")));
+  recorder_.entered.wait(false);
+  server_.reset();
+  const auto response = client.receive();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_TRUE(response.has("Connection: close"));
+  EXPECT_TRUE(idle.is_closed_by_peer());
 }
 
 }  // namespace
