@@ -93,8 +93,14 @@ Status AcmeClient::start() {
 
 tl::expected<EnrolledChain, EnrolFailure> enrol_device(AcmeClient& client, const std::string& permanent_identifier, const crypto::PrivateKey& csr_key,
                                                        const std::function<Bytes(const std::string&)>& statement, std::int64_t patience_ms) {
+  const auto csr = x509::build_csr(csr_key, {{wire::IdentifierType::kPermanentIdentifier, permanent_identifier}});
+  if (!csr) return tl::unexpected<EnrolFailure>(EnrolFailure{"csr", 0, csr.error().what});
+  return enrol_device(client, permanent_identifier, *csr, statement, patience_ms);
+}
+
+tl::expected<EnrolledChain, EnrolFailure> enrol_device(AcmeClient& client, const std::string& permanent_identifier, const Bytes& csr_der,
+                                                       const std::function<Bytes(const std::string&)>& statement, std::int64_t patience_ms) {
   const auto deadline = Deadline::after_ms(patience_ms);
-  const wire::Identifier identifier{wire::IdentifierType::kPermanentIdentifier, permanent_identifier};
   const auto fail_with = [](std::string step, const Result<HttpReply>& reply) { return tl::unexpected<EnrolFailure>(failed(std::move(step), reply)); };
   json::Writer order_payload;
   order_payload.begin_object().key("identifiers").begin_array().begin_object().member("type", "permanent-identifier").member("value", permanent_identifier);
@@ -111,8 +117,7 @@ tl::expected<EnrolledChain, EnrolFailure> enrol_device(AcmeClient& client, const
   const auto key_authorization = jose::key_authorization(challenge.get("token").string(), client.thumbprint());
   const auto answer = client.post(std::string(challenge.get("url").string()), R"({"attObj":")" + base64url_encode(statement(key_authorization)) + R"("})");
   if (!answer || answer->status != 200) return fail_with("challenge", answer);
-  const auto csr = x509::build_csr(csr_key, {identifier});
-  auto finalized = client.post(finalize_url, R"({"csr":")" + base64url_encode(*csr) + R"("})");
+  auto finalized = client.post(finalize_url, R"({"csr":")" + base64url_encode(csr_der) + R"("})");
   if (!finalized || finalized->status != 200) return fail_with("finalize", finalized);
   if (finalized->body.find("\"processing\"") != std::string::npos) finalized = poll_until_final(client, order_url, deadline);
   if (!finalized || finalized->status != 200) return fail_with("order", finalized);

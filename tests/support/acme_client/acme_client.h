@@ -57,5 +57,9 @@ struct EnrolFailure {
 tl::expected<EnrolledChain, EnrolFailure> enrol_device(AcmeClient& client, const std::string& permanent_identifier, const crypto::PrivateKey& csr_key,
                                                        const std::function<Bytes(const std::string& key_authorization)>& statement,
                                                        std::int64_t patience_ms = 60'000);
+// The same with a CSR (DER) that was made elsewhere, by a TPM's key for example.
+tl::expected<EnrolledChain, EnrolFailure> enrol_device(AcmeClient& client, const std::string& permanent_identifier, const Bytes& csr_der,
+                                                       const std::function<Bytes(const std::string& key_authorization)>& statement,
+                                                       std::int64_t patience_ms = 60'000);
 
 }  // namespace keyward::test

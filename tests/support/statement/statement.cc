@@ -85,7 +85,9 @@ StatementSpec StatementMaker::good() {
   return spec;
 }
 
-Bytes StatementMaker::ak_certificate(const StatementSpec& spec) const {
+Bytes StatementMaker::ak_certificate(const StatementSpec& spec) const { return ak_certificate(spec, ak_->public_key()); }
+
+Bytes StatementMaker::ak_certificate(const StatementSpec& spec, const crypto::PublicKey& ak_key) const {
   const auto& ak = spec.ak;
   std::vector<Bytes> extensions;
   if (ak.basic_constraints) extensions.push_back(x509::ext_basic_constraints(ak.is_ca, std::nullopt));
@@ -94,7 +96,7 @@ Bytes StatementMaker::ak_certificate(const StatementSpec& spec) const {
   const auto from = ak.not_before_ms != 0 ? ak.not_before_ms : at_utc_ms_ - kHourMs;
   const auto to = ak.not_after_ms != 0 ? ak.not_after_ms : at_utc_ms_ + kHourMs;
   const Bytes subject = ak.empty_subject ? x509::name_der({}) : x509::name_der({{"2.5.4.3", "AK"}});
-  return certificate(spec.unknown_ca || spec.impostor_ca ? *other_ca_ : *ca_, ak_->public_key(), subject, from, to, extensions,
+  return certificate(spec.unknown_ca || spec.impostor_ca ? *other_ca_ : *ca_, ak_key, subject, from, to, extensions,
                      spec.unknown_ca ? name_of("Somebody else") : anchor_->subject_der);
 }
 

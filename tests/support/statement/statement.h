@@ -60,6 +60,8 @@ class StatementMaker {
   Bytes attestation_object(const StatementSpec& spec, const crypto::PrivateKey& device_key) const;
   const crypto::PrivateKey& device_key() const { return *device_; }
   Bytes ak_certificate(const StatementSpec& spec) const;
+  // The same for an attestation key that lives elsewhere (in a real TPM).
+  Bytes ak_certificate(const StatementSpec& spec, const crypto::PublicKey& ak) const;
   const crypto::PublicKey& attested_key() const { return device_->public_key(); }
   std::int64_t at_utc_ms() const { return at_utc_ms_; }
 

@@ -1,0 +1,69 @@
+#include "tests/support/simulator/simulator.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "firmware/json/json.h"
+
+namespace keyward::test {
+
+std::string keyward_binary(const std::string& name) {
+  const char* folder = ::getenv("KEYWARD_BIN");
+  return std::string(folder != nullptr ? folder : "build/release/bin") + "/" + name;
+}
+
+Simulator::Simulator(std::vector<std::string> up_options) {
+  std::string path = "/tmp/keyward-system-XXXXXX";
+  if (::mkdtemp(path.data()) == nullptr) return;
+  ::chmod(path.c_str(), 0755);  // as root, tasks with user ids of their own must reach their folders
+  parent_ = path;
+  dir_ = path + "/sim";
+  std::vector<std::string> words{"up"};
+  words.insert(words.end(), up_options.begin(), up_options.end());
+  const auto up = run(words);
+  output_ = up.output;
+  started_ = up.status == 0;
+  if (!started_) return;
+  std::istringstream lines(run({"env"}).output);
+  for (std::string line; std::getline(lines, line);) {
+    const auto equals = line.find("='");
+    if (!line.starts_with("export ") || equals == std::string::npos || !line.ends_with('\'')) continue;
+    env_[line.substr(7, equals - 7)] = line.substr(equals + 2, line.size() - equals - 3);
+  }
+}
+
+Simulator::~Simulator() {
+  if (dir_.empty()) return;
+  (void)run({"down"});
+  std::error_code ignored;
+  std::filesystem::remove_all(parent_, ignored);
+}
+
+std::string Simulator::env(const std::string& name) const {
+  const auto found = env_.find(name);
+  return found == env_.end() ? std::string() : found->second;
+}
+
+CommandResult Simulator::run(std::vector<std::string> words) const {
+  words.insert(words.begin(), keyward_binary("keyward-sim"));
+  words.insert(words.end(), {"--dir", dir_});
+  return run_command(words);
+}
+
+Result<SimDevice> Simulator::device(const std::string& name) const {
+  const auto made = run({"device", name, "--json"});
+  const auto line = made.output.find('{');
+  if (made.status != 0 || line == std::string::npos) return fail(ErrorKind::kUnavailable, "keyward-sim device failed");
+  auto text = made.output.substr(line);
+  text = text.substr(0, text.find('\n'));
+  KEYWARD_TRY(document, json::Document::parse(text));
+  const auto member = [&](std::string_view key) { return std::string(document.root().get(key).string()); };
+  SimDevice out{member("identifier"), member("tcti"), 0, member("ak_chain")};
+  out.ak_handle = static_cast<std::uint32_t>(std::strtoul(member("ak_handle").c_str(), nullptr, 16));
+  return out;
+}
+
+}  // namespace keyward::test

@@ -1,0 +1,48 @@
+// Owns a whole simulated appliance for system tests: keyward-sim in a folder of its own, taken down and
+// removed at the end. Must not know tasks or protocols.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hal/base/result.h"
+#include "tests/support/command/command.h"
+
+namespace keyward::test {
+
+struct SimDevice {
+  std::string identifier;
+  std::string tcti;
+  std::uint32_t ak_handle = 0;
+  std::string ak_chain;  // path of a PEM file
+};
+
+class Simulator {
+ public:
+  // Starts it; an unstarted one has started() false and says why in output().
+  explicit Simulator(std::vector<std::string> up_options = {});
+  ~Simulator();
+  Simulator(const Simulator&) = delete;
+  Simulator& operator=(const Simulator&) = delete;
+
+  bool started() const { return started_; }
+  const std::string& output() const { return output_; }
+  const std::string& dir() const { return dir_; }
+  std::string env(const std::string& name) const;  // of `keyward-sim env`
+  CommandResult run(std::vector<std::string> words) const;
+  Result<SimDevice> device(const std::string& name) const;
+
+ private:
+  std::string parent_;
+  std::string dir_;
+  std::string output_;
+  std::map<std::string, std::string> env_;
+  bool started_ = false;
+};
+
+// An executable of the build under test.
+std::string keyward_binary(const std::string& name);
+
+}  // namespace keyward::test
