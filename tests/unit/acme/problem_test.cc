@@ -1,0 +1,134 @@
+// Tests problem documents and the table from other tasks' codes to ACME's errors.
+#include "firmware/acme/problem.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "firmware/json/json.h"
+
+namespace keyward::acme {
+namespace {
+
+struct Expected {
+  std::string_view code;
+  std::string_view type;
+  int status;
+  OrderFate fate;
+};
+
+// Every code that the signer and the runtime may answer with, spelled out once more.
+const Expected kExpected[] = {
+    {"jwk-malformed", "serverInternal", 500, OrderFate::kInvalid},
+    {"no-grant", "unauthorized", 403, OrderFate::kInvalid},
+    {"jws-signature", "malformed", 400, OrderFate::kStaysReady},
+    {"jws-algorithm", "badSignatureAlgorithm", 400, OrderFate::kStaysReady},
+    {"jws-url", "unauthorized", 403, OrderFate::kStaysReady},
+    {"ticket-malformed", "serverInternal", 500, OrderFate::kInvalid},
+    {"ticket-forged", "serverInternal", 500, OrderFate::kInvalid},
+    {"ticket-expired", "unauthorized", 403, OrderFate::kInvalid},
+    {"ticket-terms", "serverInternal", 500, OrderFate::kInvalid},
+    {"payload-malformed", "malformed", 400, OrderFate::kStaysReady},
+    {"csr-malformed", "badCSR", 400, OrderFate::kStaysReady},
+    {"csr-signature", "badCSR", 400, OrderFate::kStaysReady},
+    {"csr-key-refused", "badCSR", 400, OrderFate::kStaysReady},
+    {"csr-key-is-account-key", "badCSR", 400, OrderFate::kStaysReady},
+    {"csr-names", "badCSR", 400, OrderFate::kStaysReady},
+    {"identifier-malformed", "malformed", 400, OrderFate::kInvalid},
+    {"identifier-unsupported", "unsupportedIdentifier", 400, OrderFate::kInvalid},
+    {"identifier-not-permitted", "rejectedIdentifier", 403, OrderFate::kInvalid},
+    {"grant-missing", "unauthorized", 403, OrderFate::kInvalid},
+    {"grant-expired", "unauthorized", 403, OrderFate::kInvalid},
+    {"grant-wildcard", "unauthorized", 403, OrderFate::kInvalid},
+    {"attested-key-mismatch", "badCSR", 400, OrderFate::kStaysReady},
+    {"attested-key-missing", "unauthorized", 403, OrderFate::kInvalid},
+    {"profile-unknown", "invalidProfile", 400, OrderFate::kInvalid},
+    {"profile-identifiers", "invalidProfile", 400, OrderFate::kInvalid},
+    {"validity-not-supported", "malformed", 400, OrderFate::kInvalid},
+    {"rate-account", "rateLimited", 429, OrderFate::kStaysReady},
+    {"rate-overall", "rateLimited", 429, OrderFate::kStaysReady},
+    {"clock-behind-ledger", "serverInternal", 503, OrderFate::kProcessing},
+    {"lint-failed", "serverInternal", 500, OrderFate::kInvalid},
+    {"hsm-away", "serverInternal", 503, OrderFate::kProcessing},
+    {"hsm-signature", "serverInternal", 503, OrderFate::kProcessing},
+    {"order-already-issued", "orderNotReady", 403, OrderFate::kInvalid},
+    {"ledger-unavailable", "serverInternal", 503, OrderFate::kProcessing},
+    {"account-limit", "rateLimited", 429, OrderFate::kInvalid},
+    {"order-limit", "rateLimited", 429, OrderFate::kInvalid},
+    {"account-not-valid", "unauthorized", 403, OrderFate::kInvalid},
+    {"edge-not-allowed", "malformed", 400, OrderFate::kInvalid},
+    {"peer-lost", "serverInternal", 503, OrderFate::kProcessing},
+    {"peer-timeout", "serverInternal", 503, OrderFate::kProcessing},
+    {"peer-busy", "serverInternal", 503, OrderFate::kProcessing},
+};
+
+TEST(Problem, FailureTable_EachCode_MapsAsWritten) {
+  for (const auto& expected : kExpected) {
+    const auto failure = wire::Failure::of(wire::FailureKind::kRefused, expected.code, "why");
+    const auto problem = problem_from(failure);
+    EXPECT_EQ(row_of(problem.type).name, expected.type) << expected.code;
+    EXPECT_EQ(problem.status, expected.status) << expected.code;
+    EXPECT_EQ(fate_of(failure), expected.fate) << expected.code;
+    EXPECT_EQ(problem.code, expected.code);
+    EXPECT_EQ(problem.detail, "why");
+  }
+}
+
+TEST(Problem, FailureTable_NoRowUntested) {
+  std::set<std::string_view> expected;
+  for (const auto& row : kExpected) expected.insert(row.code);
+  std::set<std::string_view> present;
+  for (const auto& row : failure_rows()) EXPECT_TRUE(present.insert(row.code).second) << "twice: " << row.code;
+  EXPECT_EQ(present, expected);
+}
+
+TEST(Problem, UnknownCode_GoesByKind) {
+  const auto status = [](wire::FailureKind kind) { return problem_from(wire::Failure::of(kind, "new-code", "x")).status; };
+  EXPECT_EQ(status(wire::FailureKind::kBadInput), 400);
+  EXPECT_EQ(status(wire::FailureKind::kRefused), 403);
+  EXPECT_EQ(status(wire::FailureKind::kUnavailable), 503);
+  EXPECT_EQ(status(wire::FailureKind::kExhausted), 503);
+  EXPECT_EQ(status(wire::FailureKind::kCorrupt), 500);
+  EXPECT_EQ(status(wire::FailureKind::kInternal), 500);
+  EXPECT_EQ(fate_of(wire::Failure::of(wire::FailureKind::kUnavailable, "new-code", "x")), OrderFate::kProcessing);
+  EXPECT_EQ(fate_of(wire::Failure::of(wire::FailureKind::kRefused, "new-code", "x")), OrderFate::kInvalid);
+}
+
+TEST(Problem, RetryAfter_FromMilliseconds_RoundedUp) {
+  auto failure = wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "x");
+  failure.retry_after_ms = 1'200;
+  const auto response = problem_from(failure).response();
+  bool seen = false;
+  for (const auto& [name, value] : response.headers) {
+    if (name != "Retry-After") continue;
+    EXPECT_EQ(value, "2");
+    seen = true;
+  }
+  EXPECT_TRUE(seen);
+}
+
+TEST(Problem, EachType_NameAndStatus_AreRegistered) {
+  for (int i = 0; i <= static_cast<int>(ProblemType::kUserActionRequired); ++i) {
+    const auto& row = row_of(static_cast<ProblemType>(i));
+    EXPECT_EQ(static_cast<int>(row.type), i);
+    EXPECT_EQ(problem_type_from(row.name), row.type);
+    EXPECT_GE(row.status, 400);
+  }
+  EXPECT_FALSE(problem_type_from("noSuchType"));
+}
+
+TEST(Problem, ChallengeProblem_UnknownType_BecomesServerInternal) {
+  EXPECT_EQ(problem_from(wire::ChallengeProblem{"connection", "c", "d"}).type, ProblemType::kConnection);
+  EXPECT_EQ(problem_from(wire::ChallengeProblem{"surprise", "c", "d"}).type, ProblemType::kServerInternal);
+}
+
+TEST(Problem, StoredJson_LongHostileDetail_FitsTheRecordAndStaysJson) {
+  const std::string hostile(limits::kDetailBytesMax, '\x01');  // six characters each when escaped
+  const auto problem = Problem::of(ProblemType::kConnection, "c", hostile);
+  const auto stored = problem.stored_json();
+  EXPECT_LE(stored.size(), limits::kDetailBytesMax * 2);
+  EXPECT_TRUE(json::Document::parse(stored).has_value());
+}
+
+}  // namespace
+}  // namespace keyward::acme

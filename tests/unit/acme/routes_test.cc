@@ -1,0 +1,229 @@
+// Tests generated from the route table: what each route refuses.
+#include "firmware/acme/routes.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/acme/bench_service.h"
+
+namespace keyward::acme {
+namespace {
+
+using test::Client;
+using test::expect_problem;
+using test::header_of;
+using test::World;
+
+std::string sample_path(const Route& route) {
+  std::string path(route.pattern);
+  for (auto at = path.find("{}"); at != std::string::npos; at = path.find("{}")) path.replace(at, 2, "abc_-9");
+  return path;
+}
+
+class EachRoute : public testing::TestWithParam<Route> {};
+
+TEST_P(EachRoute, SamplePath_Matches_ThisRouteAlone) {
+  const auto match = match_route(sample_path(GetParam()));
+  ASSERT_TRUE(match);
+  EXPECT_EQ(match->route->resource, GetParam().resource);
+}
+
+TEST_P(EachRoute, OtherPaths_DoNotMatch) {
+  const auto path = sample_path(GetParam());
+  for (const auto& wrong : {path + "/", "/" + path, path + "/x", path + "%00", path + "?", path + "?a=b", path + "#x",
+                            "/x" + path, path.substr(0, path.size() - 1) + "%61"}) {
+    const auto match = match_route(wrong);
+    EXPECT_FALSE(match && match->route->resource == GetParam().resource) << wrong;
+  }
+}
+
+TEST_P(EachRoute, WrongMethod_405WithAllow) {
+  World world;
+  for (const std::string method : {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", ""}) {
+    if ((GetParam().methods & method_bit(method)) != 0) continue;
+    HttpRequest request;
+    request.method = method;
+    request.raw_path = sample_path(GetParam());
+    const auto response = world.service->handle(request);
+    if (method == "HEAD") {
+      EXPECT_EQ(response.status, 405);
+      EXPECT_EQ(response.body, "");
+    } else {
+      expect_problem(response, 405, "malformed", "http.method");
+    }
+    EXPECT_NE(header_of(response, "Allow"), "");
+    EXPECT_EQ(header_of(response, "Allow").find("GET") != std::string::npos, (GetParam().methods & kGet) != 0);
+  }
+}
+
+TEST_P(EachRoute, WrongMediaType_415) {
+  World world;
+  Client client(world);
+  for (const std::string type : {"", "application/json", "application/jose", "application/jose+jsonx", "text/plain"}) {
+    auto request = client.signed_request(sample_path(GetParam()), client.defaults(sample_path(GetParam()), ""));
+    request.content_type = type;
+    expect_problem(world.service->handle(request), 415, "malformed", "http.content-type");
+  }
+}
+
+TEST_P(EachRoute, TooLarge_413) {
+  World world;
+  HttpRequest request;
+  request.method = "POST";
+  request.raw_path = sample_path(GetParam());
+  request.content_type = "application/jose+json";
+  request.body = Bytes(GetParam().body_bytes_max + 1, '{');
+  expect_problem(world.service->handle(request), 413, "malformed", "http.too-large");
+  EXPECT_EQ(world.service->body_bytes_max("POST", request.raw_path), GetParam().body_bytes_max);
+  EXPECT_EQ(world.service->body_bytes_max("GET", request.raw_path), 0U);
+}
+
+TEST_P(EachRoute, OtherStates_503WithRetryAfter) {
+  World world;
+  for (const auto state : {ApplianceState::kUnprovisioned, ApplianceState::kLocked, ApplianceState::kOperational,
+                           ApplianceState::kDegraded, ApplianceState::kFailed}) {
+    world.service->set_state(state);
+    HttpRequest request;
+    request.method = "POST";
+    request.raw_path = sample_path(GetParam());
+    const auto response = world.service->handle(request);
+    if ((GetParam().states & static_cast<std::uint8_t>(state)) != 0) {
+      EXPECT_NE(response.status, 503);
+    } else {
+      expect_problem(response, 503, "serverInternal", "appliance.state");
+      EXPECT_NE(header_of(response, "Retry-After"), "");
+    }
+  }
+}
+
+TEST_P(EachRoute, WrongKindOfKey_Malformed) {
+  World world;
+  Client client(world);
+  client.register_account();
+  const auto path = sample_path(GetParam());
+  auto sign = client.defaults(path, "");
+  const bool wants_jwk = GetParam().authentication == Authentication::kJwk;
+  if (wants_jwk) {
+    sign.kid = client.kid;
+  } else {
+    sign.kid.reset();
+  }
+  expect_problem(world.service->handle(client.signed_request(path, sign)), 400, "malformed",
+                 wants_jwk ? "jws.jwk-required" : "jws.kid-required");
+}
+
+TEST_P(EachRoute, NotJson_Malformed) {
+  World world;
+  HttpRequest request;
+  request.method = "POST";
+  request.raw_path = sample_path(GetParam());
+  request.content_type = "application/jose+json";
+  request.body = to_bytes("not json");
+  expect_problem(world.service->handle(request), 400, "malformed", "jws.form");
+}
+
+std::string resource_name(const testing::TestParamInfo<Route>& info) {
+  std::string name;
+  for (const char c : info.param.pattern) name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  return name;
+}
+INSTANTIATE_TEST_SUITE_P(Routes, EachRoute, testing::ValuesIn(kRoutes), resource_name);
+
+TEST(Routes, UnknownPath_404) {
+  World world;
+  for (const std::string path : {"/", "", "/acme", "/acme/new-authz", "/acme/key-change", "/acme/revoke-cert",
+                                 "/acme/order/", "/acme/order/a b", "*", "https://ca.test:14000/acme/directory"}) {
+    HttpRequest request;
+    request.method = "GET";
+    request.raw_path = path;
+    expect_problem(world.service->handle(request), 404, "malformed", "not-found");
+  }
+}
+
+TEST(Routes, Id_LongerThanTheLimit_NoMatch) {
+  EXPECT_TRUE(match_route("/acme/order/" + std::string(limits::kIdBytesMax, 'a')));
+  EXPECT_FALSE(match_route("/acme/order/" + std::string(limits::kIdBytesMax + 1, 'a')));
+}
+
+TEST(Routes, Cursor_OnlyAtOrdersAndOnlyWhole) {
+  EXPECT_EQ(match_route("/acme/account/a/orders?cursor=17")->cursor, "17");
+  EXPECT_FALSE(match_route("/acme/account/a/orders?cursor="));
+  EXPECT_FALSE(match_route("/acme/account/a/orders?cursor=1&x=2"));
+  EXPECT_FALSE(match_route("/acme/order/a?cursor=17"));
+}
+
+TEST(Directory, Get_ListsOnlyWhatWorks) {
+  World world([](ServiceConfig& config) {
+    config.terms_of_service = "https://ca.test/terms";
+    config.website = "https://ca.test/";
+  });
+  HttpRequest request;
+  request.method = "GET";
+  request.raw_path = "/acme/directory";
+  const auto response = world.service->handle(request);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(header_of(response, "Content-Type"), "application/json");
+  EXPECT_EQ(header_of(response, "Access-Control-Allow-Origin"), "*");
+  EXPECT_FALSE(test::has_link(response, "index"));
+  const auto document = test::json_of(response);
+  EXPECT_EQ(document.root().get("newOrder").string(), std::string(test::kBase) + "/acme/new-order");
+  for (const auto& absent : {"newAuthz", "keyChange", "revokeCert", "renewalInfo"}) {
+    EXPECT_FALSE(document.root().get(absent).exists()) << absent;
+  }
+  // Every URL that is listed has a route.
+  for (const auto& key : document.root().keys()) {
+    if (key == "meta") continue;
+    EXPECT_TRUE(match_route(document.root().get(key).string().substr(test::kBase.size()))) << key;
+  }
+  EXPECT_EQ(document.root().get("meta").get("termsOfService").string(), "https://ca.test/terms");
+}
+
+TEST(Directory, AfterTheSignerAnswered_ShowsProfilesAndServes) {
+  World world;
+  world.service->set_state(ApplianceState::kLocked);
+  world.service->start();
+  EXPECT_TRUE(test::eventually([&] { return world.service->state() == ApplianceState::kOperational; }));
+  HttpRequest request;
+  request.method = "GET";
+  request.raw_path = "/acme/directory";
+  const auto document = test::json_of(world.service->handle(request));
+  EXPECT_TRUE(document.root().get("meta").get("profiles").get("device").is_string());
+}
+
+TEST(Directory, PostAsGet_SameContent) {
+  World world;
+  Client client(world);
+  client.register_account();
+  const auto response = client.post("/acme/directory", "");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_FALSE(test::text_at(response, "newNonce").empty());
+}
+
+TEST(NewNonce, EachMethod_StatusNonceAndNoStore) {
+  World world;
+  Client client(world);
+  client.register_account();
+  for (const std::string method : {"HEAD", "GET"}) {
+    HttpRequest request;
+    request.method = method;
+    request.raw_path = "/acme/new-nonce";
+    const auto response = world.service->handle(request);
+    EXPECT_EQ(response.status, method == "HEAD" ? 200 : 204);
+    EXPECT_EQ(response.body, "");
+    EXPECT_NE(header_of(response, "Replay-Nonce"), "");
+    EXPECT_EQ(header_of(response, "Cache-Control"), "no-store");
+    EXPECT_TRUE(test::has_link(response, "/acme/directory>;rel=\"index\""));
+  }
+  EXPECT_EQ(client.post("/acme/new-nonce", "").status, 204);
+}
+
+TEST(Transport, RefusedByTheServer_IsAProblemDocumentToo) {
+  World world;
+  for (const int status : {400, 408, 411, 413, 421, 431}) {
+    expect_problem(world.service->refuse_transport(status, "why"), status, "malformed", "http.refused");
+  }
+  expect_problem(world.service->refuse_transport(503, "why"), 503, "serverInternal", "http.refused");
+  expect_problem(world.service->refuse_transport(429, "why"), 429, "rateLimited", "http.refused");
+}
+
+}  // namespace
+}  // namespace keyward::acme
