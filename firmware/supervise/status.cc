@@ -32,10 +32,14 @@ std::string overall_state(const ApplianceStatus& status) {
     if (task.phase == TaskPhase::kStarting && task.restarts == 0) starting = true;
     if (task.phase != TaskPhase::kReady && task.phase != TaskPhase::kStarting) degraded = true;
     if (task.phase == TaskPhase::kStarting && task.restarts != 0) degraded = true;
-    if (!task.state.empty() && task.state != "operational") degraded = true;
+    if (task.state == "starting" && task.restarts == 0) {
+      starting = true;
+    } else if (!task.state.empty() && task.state != "operational") {
+      degraded = true;
+    }
   }
-  if (starting) return "starting";
-  return degraded ? "degraded" : "operational";
+  if (degraded) return "degraded";
+  return starting ? "starting" : "operational";
 }
 
 std::string render_status(const ApplianceStatus& status) {

@@ -58,6 +58,7 @@ TEST(OverallState_EachMixture, SaysTheWorst) {
   EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kReady, "operational")}), "operational");
   EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kStarting, "")}), "starting");
   EXPECT_EQ(overall({task(TaskPhase::kReady, "degraded")}), "degraded");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "starting")}), "starting");
   EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kWaiting, "")}), "degraded");
   EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kStarting, "", 1)}), "degraded");
   EXPECT_EQ(overall({task(TaskPhase::kStarting, ""), task(TaskPhase::kFailed, "")}), "failed");

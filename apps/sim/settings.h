@@ -1,0 +1,39 @@
+// Owns what `keyward-sim up` remembers (sim.toml) and the installation file made from it. Must not know
+// processes.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/sim/places.h"
+
+namespace keyward::simulator {
+
+struct Settings {
+  int port = 0;                          // of the ACME server on 127.0.0.1; 0: not chosen yet
+  int http_port = 5002;                  // where http-01 looks
+  std::vector<std::string> hosts;        // NAME=ADDRESS, static names for validation
+  std::vector<std::string> permitted;    // DNS trees that the issuing CA may vouch for; fixed by the ceremony
+  std::string module;                    // PKCS#11 module of the signer; empty: SoftHSMv2 on its token
+  std::vector<std::string> module_environment;
+};
+
+inline constexpr const char* kSoftHsm = "/usr/lib/softhsm/libsofthsm2.so";
+inline constexpr const char* kApplianceName = "ca.sim.keyward.example";
+inline constexpr const char* kTokenLabel = "keyward-issuing";
+
+// Absent file: the defaults. kBadInput with the problems on standard error.
+Result<Settings> load_settings(const Places& places);
+Status save_settings(const Places& places, const Settings& settings);
+
+std::string base_url(const Settings& settings);
+// keyward.toml for the supervisor. `separate_uids` only matters to root.
+Status write_installation(const Places& places, const Settings& settings, bool separate_uids);
+// The plan of the first ceremony.
+Status write_plan(const Places& places, const Settings& settings);
+
+// Can 127.0.0.1:port be bound now? Port 0: any; returns the port.
+std::optional<int> bindable_port(int port);
+
+}  // namespace keyward::simulator
