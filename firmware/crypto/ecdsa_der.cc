@@ -1,4 +1,5 @@
-// Owns the two spellings of an ECDSA signature: r||s (RFC 7518 §3.4) and ECDSA-Sig-Value (RFC 3279 §2.2.3).
+// Owns the two spellings of an ECDSA signature: r||s (RFC 7518 §3.4) and ECDSA-Sig-Value (RFC 3279
+// §2.2.3).
 #include <algorithm>
 
 #include "firmware/crypto/crypto.h"
@@ -51,7 +52,8 @@ Result<Bytes> ecdsa_raw_to_der(ByteView raw) {
 
 Result<Bytes> ecdsa_der_to_raw(ByteView der, std::size_t coordinate_bytes) {
   const auto malformed = [] { return fail(ErrorKind::kBadInput, "ecdsa signature is not DER"); };
-  if (der.size() < 8 || der[0] != 0x30 || coordinate_bytes > kCoordinateBytesMax) return malformed();
+  if (der.size() < 8 || der[0] != 0x30 || coordinate_bytes > kCoordinateBytesMax)
+    return malformed();
   const bool long_form = der[1] == 0x81;
   const std::size_t size = long_form ? der[2] : der[1];
   if ((long_form && size < 0x80) || (!long_form && size >= 0x80)) return malformed();

@@ -1,9 +1,9 @@
 // Owns hashing and HMAC. Must not know keys of signatures.
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <cstdlib>
+
+#include <openssl/crypto.h>
 
 #include "firmware/crypto/openssl.h"
 
@@ -29,20 +29,28 @@ const EVP_MD* message_digest(HashAlgorithm algorithm) {
   static const EVP_MD* const sha512 = fetch("SHA512");
   static const EVP_MD* const sha1 = fetch("SHA1");
   switch (algorithm) {
-    case HashAlgorithm::kSha1: return sha1;
-    case HashAlgorithm::kSha256: return sha256;
-    case HashAlgorithm::kSha384: return sha384;
-    case HashAlgorithm::kSha512: return sha512;
+    case HashAlgorithm::kSha1:
+      return sha1;
+    case HashAlgorithm::kSha256:
+      return sha256;
+    case HashAlgorithm::kSha384:
+      return sha384;
+    case HashAlgorithm::kSha512:
+      return sha512;
   }
   std::abort();
 }
 
 std::size_t digest_bytes(HashAlgorithm algorithm) {
   switch (algorithm) {
-    case HashAlgorithm::kSha1: return 20;
-    case HashAlgorithm::kSha256: return 32;
-    case HashAlgorithm::kSha384: return 48;
-    case HashAlgorithm::kSha512: return 64;
+    case HashAlgorithm::kSha1:
+      return 20;
+    case HashAlgorithm::kSha256:
+      return 32;
+    case HashAlgorithm::kSha384:
+      return 48;
+    case HashAlgorithm::kSha512:
+      return 64;
   }
   std::abort();
 }
@@ -50,15 +58,16 @@ std::size_t digest_bytes(HashAlgorithm algorithm) {
 Bytes hash(HashAlgorithm algorithm, ByteView data) {
   Bytes out(digest_bytes(algorithm));
   unsigned size = 0;
-  require(::EVP_Digest(data.data(), data.size(), out.data(), &size, message_digest(algorithm), nullptr) == 1);
+  require(::EVP_Digest(data.data(), data.size(), out.data(), &size, message_digest(algorithm),
+                       nullptr) == 1);
   require(size == out.size());
   return out;
 }
 
 Digest256 sha256(ByteView data) {
   Digest256 out;
-  require(::EVP_Digest(data.data(), data.size(), out.data(), nullptr, message_digest(HashAlgorithm::kSha256),
-                       nullptr) == 1);
+  require(::EVP_Digest(data.data(), data.size(), out.data(), nullptr,
+                       message_digest(HashAlgorithm::kSha256), nullptr) == 1);
   return out;
 }
 
@@ -66,7 +75,8 @@ Digest256 sha256(ByteView first, ByteView second) {
   Digest256 out;
   const DigestContextPtr context(::EVP_MD_CTX_new());
   require(context != nullptr);
-  require(::EVP_DigestInit_ex2(context.get(), message_digest(HashAlgorithm::kSha256), nullptr) == 1);
+  require(::EVP_DigestInit_ex2(context.get(), message_digest(HashAlgorithm::kSha256), nullptr) ==
+          1);
   require(::EVP_DigestUpdate(context.get(), first.data(), first.size()) == 1);
   require(::EVP_DigestUpdate(context.get(), second.data(), second.size()) == 1);
   require(::EVP_DigestFinal_ex(context.get(), out.data(), nullptr) == 1);

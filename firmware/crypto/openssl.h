@@ -1,11 +1,12 @@
-// Owns the owner types and the error rule for OpenSSL inside firmware/crypto. Never included elsewhere.
+// Owns the owner types and the error rule for OpenSSL inside firmware/crypto. Never included
+// elsewhere.
 #pragma once
+
+#include <memory>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-
-#include <memory>
 
 #include "firmware/crypto/crypto.h"
 

@@ -15,7 +15,8 @@ Result<PrivateKey> adopt(PkeyPtr pkey) {
   auto public_key = PublicKey::from_spki({der, static_cast<std::size_t>(size)});
   ::OPENSSL_free(der);
   if (!public_key) return fail(public_key.error());
-  return PrivateKey(std::make_shared<PrivateKey::Impl>(PrivateKey::Impl{std::move(pkey), std::move(*public_key)}));
+  return PrivateKey(std::make_shared<PrivateKey::Impl>(
+      PrivateKey::Impl{std::move(pkey), std::move(*public_key)}));
 }
 
 }  // namespace
@@ -23,10 +24,18 @@ Result<PrivateKey> adopt(PkeyPtr pkey) {
 Result<PrivateKey> PrivateKey::generate(KeyKind kind, int rsa_bits) {
   EVP_PKEY* raw = nullptr;
   switch (kind) {
-    case KeyKind::kEcP256: raw = ::EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"); break;
-    case KeyKind::kEcP384: raw = ::EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384"); break;
-    case KeyKind::kEcP521: raw = ::EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-521"); break;
-    case KeyKind::kEd25519: raw = ::EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"); break;
+    case KeyKind::kEcP256:
+      raw = ::EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
+      break;
+    case KeyKind::kEcP384:
+      raw = ::EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384");
+      break;
+    case KeyKind::kEcP521:
+      raw = ::EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-521");
+      break;
+    case KeyKind::kEd25519:
+      raw = ::EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+      break;
     case KeyKind::kRsa:
       if (rsa_bits < limits::kRsaBitsMin || rsa_bits > limits::kRsaBitsMax) {
         return fail(ErrorKind::kRefused, "RSA key: size not accepted", rsa_bits);
@@ -43,8 +52,10 @@ Result<PrivateKey> PrivateKey::from_pem(std::string_view pem) {
   const BioPtr in(::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   if (!in) return openssl_fail(ErrorKind::kInternal, "OpenSSL is out of memory");
   // Reads "PRIVATE KEY" blocks alone: an encrypted key would make OpenSSL ask a terminal.
-  PKCS8_PRIV_KEY_INFO* info = ::PEM_read_bio_PKCS8_PRIV_KEY_INFO(in.get(), nullptr, nullptr, nullptr);
-  if (info == nullptr) return openssl_fail(ErrorKind::kBadInput, "no unencrypted PKCS#8 private key in the PEM text");
+  PKCS8_PRIV_KEY_INFO* info =
+      ::PEM_read_bio_PKCS8_PRIV_KEY_INFO(in.get(), nullptr, nullptr, nullptr);
+  if (info == nullptr)
+    return openssl_fail(ErrorKind::kBadInput, "no unencrypted PKCS#8 private key in the PEM text");
   PkeyPtr pkey(::EVP_PKCS82PKEY(info));
   ::PKCS8_PRIV_KEY_INFO_free(info);
   if (!pkey) return openssl_fail(ErrorKind::kBadInput, "private key cannot be read");
@@ -53,7 +64,8 @@ Result<PrivateKey> PrivateKey::from_pem(std::string_view pem) {
 
 Result<SecretBytes> PrivateKey::to_pem() const {
   const BioPtr out(::BIO_new(::BIO_s_mem()));
-  if (!out || ::PEM_write_bio_PKCS8PrivateKey(out.get(), impl_->pkey.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+  if (!out || ::PEM_write_bio_PKCS8PrivateKey(out.get(), impl_->pkey.get(), nullptr, nullptr, 0,
+                                              nullptr, nullptr) != 1) {
     return openssl_fail(ErrorKind::kInternal, "private key cannot be written");
   }
   char* text = nullptr;
@@ -63,14 +75,16 @@ Result<SecretBytes> PrivateKey::to_pem() const {
 
 const PublicKey& PrivateKey::public_key() const { return impl_->public_key; }
 
-Result<Bytes> PrivateKey::sign(SignatureScheme scheme, HashAlgorithm hash_algorithm, ByteView message) const {
+Result<Bytes> PrivateKey::sign(SignatureScheme scheme, HashAlgorithm hash_algorithm,
+                               ByteView message) const {
   const auto kind = impl_->public_key.kind();
-  if (!scheme_fits(scheme, kind)) return fail(ErrorKind::kRefused, "signature scheme does not fit the key");
+  if (!scheme_fits(scheme, kind))
+    return fail(ErrorKind::kRefused, "signature scheme does not fit the key");
   const DigestContextPtr context(::EVP_MD_CTX_new());
   EVP_PKEY_CTX* parameters = nullptr;
   if (!context ||
-      ::EVP_DigestSignInit(context.get(), &parameters, scheme_digest(scheme, hash_algorithm), nullptr,
-                           impl_->pkey.get()) != 1 ||
+      ::EVP_DigestSignInit(context.get(), &parameters, scheme_digest(scheme, hash_algorithm),
+                           nullptr, impl_->pkey.get()) != 1 ||
       !set_padding(scheme, parameters)) {
     return openssl_fail(ErrorKind::kInternal, "OpenSSL cannot set up a signature");
   }
@@ -79,11 +93,13 @@ Result<Bytes> PrivateKey::sign(SignatureScheme scheme, HashAlgorithm hash_algori
     return openssl_fail(ErrorKind::kInternal, "OpenSSL cannot sign");
   }
   Bytes signature(size);
-  if (::EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1) {
+  if (::EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) !=
+      1) {
     return openssl_fail(ErrorKind::kInternal, "OpenSSL cannot sign");
   }
   signature.resize(size);
-  if (scheme == SignatureScheme::kEcdsaRaw) return ecdsa_der_to_raw(signature, coordinate_bytes(kind));
+  if (scheme == SignatureScheme::kEcdsaRaw)
+    return ecdsa_der_to_raw(signature, coordinate_bytes(kind));
   return signature;
 }
 

@@ -1,10 +1,10 @@
 // Owns public keys: checks on making, verification. Keys come from raw numbers through
 // EVP_PKEY_fromdata, which costs a seventh of decoding a SubjectPublicKeyInfo.
-#include <openssl/core_names.h>
-#include <openssl/rsa.h>
-
 #include <algorithm>
 #include <bit>
+
+#include <openssl/core_names.h>
+#include <openssl/rsa.h>
 
 #include "firmware/crypto/openssl.h"
 #include "hal/base/limits.h"
@@ -12,14 +12,18 @@
 namespace keyward::crypto {
 namespace {
 
-constexpr std::size_t kRsaExponentBytesMax = 5;       // 2^32 itself is even, so 4 octets and one for the comparison
+constexpr std::size_t kRsaExponentBytesMax =
+    5;  // 2^32 itself is even, so 4 octets and one for the comparison
 constexpr std::size_t kEd25519Bytes = 32;
 
 const char* group_name(KeyKind kind) {
   switch (kind) {
-    case KeyKind::kEcP256: return "P-256";
-    case KeyKind::kEcP384: return "P-384";
-    default: return "P-521";
+    case KeyKind::kEcP256:
+      return "P-256";
+    case KeyKind::kEcP384:
+      return "P-384";
+    default:
+      return "P-521";
   }
 }
 
@@ -56,14 +60,16 @@ int bit_length(ByteView minimal) {
   return bits;
 }
 
-// RFC 8032 §5.1.3 step 1, and the points of order 1, 2, 4 and 8: under those some signatures verify for
-// any message, and a key that proves nothing must not be an account's.
+// RFC 8032 §5.1.3 step 1, and the points of order 1, 2, 4 and 8: under those some signatures verify
+// for any message, and a key that proves nothing must not be an account's.
 bool is_weak_ed25519(ByteView raw) {
   static constexpr std::array<std::array<std::uint8_t, kEd25519Bytes>, 2> kOrderEight{{
-      {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
-       0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
-      {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
-       0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
+      {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4,
+       0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6,
+       0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+      {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b,
+       0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39,
+       0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
   }};
   std::array<std::uint8_t, kEd25519Bytes> y{};
   std::ranges::copy(raw, y.begin());
@@ -71,7 +77,8 @@ bool is_weak_ed25519(ByteView raw) {
   for (const auto& point : kOrderEight) {
     if (y == point) return true;
   }
-  const bool middle_ones = std::all_of(y.begin() + 1, y.end() - 1, [](auto b) { return b == 0xff; });
+  const bool middle_ones =
+      std::all_of(y.begin() + 1, y.end() - 1, [](auto b) { return b == 0xff; });
   if (y[31] == 0x7f && middle_ones && y[0] >= 0xec) return true;  // p-1 (order 2), and every y >= p
   const bool rest_zero = std::all_of(y.begin() + 1, y.end(), [](auto b) { return b == 0; });
   return rest_zero && y[0] <= 1;  // order 4 and the neutral element
@@ -81,20 +88,27 @@ bool is_weak_ed25519(ByteView raw) {
 
 std::size_t coordinate_bytes(KeyKind kind) {
   switch (kind) {
-    case KeyKind::kEcP256: return 32;
-    case KeyKind::kEcP384: return 48;
-    case KeyKind::kEcP521: return 66;
-    default: return 0;
+    case KeyKind::kEcP256:
+      return 32;
+    case KeyKind::kEcP384:
+      return 48;
+    case KeyKind::kEcP521:
+      return 66;
+    default:
+      return 0;
   }
 }
 
 bool scheme_fits(SignatureScheme scheme, KeyKind kind) {
   switch (scheme) {
     case SignatureScheme::kEcdsa:
-    case SignatureScheme::kEcdsaRaw: return coordinate_bytes(kind) != 0;
+    case SignatureScheme::kEcdsaRaw:
+      return coordinate_bytes(kind) != 0;
     case SignatureScheme::kRsaPkcs1:
-    case SignatureScheme::kRsaPss: return kind == KeyKind::kRsa;
-    case SignatureScheme::kEd25519: return kind == KeyKind::kEd25519;
+    case SignatureScheme::kRsaPss:
+      return kind == KeyKind::kRsa;
+    case SignatureScheme::kEd25519:
+      return kind == KeyKind::kEd25519;
   }
   return false;
 }
@@ -104,7 +118,8 @@ const EVP_MD* scheme_digest(SignatureScheme scheme, HashAlgorithm hash_algorithm
 }
 
 bool set_padding(SignatureScheme scheme, EVP_PKEY_CTX* context) {
-  if (scheme == SignatureScheme::kRsaPkcs1) return ::EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1;
+  if (scheme == SignatureScheme::kRsaPkcs1)
+    return ::EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1;
   if (scheme != SignatureScheme::kRsaPss) return true;
   return ::EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
          ::EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
@@ -121,12 +136,14 @@ Result<PublicKey> PublicKey::from_ec(KeyKind kind, ByteView x, ByteView y) {
   append(point, y);
   // OpenSSL checks the point against the curve here; cofactor 1 makes that the whole check.
   OSSL_PARAM params[] = {
-      ::OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, const_cast<char*>(group_name(kind)), 0),
+      ::OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
+                                         const_cast<char*>(group_name(kind)), 0),
       ::OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()),
       ::OSSL_PARAM_construct_end(),
   };
   auto pkey = pkey_from_params("EC", params);
-  if (!pkey) return fail(pkey.error().kind, "EC key: the point is not on its curve", pkey.error().native);
+  if (!pkey)
+    return fail(pkey.error().kind, "EC key: the point is not on its curve", pkey.error().native);
   const int bits = kind == KeyKind::kEcP521 ? 521 : static_cast<int>(size) * 8;
   return make_key(kind, bits, std::move(*pkey), spki_from_ec(kind, x, y));
 }
@@ -134,14 +151,18 @@ Result<PublicKey> PublicKey::from_ec(KeyKind kind, ByteView x, ByteView y) {
 Result<PublicKey> PublicKey::from_rsa(ByteView modulus, ByteView exponent) {
   const auto n = without_leading_zeros(modulus);
   const auto e = without_leading_zeros(exponent);
-  if (n.empty() || e.empty()) return fail(ErrorKind::kBadInput, "RSA key: zero modulus or exponent");
+  if (n.empty() || e.empty())
+    return fail(ErrorKind::kBadInput, "RSA key: zero modulus or exponent");
   const int bits = bit_length(n);
-  if (bits < limits::kRsaBitsMin) return fail(ErrorKind::kRefused, "RSA key: modulus too short", bits);
-  if (bits > limits::kRsaBitsMax) return fail(ErrorKind::kRefused, "RSA key: modulus too long", bits);
+  if (bits < limits::kRsaBitsMin)
+    return fail(ErrorKind::kRefused, "RSA key: modulus too short", bits);
+  if (bits > limits::kRsaBitsMax)
+    return fail(ErrorKind::kRefused, "RSA key: modulus too long", bits);
   if ((n.back() & 1) == 0) return fail(ErrorKind::kRefused, "RSA key: even modulus");
   const bool too_large = e.size() >= kRsaExponentBytesMax;
   const bool too_small = e.size() == 1 && e.front() < 3;
-  if (too_large || too_small || (e.back() & 1) == 0) return fail(ErrorKind::kRefused, "RSA key: exponent not accepted");
+  if (too_large || too_small || (e.back() & 1) == 0)
+    return fail(ErrorKind::kRefused, "RSA key: exponent not accepted");
   // OSSL_PARAM integers are in native order.
   Bytes n_native(n.rbegin(), n.rend());
   Bytes e_native(e.rbegin(), e.rend());
@@ -157,8 +178,10 @@ Result<PublicKey> PublicKey::from_rsa(ByteView modulus, ByteView exponent) {
 
 Result<PublicKey> PublicKey::from_ed25519(ByteView raw) {
   if (raw.size() != kEd25519Bytes) return fail(ErrorKind::kBadInput, "Ed25519 key: not 32 octets");
-  if (is_weak_ed25519(raw)) return fail(ErrorKind::kRefused, "Ed25519 key: not canonical, or of small order");
-  PkeyPtr pkey(::EVP_PKEY_new_raw_public_key_ex(nullptr, "ED25519", nullptr, raw.data(), raw.size()));
+  if (is_weak_ed25519(raw))
+    return fail(ErrorKind::kRefused, "Ed25519 key: not canonical, or of small order");
+  PkeyPtr pkey(
+      ::EVP_PKEY_new_raw_public_key_ex(nullptr, "ED25519", nullptr, raw.data(), raw.size()));
   if (!pkey) return openssl_fail(ErrorKind::kBadInput, "Ed25519 key: refused by OpenSSL");
   return make_key(KeyKind::kEd25519, 256, std::move(pkey), spki_from_ed25519(raw));
 }
@@ -170,7 +193,8 @@ const Digest256& PublicKey::spki_sha256() const { return impl_->spki_sha256; }
 
 Status PublicKey::verify(SignatureScheme scheme, HashAlgorithm hash_algorithm, ByteView message,
                          ByteView signature) const {
-  if (!scheme_fits(scheme, impl_->kind)) return fail(ErrorKind::kRefused, "signature scheme does not fit the key");
+  if (!scheme_fits(scheme, impl_->kind))
+    return fail(ErrorKind::kRefused, "signature scheme does not fit the key");
   Bytes der;
   ByteView to_check = signature;
   if (scheme == SignatureScheme::kEcdsaRaw) {
@@ -184,13 +208,14 @@ Status PublicKey::verify(SignatureScheme scheme, HashAlgorithm hash_algorithm, B
   const DigestContextPtr context(::EVP_MD_CTX_new());
   EVP_PKEY_CTX* parameters = nullptr;
   if (!context ||
-      ::EVP_DigestVerifyInit(context.get(), &parameters, scheme_digest(scheme, hash_algorithm), nullptr,
-                             impl_->pkey.get()) != 1 ||
+      ::EVP_DigestVerifyInit(context.get(), &parameters, scheme_digest(scheme, hash_algorithm),
+                             nullptr, impl_->pkey.get()) != 1 ||
       !set_padding(scheme, parameters)) {
     return openssl_fail(ErrorKind::kInternal, "OpenSSL cannot set up a verification");
   }
   // Zero and negative both mean "no": OpenSSL says negative for a signature that it cannot read.
-  if (::EVP_DigestVerify(context.get(), to_check.data(), to_check.size(), message.data(), message.size()) != 1) {
+  if (::EVP_DigestVerify(context.get(), to_check.data(), to_check.size(), message.data(),
+                         message.size()) != 1) {
     return openssl_fail(ErrorKind::kRefused, "the signature does not verify");
   }
   return {};

@@ -1,6 +1,6 @@
 // Owns the octets of SubjectPublicKeyInfo. One form per algorithm is accepted: named curve with an
-// uncompressed point (RFC 5480), NULL parameters for RSA (RFC 3279 §2.3.1), none for Ed25519 (RFC 8410).
-// Reading means: find the numbers, write the canonical form again, require equal octets.
+// uncompressed point (RFC 5480), NULL parameters for RSA (RFC 3279 §2.3.1), none for Ed25519 (RFC
+// 8410). Reading means: find the numbers, write the canonical form again, require equal octets.
 #include <algorithm>
 
 #include "firmware/crypto/openssl.h"
@@ -8,27 +8,37 @@
 namespace keyward::crypto {
 namespace {
 
-constexpr std::uint8_t kP256Head[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-                                      0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
-constexpr std::uint8_t kP384Head[] = {0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-                                      0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04};
-constexpr std::uint8_t kP521Head[] = {0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-                                      0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04};
-constexpr std::uint8_t kEd25519Head[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+constexpr std::uint8_t kP256Head[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+                                      0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+                                      0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
+constexpr std::uint8_t kP384Head[] = {0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86,
+                                      0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+                                      0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04};
+constexpr std::uint8_t kP521Head[] = {0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86,
+                                      0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81,
+                                      0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04};
+constexpr std::uint8_t kEd25519Head[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+                                         0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
 constexpr std::uint8_t kRsaAlgorithm[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
                                           0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
 // The algorithm OIDs alone: to tell "malformed" from "not an algorithm that is read here".
 constexpr std::uint8_t kEcOid[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
-constexpr std::uint8_t kRsaOid[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};
+constexpr std::uint8_t kRsaOid[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+                                    0xf7, 0x0d, 0x01, 0x01, 0x01};
 constexpr std::uint8_t kEd25519Oid[] = {0x06, 0x03, 0x2b, 0x65, 0x70};
 
 ByteView head_of(KeyKind kind) {
   switch (kind) {
-    case KeyKind::kEcP256: return kP256Head;
-    case KeyKind::kEcP384: return kP384Head;
-    case KeyKind::kEcP521: return kP521Head;
-    case KeyKind::kEd25519: return kEd25519Head;
-    case KeyKind::kRsa: break;
+    case KeyKind::kEcP256:
+      return kP256Head;
+    case KeyKind::kEcP384:
+      return kP384Head;
+    case KeyKind::kEcP521:
+      return kP521Head;
+    case KeyKind::kEd25519:
+      return kEd25519Head;
+    case KeyKind::kRsa:
+      break;
   }
   return {};
 }
@@ -45,7 +55,8 @@ void append_tlv(Bytes& out, std::uint8_t tag, ByteView content) {
   } else if (size < 0x100) {
     out.insert(out.end(), {0x81, static_cast<std::uint8_t>(size)});
   } else {
-    out.insert(out.end(), {0x82, static_cast<std::uint8_t>(size >> 8), static_cast<std::uint8_t>(size)});
+    out.insert(out.end(),
+               {0x82, static_cast<std::uint8_t>(size >> 8), static_cast<std::uint8_t>(size)});
   }
   append(out, content);
 }
@@ -134,23 +145,28 @@ Result<PublicKey> PublicKey::from_spki(ByteView spki_der) {
     if (!starts_with(spki_der, head)) continue;
     const auto size = coordinate_bytes(kind);
     const auto point = spki_der.subspan(head.size());
-    if (point.size() != 2 * size) return fail(ErrorKind::kBadInput, "EC key: the point has another length");
+    if (point.size() != 2 * size)
+      return fail(ErrorKind::kBadInput, "EC key: the point has another length");
     return from_ec(kind, point.first(size), point.subspan(size));
   }
-  if (starts_with(spki_der, kEd25519Head)) return from_ed25519(spki_der.subspan(sizeof kEd25519Head));
+  if (starts_with(spki_der, kEd25519Head))
+    return from_ed25519(spki_der.subspan(sizeof kEd25519Head));
   if (names_algorithm(spki_der, kRsaOid)) {
     Bytes modulus;
     Bytes exponent;
-    if (!split_rsa(spki_der, modulus, exponent)) return fail(ErrorKind::kBadInput, "RSA key is not DER");
+    if (!split_rsa(spki_der, modulus, exponent))
+      return fail(ErrorKind::kBadInput, "RSA key is not DER");
     if (!equal(spki_from_rsa(modulus, exponent), spki_der)) {
       return fail(ErrorKind::kBadInput, "RSA key is not in its one DER form");
     }
     return from_rsa(modulus, exponent);
   }
   if (names_algorithm(spki_der, kEcOid)) {
-    return fail(ErrorKind::kRefused, "EC key: another curve, explicit parameters, or a compressed point");
+    return fail(ErrorKind::kRefused,
+                "EC key: another curve, explicit parameters, or a compressed point");
   }
-  if (names_algorithm(spki_der, kEd25519Oid)) return fail(ErrorKind::kBadInput, "Ed25519 key is not DER");
+  if (names_algorithm(spki_der, kEd25519Oid))
+    return fail(ErrorKind::kBadInput, "Ed25519 key is not DER");
   ByteView outer;
   ByteView algorithm;
   ByteView rest = spki_der;
@@ -162,7 +178,8 @@ Result<PublicKey> PublicKey::from_spki(ByteView spki_der) {
 
 std::optional<PublicKey::RsaNumbers> PublicKey::rsa_numbers() const {
   RsaNumbers out;
-  if (kind() != KeyKind::kRsa || !split_rsa(spki_der(), out.modulus, out.exponent)) return std::nullopt;
+  if (kind() != KeyKind::kRsa || !split_rsa(spki_der(), out.modulus, out.exponent))
+    return std::nullopt;
   return out;
 }
 

@@ -1,4 +1,5 @@
-// Owns the grammar of device identifiers (draft-ietf-acme-device-attest-10). Octets are never changed.
+// Owns the grammar of device identifiers (draft-ietf-acme-device-attest-10). Octets are never
+// changed.
 #include <algorithm>
 
 #include "firmware/identifier/grammar.h"
@@ -26,7 +27,9 @@ bool is_oid(std::string_view text) {
     const auto next = text.find('.');
     const auto component = text.substr(0, next);
     if (!is_component(component)) return false;
-    if (is_second && first != "2" && (component.size() > 2 || (component.size() == 2 && component > "39"))) return false;
+    if (is_second && first != "2" &&
+        (component.size() > 2 || (component.size() == 2 && component > "39")))
+      return false;
     is_second = false;
     if (next == std::string_view::npos) return true;
     text.remove_prefix(next + 1);
@@ -48,8 +51,10 @@ Result<DeviceValue> split(std::string_view value) {
 
 // What the grammar allows and this product does not accept in a certificate (D-D11).
 Status check_policy(std::string_view value) {
-  if (value.size() > limits::kIdentifierBytesMax) return fail(ErrorKind::kRefused, "identifier: over 256 octets");
-  if (has_control_character(value)) return fail(ErrorKind::kRefused, "identifier: control character");
+  if (value.size() > limits::kIdentifierBytesMax)
+    return fail(ErrorKind::kRefused, "identifier: over 256 octets");
+  if (has_control_character(value))
+    return fail(ErrorKind::kRefused, "identifier: control character");
   return {};
 }
 
@@ -59,7 +64,8 @@ bool has_control_character(std::string_view utf8) {
   for (std::size_t i = 0; i < utf8.size(); ++i) {
     const auto c = static_cast<unsigned char>(utf8[i]);
     if (c < 0x20 || c == 0x7f) return true;
-    const bool c1 = c == 0xC2 && i + 1 < utf8.size() && static_cast<unsigned char>(utf8[i + 1]) < 0xA0;
+    const bool c1 =
+        c == 0xC2 && i + 1 < utf8.size() && static_cast<unsigned char>(utf8[i + 1]) < 0xA0;
     if (c1) return true;
   }
   return false;
@@ -78,7 +84,8 @@ Status check_hardware_module(std::string_view value) {
 
 Result<DeviceValue> split_device_value(const Identifier& identifier) {
   const bool module = identifier.type == IdentifierType::kHardwareModule;
-  if (!module && identifier.type != IdentifierType::kPermanentIdentifier) return bad("not a device identifier");
+  if (!module && identifier.type != IdentifierType::kPermanentIdentifier)
+    return bad("not a device identifier");
   KEYWARD_TRY(parts, split(identifier.value));
   if (module && !parts.oid) return bad("hardware-module: the type is missing");
   return std::move(parts);

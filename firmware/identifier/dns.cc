@@ -1,7 +1,7 @@
 // Owns the canonical form of DNS names. Must not know resolution.
-#include <idn2.h>
-
 #include <algorithm>
+
+#include <idn2.h>
 
 #include "firmware/identifier/grammar.h"
 #include "firmware/identifier/identifier.h"
@@ -18,7 +18,8 @@ bool is_letter_digit_hyphen(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
 }
 
-// RFC 5891 §4.2 and §5.4: the A-label decodes, its U-label is allowed, and encodes to the same A-label.
+// RFC 5891 §4.2 and §5.4: the A-label decodes, its U-label is allowed, and encodes to the same
+// A-label.
 bool is_valid_a_label(const std::string& label) {
   std::uint8_t* out = nullptr;
   const auto* alabel = reinterpret_cast<const std::uint8_t*>(label.c_str());
@@ -30,7 +31,8 @@ bool is_valid_a_label(const std::string& label) {
 Status check_label(std::string_view label) {
   if (label.empty()) return bad("dns: empty label");
   if (label.size() > kLabelBytesMax) return bad("dns: label over 63 octets");
-  if (!std::ranges::all_of(label, is_letter_digit_hyphen)) return bad("dns: a character that is not LDH");
+  if (!std::ranges::all_of(label, is_letter_digit_hyphen))
+    return bad("dns: a character that is not LDH");
   if (label.front() == '-' || label.back() == '-') return bad("dns: hyphen at the edge of a label");
   if (label.size() < 4 || label.substr(2, 2) != "--") return {};
   if (!label.starts_with("xn--")) return bad("dns: reserved label");  // RFC 5890 §2.3.1
@@ -46,10 +48,12 @@ bool is_all_digits(std::string_view label) {
 Result<std::string> canonical_dns(std::string_view value, bool allow_single_label) {
   std::string name(value);
   for (char& c : name) {
-    if (static_cast<unsigned char>(c) >= 0x80) return bad("dns: not an A-label");  // RFC 8555 §7.1.4
+    if (static_cast<unsigned char>(c) >= 0x80)
+      return bad("dns: not an A-label");  // RFC 8555 §7.1.4
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  if (has_control_character(name)) return fail(ErrorKind::kRefused, "identifier: control character");
+  if (has_control_character(name))
+    return fail(ErrorKind::kRefused, "identifier: control character");
   if (name.ends_with('.')) name.pop_back();
   if (name.empty()) return bad("dns: empty name");
   if (name.size() > kNameBytesMax) return bad("dns: name over 253 octets");

@@ -16,10 +16,13 @@ constexpr std::array<std::pair<IdentifierType, std::string_view>, 4> kTypes{{
     {IdentifierType::kHardwareModule, "hardware-module"},
 }};
 
-Result<std::string> canonical_value(IdentifierType type, std::string_view value, bool allow_single_label) {
+Result<std::string> canonical_value(IdentifierType type, std::string_view value,
+                                    bool allow_single_label) {
   switch (type) {
-    case IdentifierType::kDns: return canonical_dns(value, allow_single_label);
-    case IdentifierType::kIp: return canonical_ip(value);
+    case IdentifierType::kDns:
+      return canonical_dns(value, allow_single_label);
+    case IdentifierType::kIp:
+      return canonical_ip(value);
     case IdentifierType::kPermanentIdentifier: {
       KEYWARD_CHECK(check_permanent_identifier(value));
       return std::string(value);

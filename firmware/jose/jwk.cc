@@ -31,7 +31,8 @@ Result<Bytes> member_octets(const json::Value& value, std::string_view name) {
 // RFC 7518 §2 Base64urlUInt: no leading zero octets, or one key would have several thumbprints.
 Result<Bytes> member_unsigned(const json::Value& value, std::string_view name) {
   KEYWARD_TRY(octets, member_octets(value, name));
-  if (octets.empty() || octets.front() == 0) return fail(ErrorKind::kBadInput, "jwk: an integer has a leading zero");
+  if (octets.empty() || octets.front() == 0)
+    return fail(ErrorKind::kBadInput, "jwk: an integer has a leading zero");
   return std::move(octets);
 }
 
@@ -42,7 +43,8 @@ Result<PublicKey> read_key(const json::Value& value) {
     KEYWARD_TRY(exponent, member_unsigned(value, "e"));
     return PublicKey::from_rsa(modulus, exponent);
   }
-  if (kty != "EC" && kty != "OKP") return fail(ErrorKind::kRefused, "jwk: key type is not accepted");
+  if (kty != "EC" && kty != "OKP")
+    return fail(ErrorKind::kRefused, "jwk: key type is not accepted");
   KEYWARD_TRY(crv, value.require_string("crv"));
   KEYWARD_TRY(x, member_octets(value, "x"));
   if (kty == "OKP") {
@@ -64,8 +66,8 @@ Result<std::string> canonical_of(const PublicKey& key) {
     if (curve.kind != key.kind()) continue;
     const auto y = spki.last(curve.coordinate_bytes);
     const auto x = spki.last(2 * curve.coordinate_bytes).first(curve.coordinate_bytes);
-    return R"({"crv":")" + std::string(curve.name) + R"(","kty":"EC","x":")" + base64url_encode(x) + R"(","y":")" +
-           base64url_encode(y) + R"("})";
+    return R"({"crv":")" + std::string(curve.name) + R"(","kty":"EC","x":")" + base64url_encode(x) +
+           R"(","y":")" + base64url_encode(y) + R"("})";
   }
   if (key.kind() == KeyKind::kEd25519) {
     return R"({"crv":"Ed25519","kty":"OKP","x":")" + base64url_encode(spki.last(32)) + R"("})";
@@ -79,7 +81,9 @@ Result<std::string> canonical_of(const PublicKey& key) {
 }  // namespace
 
 Jwk::Jwk(std::string canonical, crypto::PublicKey key)
-    : canonical_(std::move(canonical)), thumbprint_(crypto::sha256(view_of(canonical_))), key_(std::move(key)) {}
+    : canonical_(std::move(canonical)),
+      thumbprint_(crypto::sha256(view_of(canonical_))),
+      key_(std::move(key)) {}
 
 Result<Jwk> Jwk::from_public_key(const crypto::PublicKey& key) {
   KEYWARD_TRY(canonical, canonical_of(key));
@@ -98,7 +102,8 @@ Result<Jwk> Jwk::from_json(const json::Value& value) {
 Result<Jwk> Jwk::from_canonical(std::string_view text) {
   KEYWARD_TRY(document, json::Document::parse(text, limits::kJwkBytesMax));
   auto jwk = from_json(document.root());
-  if (jwk && jwk->canonical() != text) return fail(ErrorKind::kBadInput, "jwk: not in canonical form");
+  if (jwk && jwk->canonical() != text)
+    return fail(ErrorKind::kBadInput, "jwk: not in canonical form");
   return jwk;
 }
 

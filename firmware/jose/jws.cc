@@ -20,11 +20,16 @@ struct AlgorithmRow {
   bool accepted;
 };
 constexpr std::array<AlgorithmRow, 5> kAlgorithms{{
-    {JwsAlgorithm::kEs256, "ES256", KeyKind::kEcP256, SignatureScheme::kEcdsaRaw, HashAlgorithm::kSha256, true},
-    {JwsAlgorithm::kEs384, "ES384", KeyKind::kEcP384, SignatureScheme::kEcdsaRaw, HashAlgorithm::kSha384, true},
-    {JwsAlgorithm::kEs512, "ES512", KeyKind::kEcP521, SignatureScheme::kEcdsaRaw, HashAlgorithm::kSha512, false},
-    {JwsAlgorithm::kEdDsa, "EdDSA", KeyKind::kEd25519, SignatureScheme::kEd25519, HashAlgorithm::kSha512, true},
-    {JwsAlgorithm::kRs256, "RS256", KeyKind::kRsa, SignatureScheme::kRsaPkcs1, HashAlgorithm::kSha256, true},
+    {JwsAlgorithm::kEs256, "ES256", KeyKind::kEcP256, SignatureScheme::kEcdsaRaw,
+     HashAlgorithm::kSha256, true},
+    {JwsAlgorithm::kEs384, "ES384", KeyKind::kEcP384, SignatureScheme::kEcdsaRaw,
+     HashAlgorithm::kSha384, true},
+    {JwsAlgorithm::kEs512, "ES512", KeyKind::kEcP521, SignatureScheme::kEcdsaRaw,
+     HashAlgorithm::kSha512, false},
+    {JwsAlgorithm::kEdDsa, "EdDSA", KeyKind::kEd25519, SignatureScheme::kEd25519,
+     HashAlgorithm::kSha512, true},
+    {JwsAlgorithm::kRs256, "RS256", KeyKind::kRsa, SignatureScheme::kRsaPkcs1,
+     HashAlgorithm::kSha256, true},
 }};
 
 const AlgorithmRow& row_of(JwsAlgorithm algorithm) {
@@ -44,7 +49,8 @@ Bytes signing_input(const FlattenedJws& jws) {
 }
 
 // A member that may be absent, and must be a string when it is there.
-Result<std::optional<std::string>> optional_string(const json::Value& object, std::string_view name) {
+Result<std::optional<std::string>> optional_string(const json::Value& object,
+                                                   std::string_view name) {
   const auto value = object.get(name);
   if (!value.exists()) return std::optional<std::string>();
   if (!value.is_string()) return bad("jws: a header member is not a string");
@@ -74,12 +80,15 @@ std::optional<JwsAlgorithm> jws_algorithm_from(std::string_view alg) {
 
 std::string_view to_string(JwsAlgorithm algorithm) { return row_of(algorithm).name; }
 bool is_accepted(JwsAlgorithm algorithm) { return row_of(algorithm).accepted; }
-bool fits(JwsAlgorithm algorithm, const crypto::PublicKey& key) { return row_of(algorithm).kind == key.kind(); }
+bool fits(JwsAlgorithm algorithm, const crypto::PublicKey& key) {
+  return row_of(algorithm).kind == key.kind();
+}
 
 Result<ProtectedHeader> parse_protected(std::string_view protected_b64) {
   auto octets = base64url_decode(protected_b64);
   if (!octets) return bad("jws: protected header is not unpadded base64url");
-  if (octets->size() > limits::kJwsProtectedBytesMax) return bad("jws: protected header over its limit");
+  if (octets->size() > limits::kJwsProtectedBytesMax)
+    return bad("jws: protected header over its limit");
   KEYWARD_TRY(document, json::Document::parse(text_of(*octets), limits::kJwsProtectedBytesMax));
   const auto root = document.root();
   if (!root.is_object()) return bad("jws: protected header is not an object");
@@ -100,7 +109,8 @@ Result<ProtectedHeader> parse_protected(std::string_view protected_b64) {
   header.nonce = std::move(nonce);
   header.kid = std::move(kid);
   const auto jwk = root.get("jwk");
-  if (jwk.exists() == header.kid.has_value()) return bad("jws: exactly one of jwk and kid is needed");
+  if (jwk.exists() == header.kid.has_value())
+    return bad("jws: exactly one of jwk and kid is needed");
   if (jwk.exists()) KEYWARD_CHECK(read_jwk(jwk, header));
   return header;
 }
@@ -112,15 +122,18 @@ Result<FlattenedJws> FlattenedJws::parse(std::string_view body) {
   if (root.get("signatures").exists()) return bad("jws: several signatures are not supported");
   if (root.get("header").exists()) return bad("jws: an unprotected header is not supported");
   for (const auto name : {"protected", "payload", "signature"}) {
-    if (!root.get(name).is_string()) return bad("jws: protected, payload and signature must be strings");
+    if (!root.get(name).is_string())
+      return bad("jws: protected, payload and signature must be strings");
   }
   if (root.keys().size() != 3) return bad("jws: unknown member");
   FlattenedJws jws;
   jws.protected_b64 = root.get("protected").string();
   jws.payload_b64 = root.get("payload").string();
   // 4 characters carry 3 octets.
-  if (jws.protected_b64.size() / 4 * 3 > limits::kJwsProtectedBytesMax) return bad("jws: protected header over its limit");
-  if (jws.payload_b64.size() / 4 * 3 > limits::kJwsPayloadBytesMax) return bad("jws: payload over its limit");
+  if (jws.protected_b64.size() / 4 * 3 > limits::kJwsProtectedBytesMax)
+    return bad("jws: protected header over its limit");
+  if (jws.payload_b64.size() / 4 * 3 > limits::kJwsPayloadBytesMax)
+    return bad("jws: payload over its limit");
   auto signature = base64url_decode(root.get("signature").string());
   if (!signature) return bad("jws: signature is not unpadded base64url");
   if (signature->empty() || signature->size() > limits::kJwsSignatureBytesMax) {
@@ -133,7 +146,8 @@ Result<FlattenedJws> FlattenedJws::parse(std::string_view body) {
 Result<VerifiedJws> verify(const FlattenedJws& jws, const crypto::PublicKey& key) {
   KEYWARD_TRY(header, parse_protected(jws.protected_b64));
   if (!header.alg) return fail(ErrorKind::kRefused, "jws: algorithm is not accepted");
-  if (!fits(*header.alg, key)) return fail(ErrorKind::kRefused, "jws: algorithm does not fit the key");
+  if (!fits(*header.alg, key))
+    return fail(ErrorKind::kRefused, "jws: algorithm does not fit the key");
   const auto& row = row_of(*header.alg);
   KEYWARD_CHECK(key.verify(row.scheme, row.hash, signing_input(jws), jws.signature));
   auto payload = base64url_decode(jws.payload_b64);

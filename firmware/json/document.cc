@@ -1,9 +1,9 @@
 // Owns parsed JSON documents over cJSON, after the strict pass. Must not know ACME.
-#include <cjson/cJSON.h>
-
 #include <charconv>
 #include <cstring>
 #include <string>
+
+#include <cjson/cJSON.h>
 
 #include "firmware/json/json.h"
 #include "firmware/json/scanner.h"
@@ -11,8 +11,9 @@
 namespace keyward::json {
 namespace {
 
-// Gives every number node its own text (in valuestring, which cJSON leaves null in numbers and frees
-// with the node): cJSON keeps doubles and saturated ints alone. False: the two readers disagree.
+// Gives every number node its own text (in valuestring, which cJSON leaves null in numbers and
+// frees with the node): cJSON keeps doubles and saturated ints alone. False: the two readers
+// disagree.
 bool keep_number_texts(cJSON* node, std::vector<std::string_view>::const_iterator& next,
                        std::vector<std::string_view>::const_iterator end) {
   if (::cJSON_IsNumber(node)) {
@@ -31,18 +32,21 @@ bool keep_number_texts(cJSON* node, std::vector<std::string_view>::const_iterato
 }
 
 std::string_view number_text(const cJSON* node) {
-  return ::cJSON_IsNumber(node) && node->valuestring != nullptr ? node->valuestring : std::string_view{};
+  return ::cJSON_IsNumber(node) && node->valuestring != nullptr ? node->valuestring
+                                                                : std::string_view{};
 }
 
 // Not cJSON's printer: that one writes 15 digits of a double. The depth is the scanner's.
 void print_node(const cJSON* node, Writer& out) {
   if (::cJSON_IsObject(node)) {
     out.begin_object();
-    for (const cJSON* child = node->child; child != nullptr; child = child->next) print_node(child, out.key(child->string));
+    for (const cJSON* child = node->child; child != nullptr; child = child->next)
+      print_node(child, out.key(child->string));
     out.end_object();
   } else if (::cJSON_IsArray(node)) {
     out.begin_array();
-    for (const cJSON* child = node->child; child != nullptr; child = child->next) print_node(child, out);
+    for (const cJSON* child = node->child; child != nullptr; child = child->next)
+      print_node(child, out);
     out.end_array();
   } else if (::cJSON_IsString(node)) {
     out.string(node->valuestring);
@@ -102,18 +106,22 @@ Value Value::get(std::string_view key) const {
 std::vector<Value> Value::items() const {
   std::vector<Value> out;
   if (!is_array()) return out;
-  for (const cJSON* child = node_->child; child != nullptr; child = child->next) out.emplace_back(child);
+  for (const cJSON* child = node_->child; child != nullptr; child = child->next)
+    out.emplace_back(child);
   return out;
 }
 
 std::vector<std::string_view> Value::keys() const {
   std::vector<std::string_view> out;
   if (!is_object()) return out;
-  for (const cJSON* child = node_->child; child != nullptr; child = child->next) out.emplace_back(child->string);
+  for (const cJSON* child = node_->child; child != nullptr; child = child->next)
+    out.emplace_back(child->string);
   return out;
 }
 
-std::string_view Value::string() const { return is_string() ? node_->valuestring : std::string_view{}; }
+std::string_view Value::string() const {
+  return is_string() ? node_->valuestring : std::string_view{};
+}
 bool Value::boolean() const { return ::cJSON_IsTrue(node_) != 0; }
 
 std::int64_t Value::integer() const {

@@ -1,4 +1,5 @@
-// Owns the strict pass over a JSON text. What cJSON would swallow is refused here (field notes, cJSON).
+// Owns the strict pass over a JSON text. What cJSON would swallow is refused here (field notes,
+// cJSON).
 #include "firmware/json/scanner.h"
 
 #include <algorithm>
@@ -12,7 +13,8 @@
 namespace keyward::json {
 namespace {
 
-constexpr std::int64_t kIntegerMagnitudeMax = std::int64_t{1} << 53;  // RFC 8259 §6: exact in every reader
+constexpr std::int64_t kIntegerMagnitudeMax = std::int64_t{1}
+                                              << 53;  // RFC 8259 §6: exact in every reader
 
 Status bad(const char* what) { return fail(ErrorKind::kBadInput, what); }
 
@@ -57,7 +59,9 @@ class Scanner {
     return true;
   }
   void skip_space() {
-    while (at_ < text_.size() && std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos) ++at_;
+    while (at_ < text_.size() &&
+           std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos)
+      ++at_;
   }
   Status literal(std::string_view word) {
     if (text_.substr(at_, word.size()) != word) return bad("json: unknown word");
@@ -66,19 +70,27 @@ class Scanner {
   }
 
   Status value(int depth) {
-    if (depth > limits::kJsonDepthMax) return fail(ErrorKind::kExhausted, "json: nested too deeply");
-    if (++items_ > limits::kJsonItemsMax) return fail(ErrorKind::kExhausted, "json: too many items");
+    if (depth > limits::kJsonDepthMax)
+      return fail(ErrorKind::kExhausted, "json: nested too deeply");
+    if (++items_ > limits::kJsonItemsMax)
+      return fail(ErrorKind::kExhausted, "json: too many items");
     switch (peek()) {
-      case '{': return object(depth);
-      case '[': return array(depth);
+      case '{':
+        return object(depth);
+      case '[':
+        return array(depth);
       case '"': {
         std::string ignored;
         return string(ignored);
       }
-      case 't': return literal("true");
-      case 'f': return literal("false");
-      case 'n': return literal("null");
-      default: return number();
+      case 't':
+        return literal("true");
+      case 'f':
+        return literal("false");
+      case 'n':
+        return literal("null");
+      default:
+        return number();
     }
   }
 
@@ -102,7 +114,8 @@ class Scanner {
     }
     // Compared after unescaping: "a" and "\u0061" are one name.
     std::ranges::sort(keys);
-    return std::ranges::adjacent_find(keys) == keys.end() ? Status{} : bad("json: duplicate member");
+    return std::ranges::adjacent_find(keys) == keys.end() ? Status{}
+                                                          : bad("json: duplicate member");
   }
 
   Status array(int depth) {
@@ -165,20 +178,27 @@ class Scanner {
   }
 
   Result<unsigned> hex4() {
-    if (text_.size() - std::min(at_, text_.size()) < 4) return fail(ErrorKind::kBadInput, "json: short escape");
+    if (text_.size() - std::min(at_, text_.size()) < 4)
+      return fail(ErrorKind::kBadInput, "json: short escape");
     unsigned code = 0;
     const char* begin = text_.data() + at_;
     const auto [end, error] = std::from_chars(begin, begin + 4, code, 16);
-    if (error != std::errc{} || end != begin + 4) return fail(ErrorKind::kBadInput, "json: bad \\u escape");
+    if (error != std::errc{} || end != begin + 4)
+      return fail(ErrorKind::kBadInput, "json: bad \\u escape");
     at_ += 4;
     return code;
   }
 
   // RFC 3629 §4: no overlong forms, no surrogates, nothing above U+10FFFF.
   Status utf8(std::string& out) {
-    const auto byte = [&](std::size_t i) { return i < text_.size() ? static_cast<unsigned char>(text_[i]) : 0U; };
+    const auto byte = [&](std::size_t i) {
+      return i < text_.size() ? static_cast<unsigned char>(text_[i]) : 0U;
+    };
     const unsigned first = byte(at_);
-    const std::size_t length = first >= 0xC2 && first <= 0xDF ? 2 : first >= 0xE0 && first <= 0xEF ? 3 : first >= 0xF0 && first <= 0xF4 ? 4 : 0;
+    const std::size_t length = first >= 0xC2 && first <= 0xDF   ? 2
+                               : first >= 0xE0 && first <= 0xEF ? 3
+                               : first >= 0xF0 && first <= 0xF4 ? 4
+                                                                : 0;
     if (length == 0) return bad("json: invalid UTF-8");
     unsigned code = first & (0x7FU >> length);
     for (std::size_t i = 1; i < length; ++i) {
@@ -186,7 +206,8 @@ class Scanner {
       code = code << 6 | (byte(at_ + i) & 63);
     }
     const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-    if (overlong || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return bad("json: invalid UTF-8");
+    if (overlong || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
+      return bad("json: invalid UTF-8");
     out.append(text_.substr(at_, length));
     at_ += length;
     return {};
@@ -201,7 +222,8 @@ class Scanner {
   Status number() {
     const auto begin = at_;
     const bool minus = eat('-');
-    if (!eat('0')) KEYWARD_CHECK(digits());  // a digit after a leading zero fails at the next separator
+    if (!eat('0'))
+      KEYWARD_CHECK(digits());  // a digit after a leading zero fails at the next separator
     const auto integer_end = at_;
     if (eat('.')) KEYWARD_CHECK(digits());
     if (eat('e') || eat('E')) {

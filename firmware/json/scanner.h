@@ -1,4 +1,5 @@
-// Owns the strict pass over a JSON text that comes before cJSON. Never included outside firmware/json.
+// Owns the strict pass over a JSON text that comes before cJSON. Never included outside
+// firmware/json.
 #pragma once
 
 #include <string_view>
@@ -8,7 +9,8 @@
 
 namespace keyward::json {
 
-// RFC 8259 grammar, UTF-8, caps and duplicate keys. Gives the texts of all numbers in document order.
+// RFC 8259 grammar, UTF-8, caps and duplicate keys. Gives the texts of all numbers in document
+// order.
 Result<std::vector<std::string_view>> scan(std::string_view text);
 
 }  // namespace keyward::json

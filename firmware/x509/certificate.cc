@@ -19,7 +19,8 @@ Status read_version(DerReader& in, Certificate& out) {
   KEYWARD_TRY(field, in.nested(tag::context_constructed(0)));
   KEYWARD_TRY(version, field.small_unsigned());
   KEYWARD_CHECK(field.expect_end());
-  if (version != 1 && version != 2) return bad("certificate: unknown version");  // v1 is DEFAULT, never written
+  if (version != 1 && version != 2)
+    return bad("certificate: unknown version");  // v1 is DEFAULT, never written
   out.version = static_cast<int>(version) + 1;
   return {};
 }
@@ -65,8 +66,10 @@ Status read_extension(DerReader& list, Certificate& out) {
   KEYWARD_TRY(value, in.element(tag::kOctetString));
   KEYWARD_CHECK(in.expect_end());
   extension.value = to_bytes(value);
-  if (out.extension(extension.oid) != nullptr) return bad("certificate: duplicate extension");  // RFC 5280 §4.2
-  if (out.extensions.size() >= limits::kCertificateExtensionsMax) return bad("certificate: too many extensions");
+  if (out.extension(extension.oid) != nullptr)
+    return bad("certificate: duplicate extension");  // RFC 5280 §4.2
+  if (out.extensions.size() >= limits::kCertificateExtensionsMax)
+    return bad("certificate: too many extensions");
   out.extensions.push_back(std::move(extension));
   return {};
 }
@@ -85,7 +88,8 @@ Status read_extensions(DerReader& in, Certificate& out) {
 Result<ByteView> read_serial(DerReader& in) {
   KEYWARD_TRY(serial, in.element(tag::kInteger));
   if (serial.empty()) return bad("certificate: empty serial");
-  const bool padded = serial.size() > 1 && ((serial[0] == 0x00 && serial[1] < 0x80) || (serial[0] == 0xff && serial[1] >= 0x80));
+  const bool padded = serial.size() > 1 && ((serial[0] == 0x00 && serial[1] < 0x80) ||
+                                            (serial[0] == 0xff && serial[1] >= 0x80));
   if (padded) return bad("certificate: serial not in its shortest form");
   return serial;
 }
@@ -97,9 +101,11 @@ Status read_tbs(ByteView tbs_der, ByteView outer_algorithm, Certificate& out) {
   KEYWARD_TRY(serial, read_serial(in));
   out.serial = to_bytes(serial);
   KEYWARD_TRY(algorithm, in.element_whole(tag::kSequence));
-  if (!equal(algorithm, outer_algorithm)) return bad("certificate: two signature algorithms");  // RFC 5280 §4.1.1.2
+  if (!equal(algorithm, outer_algorithm))
+    return bad("certificate: two signature algorithms");  // RFC 5280 §4.1.1.2
   KEYWARD_CHECK(read_names_and_key(in, out));
-  KEYWARD_CHECK(read_extensions(in, out));  // unique identifiers (§4.1.2.8) fail here: nothing else may follow
+  KEYWARD_CHECK(read_extensions(
+      in, out));  // unique identifiers (§4.1.2.8) fail here: nothing else may follow
   return in.expect_end();
 }
 

@@ -19,20 +19,23 @@ Status check_validity(const Certificate& certificate, std::int64_t at_utc_ms) {
 }
 
 Status check_critical(const Certificate& certificate, const ChainOptions& options) {
-  // Name constraints are not processed here: critical ones are refused unless the caller handles them.
-  static constexpr std::string_view kHandled[] = {oids::kBasicConstraints, oids::kKeyUsage, oids::kExtendedKeyUsage,
-                                                  oids::kSubjectAltName,   oids::kCertificatePolicies};
+  // Name constraints are not processed here: critical ones are refused unless the caller handles
+  // them.
+  static constexpr std::string_view kHandled[] = {oids::kBasicConstraints, oids::kKeyUsage,
+                                                  oids::kExtendedKeyUsage, oids::kSubjectAltName,
+                                                  oids::kCertificatePolicies};
   for (const auto& extension : certificate.extensions) {
     if (!extension.critical) continue;
     const bool handled = std::ranges::find(kHandled, extension.oid) != std::end(kHandled) ||
-                         std::ranges::find(options.handled_critical_oids, extension.oid) != options.handled_critical_oids.end();
+                         std::ranges::find(options.handled_critical_oids, extension.oid) !=
+                             options.handled_critical_oids.end();
     if (!handled) return refused("unhandled critical extension");
   }
   return {};
 }
 
-// RFC 5280 §6.1.4 (k)-(n). `certificates_below` counts the intermediates between it and the leaf that are
-// not self-issued.
+// RFC 5280 §6.1.4 (k)-(n). `certificates_below` counts the intermediates between it and the leaf
+// that are not self-issued.
 Status check_issuer(const Certificate& issuer, std::uint64_t certificates_below, bool is_anchor) {
   const auto constraints = read_basic_constraints(issuer);
   // Roots before v3 cannot say that they are CAs; being an anchor says it for them.
@@ -47,13 +50,17 @@ Status check_issuer(const Certificate& issuer, std::uint64_t certificates_below,
 
 class ChainBuilder {
  public:
-  ChainBuilder(const std::vector<Certificate>& intermediates, const std::vector<Certificate>& anchors,
-               const ChainOptions& options)
-      : intermediates_(intermediates), anchors_(anchors), options_(options), used_(intermediates.size()) {}
+  ChainBuilder(const std::vector<Certificate>& intermediates,
+               const std::vector<Certificate>& anchors, const ChainOptions& options)
+      : intermediates_(intermediates),
+        anchors_(anchors),
+        options_(options),
+        used_(intermediates.size()) {}
 
   Status run(const Certificate& leaf) {
     // A pinned end certificate: only the very same octets, since nobody signs them for us here.
-    const bool pinned = std::ranges::any_of(anchors_, [&](const auto& a) { return a.der == leaf.der; });
+    const bool pinned =
+        std::ranges::any_of(anchors_, [&](const auto& a) { return a.der == leaf.der; });
     KEYWARD_CHECK(check_validity(leaf, options_.at_utc_ms));
     KEYWARD_CHECK(check_critical(leaf, options_));
     if (pinned || climb(leaf, 0)) return {};
@@ -77,9 +84,11 @@ class ChainBuilder {
     return false;
   }
 
-  bool is_issuer(const Certificate& child, const Certificate& issuer, std::uint64_t certificates_below, bool is_anchor) {
+  bool is_issuer(const Certificate& child, const Certificate& issuer,
+                 std::uint64_t certificates_below, bool is_anchor) {
     // An empty name names nobody (RFC 5280 §4.1.2.4), so it must not connect two certificates.
-    if (issuer.subject_is_empty || issuer.subject_der != child.issuer_der || !issuer.key) return false;
+    if (issuer.subject_is_empty || issuer.subject_der != child.issuer_der || !issuer.key)
+      return false;
     if (auto status = check_candidate(child, issuer, certificates_below, is_anchor); !status) {
       problem_ = status.error().what;
       return false;
@@ -87,7 +96,8 @@ class ChainBuilder {
     return true;
   }
 
-  Status check_candidate(const Certificate& child, const Certificate& issuer, std::uint64_t certificates_below, bool is_anchor) {
+  Status check_candidate(const Certificate& child, const Certificate& issuer,
+                         std::uint64_t certificates_below, bool is_anchor) {
     if (++signatures_ > limits::kChainSignaturesMax) return refused("no path to a trust anchor");
     if (!verify_signed_by(child, *issuer.key)) return refused("bad signature in chain");
     KEYWARD_CHECK(check_issuer(issuer, certificates_below, is_anchor));
@@ -107,7 +117,8 @@ class ChainBuilder {
 
 Status verify_chain(const Certificate& leaf, const std::vector<Certificate>& intermediates,
                     const std::vector<Certificate>& anchors, const ChainOptions& options) {
-  if (intermediates.size() > limits::kChainCertificatesMax) return refused("too many certificates in chain");
+  if (intermediates.size() > limits::kChainCertificatesMax)
+    return refused("too many certificates in chain");
   return ChainBuilder(intermediates, anchors, options).run(leaf);
 }
 

@@ -44,8 +44,10 @@ Status read_attribute_value(ByteView oid, DerReader& in, CertificateRequest& req
     request.subject_has_other_attributes = true;
     return {};
   }
-  const bool known = value.tag == tag::kUtf8String || value.tag == tag::kPrintableString || value.tag == tag::kIa5String;
-  if (!known || !wire::is_valid_utf8(value.content)) return bad("csr: commonName in an unknown encoding");
+  const bool known = value.tag == tag::kUtf8String || value.tag == tag::kPrintableString ||
+                     value.tag == tag::kIa5String;
+  if (!known || !wire::is_valid_utf8(value.content))
+    return bad("csr: commonName in an unknown encoding");
   request.common_names.emplace_back(text_of(value.content));
   return {};
 }
@@ -99,7 +101,8 @@ Status read_extension(DerReader& in, std::vector<std::string>& seen, Certificate
   seen.push_back(name);
   if (name == oids::kSubjectAltName) return read_san(value, request);
   if (name == oids::kBasicConstraints) return read_basic_constraints(value, request);
-  if (name != oids::kKeyUsage && name != oids::kExtendedKeyUsage) request.other_extension_oids.push_back(name);
+  if (name != oids::kKeyUsage && name != oids::kExtendedKeyUsage)
+    request.other_extension_oids.push_back(name);
   return {};
 }
 
@@ -111,8 +114,8 @@ Status read_extension_request(DerReader& values, CertificateRequest& request) {
   return {};
 }
 
-// Attributes beside extensionRequest (challengePassword, Microsoft's) are no request for a certificate's
-// content and are skipped.
+// Attributes beside extensionRequest (challengePassword, Microsoft's) are no request for a
+// certificate's content and are skipped.
 Status read_attributes(ByteView attributes, CertificateRequest& request) {
   DerReader in(attributes);
   bool seen = false;
@@ -130,9 +133,10 @@ Status read_attributes(ByteView attributes, CertificateRequest& request) {
 }
 
 Bytes info_der(const crypto::PublicKey& key, const Bytes& san_extension) {
-  const Bytes request =
-      der_sequence({der_oid(oids::kExtensionRequest), tlv(tag::kSet, der_sequence({san_extension}))});
-  return der_sequence({der_unsigned(0), name_der({}), key.spki_der(), tlv(tag::context_constructed(0), request)});
+  const Bytes request = der_sequence(
+      {der_oid(oids::kExtensionRequest), tlv(tag::kSet, der_sequence({san_extension}))});
+  return der_sequence(
+      {der_unsigned(0), name_der({}), key.spki_der(), tlv(tag::context_constructed(0), request)});
 }
 
 struct KeySigner {
@@ -165,8 +169,9 @@ Result<CertificateRequest> parse_csr(ByteView der) {
   return request;
 }
 
-Result<Bytes> build_csr(const crypto::PublicKey& key, const std::vector<wire::Identifier>& identifiers,
-                        SignFunction sign, void* context) {
+Result<Bytes> build_csr(const crypto::PublicKey& key,
+                        const std::vector<wire::Identifier>& identifiers, SignFunction sign,
+                        void* context) {
   // The subject is empty, so the SAN is critical (RFC 5280 §4.2.1.6).
   KEYWARD_TRY(san, ext_subject_alt_name(identifiers, true));
   const Bytes info = info_der(key, san);
@@ -174,7 +179,8 @@ Result<Bytes> build_csr(const crypto::PublicKey& key, const std::vector<wire::Id
   return der_sequence({info, algorithm_der_for(key.kind()), der_bit_string(signature)});
 }
 
-Result<Bytes> build_csr(const crypto::PrivateKey& key, const std::vector<wire::Identifier>& identifiers) {
+Result<Bytes> build_csr(const crypto::PrivateKey& key,
+                        const std::vector<wire::Identifier>& identifiers) {
   KeySigner signer{key};
   return build_csr(key.public_key(), identifiers, &KeySigner::sign, &signer);
 }

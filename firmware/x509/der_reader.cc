@@ -1,7 +1,8 @@
 // Owns the strict DER reader. Must not know X.509.
+#include "firmware/x509/der.h"
+
 #include <algorithm>
 
-#include "firmware/x509/der.h"
 #include "hal/base/limits.h"
 
 namespace keyward::x509 {
@@ -11,7 +12,8 @@ tl::unexpected<Error> bad(const char* what) { return fail(ErrorKind::kBadInput, 
 
 // X.690 §8.19: arcs in the fewest octets, the last one finished.
 bool is_oid_content(ByteView content) {
-  if (content.empty() || content.size() > limits::kOidBytesMax || (content.back() & 0x80) != 0) return false;
+  if (content.empty() || content.size() > limits::kOidBytesMax || (content.back() & 0x80) != 0)
+    return false;
   bool at_start = true;
   for (const auto octet : content) {
     if (at_start && octet == 0x80) return false;
@@ -32,7 +34,9 @@ class Decimal {
     }
     if (carry != 0) parts_.push_back(static_cast<std::uint32_t>(carry));
   }
-  bool below(std::uint32_t limit) const { return parts_.empty() || (parts_.size() == 1 && parts_[0] < limit); }
+  bool below(std::uint32_t limit) const {
+    return parts_.empty() || (parts_.size() == 1 && parts_[0] < limit);
+  }
   void subtract(std::uint32_t value) {  // value <= number
     std::int64_t borrow = value;
     for (auto& part : parts_) {
@@ -65,7 +69,8 @@ std::int64_t days_from_civil(int year, int month, int day) {
   const int era = y / 400;
   const int year_of_era = y - era * 400;
   const int day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-  return std::int64_t{era} * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719'468;
+  return std::int64_t{era} * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+         day_of_year - 719'468;
 }
 
 int days_in_month(int year, int month) {
@@ -76,7 +81,8 @@ int days_in_month(int year, int month) {
 
 // `digits` is YYMMDDHHMMSS or YYYYMMDDHHMMSS.
 Result<std::int64_t> read_time(std::string_view digits) {
-  if (!std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; })) return bad("der: time is not digits");
+  if (!std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; }))
+    return bad("der: time is not digits");
   const auto number = [&](std::size_t at, std::size_t size) {
     int value = 0;
     for (const char c : digits.substr(at, size)) value = value * 10 + (c - '0');
@@ -91,9 +97,11 @@ Result<std::int64_t> read_time(std::string_view digits) {
   const int hour = number(at + 4, 2);
   const int minute = number(at + 6, 2);
   const int second = number(at + 8, 2);
-  if (year == 0 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month)) return bad("der: no such date");
+  if (year == 0 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
+    return bad("der: no such date");
   if (hour > 23 || minute > 59 || second > 59) return bad("der: no such time of day");
-  const std::int64_t seconds = days_from_civil(year, month, day) * 86'400 + hour * 3'600 + minute * 60 + second;
+  const std::int64_t seconds =
+      days_from_civil(year, month, day) * 86'400 + hour * 3'600 + minute * 60 + second;
   return seconds * 1'000;
 }
 
@@ -155,14 +163,16 @@ Result<Bytes> DerReader::unsigned_integer() {
   KEYWARD_TRY(content, element(tag::kInteger));
   if (content.empty()) return bad("der: empty integer");
   if ((content[0] & 0x80) != 0) return bad("der: negative integer");
-  if (content.size() > 1 && content[0] == 0 && (content[1] & 0x80) == 0) return bad("der: not the shortest integer");
+  if (content.size() > 1 && content[0] == 0 && (content[1] & 0x80) == 0)
+    return bad("der: not the shortest integer");
   if (content.size() > 1 && content[0] == 0) content = content.subspan(1);
   return to_bytes(content);
 }
 
 Result<std::uint64_t> DerReader::small_unsigned() {
   KEYWARD_TRY(octets, unsigned_integer());
-  if (octets.size() > 8 || (octets.size() == 8 && (octets[0] & 0x80) != 0)) return bad("der: integer out of range");
+  if (octets.size() > 8 || (octets.size() == 8 && (octets[0] & 0x80) != 0))
+    return bad("der: integer out of range");
   std::uint64_t value = 0;
   for (const auto octet : octets) value = value << 8 | octet;
   return value;
@@ -170,7 +180,8 @@ Result<std::uint64_t> DerReader::small_unsigned() {
 
 Result<bool> DerReader::boolean() {
   KEYWARD_TRY(content, element(tag::kBoolean));
-  if (content.size() != 1 || (content[0] != 0x00 && content[0] != 0xff)) return bad("der: malformed boolean");
+  if (content.size() != 1 || (content[0] != 0x00 && content[0] != 0xff))
+    return bad("der: malformed boolean");
   return content[0] == 0xff;
 }
 
@@ -184,7 +195,8 @@ Result<std::int64_t> DerReader::time_ms() {
   const bool utc_time = peek_tag() == tag::kUtcTime;
   KEYWARD_TRY(content, element(utc_time ? tag::kUtcTime : tag::kGeneralizedTime));
   const std::size_t digits = utc_time ? 12 : 14;
-  if (content.size() != digits + 1 || content.back() != 'Z') return bad("der: time is not in the form of RFC 5280");
+  if (content.size() != digits + 1 || content.back() != 'Z')
+    return bad("der: time is not in the form of RFC 5280");
   return read_time(text_of(content.first(digits)));
 }
 

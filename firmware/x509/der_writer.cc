@@ -77,7 +77,8 @@ CivilTime civil_from_ms(std::int64_t utc_ms) {
   days += 719'468;
   const std::int64_t era = (days >= 0 ? days : days - 146'096) / 146'097;
   const auto day_of_era = static_cast<int>(days - era * 146'097);
-  const int year_of_era = (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const int year_of_era =
+      (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
   const int day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const int shifted = (5 * day_of_year + 2) / 153;
   const int month = shifted < 10 ? shifted + 3 : shifted - 9;
@@ -124,7 +125,8 @@ Result<Bytes> der_oid_checked(std::string_view dotted) {
       append(content, encode_arc(add_80(std::string(component))));
     } else {
       if (component.size() > 2 || (component.size() == 2 && component > "39")) return bad();
-      content.push_back(static_cast<std::uint8_t>((root - '0') * 40 + std::stoi(std::string(component))));
+      content.push_back(
+          static_cast<std::uint8_t>((root - '0') * 40 + std::stoi(std::string(component))));
     }
     more = next != std::string_view::npos;
     if (more) dotted.remove_prefix(next + 1);
@@ -147,7 +149,8 @@ Bytes der_unsigned(ByteView big_endian) {
 
 Bytes der_unsigned(std::uint64_t value) {
   std::array<std::uint8_t, 8> octets{};
-  for (std::size_t i = 0; i < octets.size(); ++i) octets[i] = static_cast<std::uint8_t>(value >> (56 - 8 * i));
+  for (std::size_t i = 0; i < octets.size(); ++i)
+    octets[i] = static_cast<std::uint8_t>(value >> (56 - 8 * i));
   return der_unsigned(ByteView(octets));
 }
 
@@ -169,10 +172,12 @@ Bytes der_time(std::int64_t utc_ms) {
   if (time.year < 1950 || time.year > 9999) std::abort();  // no certificate can say it
   const bool utc_time = time.year < 2050;
   char text[32];
-  const int size = std::snprintf(text, sizeof text, utc_time ? "%02d%02d%02d%02d%02d%02dZ" : "%04d%02d%02d%02d%02d%02dZ",
-                                 utc_time ? time.year % 100 : time.year, time.month, time.day, time.hour, time.minute,
-                                 time.second);
-  return tlv(utc_time ? tag::kUtcTime : tag::kGeneralizedTime, view_of({text, static_cast<std::size_t>(size)}));
+  const int size = std::snprintf(
+      text, sizeof text, utc_time ? "%02d%02d%02d%02d%02d%02dZ" : "%04d%02d%02d%02d%02d%02dZ",
+      utc_time ? time.year % 100 : time.year, time.month, time.day, time.hour, time.minute,
+      time.second);
+  return tlv(utc_time ? tag::kUtcTime : tag::kGeneralizedTime,
+             view_of({text, static_cast<std::size_t>(size)}));
 }
 
 }  // namespace keyward::x509

@@ -1,10 +1,10 @@
 // Owns the reading and writing of SubjectAltName values. Must not know who may have which name.
 #include "firmware/x509/names.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <array>
+
+#include <arpa/inet.h>
 
 #include "firmware/identifier/identifier.h"
 #include "firmware/x509/der.h"
@@ -24,8 +24,10 @@ tl::unexpected<Error> bad(const char* what) { return fail(ErrorKind::kBadInput, 
 
 Result<Bytes> ip_name(const std::string& text) {
   std::array<std::uint8_t, 16> address{};
-  if (::inet_pton(AF_INET, text.c_str(), address.data()) == 1) return tlv(kIpAddress, ByteView(address).first(4));
-  if (::inet_pton(AF_INET6, text.c_str(), address.data()) == 1) return tlv(kIpAddress, ByteView(address));
+  if (::inet_pton(AF_INET, text.c_str(), address.data()) == 1)
+    return tlv(kIpAddress, ByteView(address).first(4));
+  if (::inet_pton(AF_INET6, text.c_str(), address.data()) == 1)
+    return tlv(kIpAddress, ByteView(address));
   return bad("san: not an address");
 }
 
@@ -41,24 +43,30 @@ Result<Bytes> device_name(const Identifier& identifier) {
     oid = std::move(encoded);
   }
   if (identifier.type == IdentifierType::kHardwareModule) {
-    return other_name(oids::kHardwareModuleName, der_sequence({oid, der_octet_string(view_of(parts.value))}));
+    return other_name(oids::kHardwareModuleName,
+                      der_sequence({oid, der_octet_string(view_of(parts.value))}));
   }
-  return other_name(oids::kPermanentIdentifier, der_sequence({tlv(tag::kUtf8String, view_of(parts.value)), oid}));
+  return other_name(oids::kPermanentIdentifier,
+                    der_sequence({tlv(tag::kUtf8String, view_of(parts.value)), oid}));
 }
 
 Result<Bytes> general_name(const Identifier& identifier) {
   switch (identifier.type) {
-    case IdentifierType::kDns: return tlv(kDnsName, view_of(identifier.value));
-    case IdentifierType::kIp: return ip_name(identifier.value);
+    case IdentifierType::kDns:
+      return tlv(kDnsName, view_of(identifier.value));
+    case IdentifierType::kIp:
+      return ip_name(identifier.value);
     case IdentifierType::kPermanentIdentifier:
-    case IdentifierType::kHardwareModule: return device_name(identifier);
+    case IdentifierType::kHardwareModule:
+      return device_name(identifier);
   }
   return bad("san: unknown identifier type");
 }
 
 // A "/" inside would make the rebuilt text ambiguous: the OID could be part of the value.
 bool is_rebuildable(ByteView value) {
-  return !value.empty() && wire::is_valid_utf8(value) && std::ranges::find(value, '/') == value.end();
+  return !value.empty() && wire::is_valid_utf8(value) &&
+         std::ranges::find(value, '/') == value.end();
 }
 
 Result<std::string> read_permanent_identifier(DerReader& in) {
@@ -127,11 +135,13 @@ Result<GeneralNames> read_general_names(ByteView der) {
     if (name.tag == kOtherName) {
       KEYWARD_CHECK(read_other_name(name.content, out));
     } else if (name.tag == kDnsName) {
-      const bool printable = std::ranges::all_of(name.content, [](auto c) { return c > 0x20 && c < 0x7f; });
+      const bool printable =
+          std::ranges::all_of(name.content, [](auto c) { return c > 0x20 && c < 0x7f; });
       if (name.content.empty() || !printable) return bad("san: dNSName is not printable ASCII");
       out.dns_names.emplace_back(text_of(name.content));
     } else if (name.tag == kIpAddress) {
-      if (name.content.size() != 4 && name.content.size() != 16) return bad("san: iPAddress of another length");
+      if (name.content.size() != 4 && name.content.size() != 16)
+        return bad("san: iPAddress of another length");
       out.ip_addresses.push_back(to_bytes(name.content));
     } else {
       out.has_other = true;

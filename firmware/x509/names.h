@@ -1,4 +1,5 @@
-// Owns SubjectAltName values (RFC 5280 §4.2.1.6, RFC 4043, RFC 4108). Never included outside firmware/x509.
+// Owns SubjectAltName values (RFC 5280 §4.2.1.6, RFC 4043, RFC 4108). Never included outside
+// firmware/x509.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// Owns the object identifiers that more than one file of firmware/x509 needs. Never included elsewhere.
+// Owns the object identifiers that more than one file of firmware/x509 needs. Never included
+// elsewhere.
 #pragma once
 
 #include <string_view>

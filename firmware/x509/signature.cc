@@ -40,7 +40,9 @@ constexpr std::array<HashRow, 3> kHashes{{
     {"2.16.840.1.101.3.4.2.3", HashAlgorithm::kSha512},
 }};
 
-tl::unexpected<Error> refused() { return fail(ErrorKind::kRefused, "signature algorithm is not accepted"); }
+tl::unexpected<Error> refused() {
+  return fail(ErrorKind::kRefused, "signature algorithm is not accepted");
+}
 
 // A hash AlgorithmIdentifier; parameters absent or NULL (RFC 4055 §2.1).
 Result<HashAlgorithm> read_hash(DerReader in) {
@@ -57,8 +59,8 @@ Result<HashAlgorithm> read_hash(DerReader in) {
   return refused();
 }
 
-// RSASSA-PSS-params (RFC 4055 §3.1): one hash for both uses, the salt as long as the hash. The defaults
-// are SHA-1, so every field must be there.
+// RSASSA-PSS-params (RFC 4055 §3.1): one hash for both uses, the salt as long as the hash. The
+// defaults are SHA-1, so every field must be there.
 Result<SignatureMethod> read_pss(DerReader& in) {
   KEYWARD_TRY(params, in.sequence());
   KEYWARD_CHECK(in.expect_end());
@@ -106,11 +108,16 @@ Result<SignatureMethod> signature_method(ByteView algorithm_der) {
 
 SignatureMethod method_for(KeyKind kind) {
   switch (kind) {
-    case KeyKind::kEcP256: return {SignatureScheme::kEcdsa, HashAlgorithm::kSha256};
-    case KeyKind::kEcP384: return {SignatureScheme::kEcdsa, HashAlgorithm::kSha384};
-    case KeyKind::kEcP521: return {SignatureScheme::kEcdsa, HashAlgorithm::kSha512};
-    case KeyKind::kEd25519: return {SignatureScheme::kEd25519, HashAlgorithm::kSha512};
-    case KeyKind::kRsa: break;
+    case KeyKind::kEcP256:
+      return {SignatureScheme::kEcdsa, HashAlgorithm::kSha256};
+    case KeyKind::kEcP384:
+      return {SignatureScheme::kEcdsa, HashAlgorithm::kSha384};
+    case KeyKind::kEcP521:
+      return {SignatureScheme::kEcdsa, HashAlgorithm::kSha512};
+    case KeyKind::kEd25519:
+      return {SignatureScheme::kEd25519, HashAlgorithm::kSha512};
+    case KeyKind::kRsa:
+      break;
   }
   return {SignatureScheme::kRsaPkcs1, HashAlgorithm::kSha256};
 }
@@ -127,12 +134,16 @@ Bytes algorithm_der_for(KeyKind kind) {
 
 Bytes signature_algorithm_der(hal::KeyAlgorithm algorithm) {
   switch (algorithm) {
-    case hal::KeyAlgorithm::kEcdsaP256: return algorithm_der_for(KeyKind::kEcP256);
-    case hal::KeyAlgorithm::kEcdsaP384: return algorithm_der_for(KeyKind::kEcP384);
-    case hal::KeyAlgorithm::kEd25519: return algorithm_der_for(KeyKind::kEd25519);
+    case hal::KeyAlgorithm::kEcdsaP256:
+      return algorithm_der_for(KeyKind::kEcP256);
+    case hal::KeyAlgorithm::kEcdsaP384:
+      return algorithm_der_for(KeyKind::kEcP384);
+    case hal::KeyAlgorithm::kEd25519:
+      return algorithm_der_for(KeyKind::kEd25519);
     case hal::KeyAlgorithm::kRsa2048:
     case hal::KeyAlgorithm::kRsa3072:
-    case hal::KeyAlgorithm::kRsa4096: break;
+    case hal::KeyAlgorithm::kRsa4096:
+      break;
   }
   return algorithm_der_for(KeyKind::kRsa);
 }

@@ -1,5 +1,5 @@
-// Owns the mapping between AlgorithmIdentifiers of signatures and how crypto verifies them (RFC 3279,
-// 4055, 5758, 8410). Never included outside firmware/x509.
+// Owns the mapping between AlgorithmIdentifiers of signatures and how crypto verifies them (RFC
+// 3279, 4055, 5758, 8410). Never included outside firmware/x509.
 #pragma once
 
 #include "firmware/crypto/crypto.h"

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::size_t kKeyIdBytes = 20;
 
-// RFC 5280 §4.1.2.4 and appendix A: these attributes have a fixed string type; all others are UTF8String.
+// RFC 5280 §4.1.2.4 and appendix A: these attributes have a fixed string type; all others are
+// UTF8String.
 std::uint8_t string_tag(std::string_view oid) {
   for (const std::string_view printable : {"2.5.4.6", "2.5.4.5", "2.5.4.46"}) {
     if (oid == printable) return tag::kPrintableString;
@@ -42,8 +43,9 @@ Bytes build_tbs(const TbsSpec& spec) {
   for (const auto& extension : spec.extensions) append(list, extension);
   const Bytes extensions =
       list.empty() ? Bytes() : tlv(tag::context_constructed(3), tlv(tag::kSequence, list));
-  return der_sequence({version, der_unsigned(ByteView(spec.serial)), spec.signature_algorithm, spec.issuer_name_der,
-                       validity, spec.subject_name_der, spec.spki_der, extensions});
+  return der_sequence({version, der_unsigned(ByteView(spec.serial)), spec.signature_algorithm,
+                       spec.issuer_name_der, validity, spec.subject_name_der, spec.spki_der,
+                       extensions});
 }
 
 Bytes join_certificate(ByteView tbs_der, ByteView signature_algorithm, ByteView signature) {
@@ -59,7 +61,8 @@ Bytes extension_der(std::string_view oid, bool critical, ByteView value) {
 Bytes ext_basic_constraints(bool ca, std::optional<int> path_length) {
   const Bytes flag = ca ? der_boolean(true) : Bytes();
   const bool with_length = ca && path_length && *path_length >= 0;
-  const Bytes length = with_length ? der_unsigned(static_cast<std::uint64_t>(*path_length)) : Bytes();
+  const Bytes length =
+      with_length ? der_unsigned(static_cast<std::uint64_t>(*path_length)) : Bytes();
   return extension_der(oids::kBasicConstraints, true, der_sequence({flag, length}));
 }
 
@@ -103,15 +106,18 @@ Bytes ext_authority_key_id(ByteView key_id) {
   return extension_der(oids::kAuthorityKeyId, false, der_sequence({tlv(tag::context(0), key_id)}));
 }
 
-Result<Bytes> ext_subject_alt_name(const std::vector<wire::Identifier>& identifiers, bool critical) {
+Result<Bytes> ext_subject_alt_name(const std::vector<wire::Identifier>& identifiers,
+                                   bool critical) {
   KEYWARD_TRY(names, general_names_der(identifiers));
   return extension_der(oids::kSubjectAltName, critical, names);
 }
 
 Bytes ext_name_constraints_dns(const std::vector<std::string>& permitted) {
   Bytes subtrees;
-  for (const auto& name : permitted) append(subtrees, der_sequence({tlv(tag::context(2), view_of(name))}));
-  return extension_der(oids::kNameConstraints, true, der_sequence({tlv(tag::context_constructed(0), subtrees)}));
+  for (const auto& name : permitted)
+    append(subtrees, der_sequence({tlv(tag::context(2), view_of(name))}));
+  return extension_der(oids::kNameConstraints, true,
+                       der_sequence({tlv(tag::context_constructed(0), subtrees)}));
 }
 
 }  // namespace keyward::x509

@@ -1,5 +1,5 @@
-// Fuzzes identifiers; the first octet chooses the type. Held: a canonical form is its own canonical form,
-// within its limit, and a device value is put together again from its parts.
+// Fuzzes identifiers; the first octet chooses the type. Held: a canonical form is its own canonical
+// form, within its limit, and a device value is put together again from its parts.
 #include <cstdlib>
 
 #include "firmware/identifier/identifier.h"
@@ -10,11 +10,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto type = static_cast<IdentifierType>(data[0] % 4 + 1);
   const auto first = canonical(type, keyward::text_of({data + 1, size - 1}));
   if (!first) return 0;
-  if (first->value.empty() || first->value.size() > keyward::limits::kIdentifierBytesMax) std::abort();
+  if (first->value.empty() || first->value.size() > keyward::limits::kIdentifierBytesMax)
+    std::abort();
   const auto second = canonical(type, first->value);
   if (!second || *second != *first) std::abort();
   const auto parts = split_device_value(*first);
-  const bool device = type == IdentifierType::kPermanentIdentifier || type == IdentifierType::kHardwareModule;
+  const bool device =
+      type == IdentifierType::kPermanentIdentifier || type == IdentifierType::kHardwareModule;
   if (parts.has_value() != device) std::abort();
   if (device && parts->value + (parts->oid ? "/" + *parts->oid : "") != first->value) std::abort();
   return 0;

@@ -1,5 +1,6 @@
-// Fuzzes JWS reading: first octet odd: a request body; even: the text of a protected header. Held: an
-// accepted jwk comes back from its canonical form with the same thumbprint; nothing here verifies.
+// Fuzzes JWS reading: first octet odd: a request body; even: the text of a protected header. Held:
+// an accepted jwk comes back from its canonical form with the same thumbprint; nothing here
+// verifies.
 #include <cstdlib>
 
 #include "firmware/jose/jws.h"
@@ -29,6 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!jws) return 0;
   check_header(jws->protected_b64);
   const auto again = keyward::jose::FlattenedJws::parse(keyward::jose::to_json(*jws));
-  if (!again || again->signature != jws->signature || again->payload_b64 != jws->payload_b64) std::abort();
+  if (!again || again->signature != jws->signature || again->payload_b64 != jws->payload_b64)
+    std::abort();
   return 0;
 }

@@ -17,9 +17,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)certificate->key_usage(5);
   for (const auto& extension : certificate->extensions) {
     if (extension.oid.empty()) std::abort();
-    const auto oid = x509::der_oid_checked(extension.oid);  // refuses texts over its own limit alone
+    const auto oid =
+        x509::der_oid_checked(extension.oid);  // refuses texts over its own limit alone
     if (oid && x509::oid_text(ByteView(*oid).subspan(2)) != extension.oid) std::abort();
   }
-  (void)x509::verify_chain(*certificate, {*certificate}, {}, {.at_utc_ms = certificate->not_before_ms, .handled_critical_oids = {}});
+  (void)x509::verify_chain(*certificate, {*certificate}, {},
+                           {.at_utc_ms = certificate->not_before_ms, .handled_critical_oids = {}});
   return 0;
 }

@@ -1,6 +1,6 @@
-// Fuzzes PKCS#10. First octet even: a whole request; odd: the attributes of a request that is signed here,
-// since the names are read only after the signature. Held: an accepted device name is one that the
-// identifier grammar could have written.
+// Fuzzes PKCS#10. First octet even: a whole request; odd: the attributes of a request that is
+// signed here, since the names are read only after the signature. Held: an accepted device name is
+// one that the identifier grammar could have written.
 #include <algorithm>
 #include <cstdlib>
 
@@ -14,10 +14,13 @@ using namespace keyward;
 
 Bytes request_with(ByteView attributes) {
   static const auto key = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
-  const auto info = x509::der_sequence({x509::der_unsigned(std::uint64_t{0}), x509::name_der({}), key.public_key().spki_der(),
+  const auto info = x509::der_sequence({x509::der_unsigned(std::uint64_t{0}), x509::name_der({}),
+                                        key.public_key().spki_der(),
                                         x509::tlv(x509::tag::context_constructed(0), attributes)});
-  const auto signature = *key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, info);
-  return x509::der_sequence({info, x509::signature_algorithm_der(hal::KeyAlgorithm::kEcdsaP256), x509::der_bit_string(signature)});
+  const auto signature =
+      *key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, info);
+  return x509::der_sequence({info, x509::signature_algorithm_der(hal::KeyAlgorithm::kEcdsaP256),
+                             x509::der_bit_string(signature)});
 }
 
 }  // namespace

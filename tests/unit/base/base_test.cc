@@ -11,8 +11,9 @@ namespace keyward {
 namespace {
 
 TEST(Base64url_Rfc4648Vectors, BothWays) {
-  const std::pair<std::string, std::string> vectors[] = {{"", ""},         {"f", "Zg"},        {"fo", "Zm8"},       {"foo", "Zm9v"},
-                                                         {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<std::string, std::string> vectors[] = {
+      {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},         {"foo", "Zm9v"},
+      {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, encoded] : vectors) {
     EXPECT_EQ(base64url_encode(view_of(plain)), encoded);
     const auto decoded = base64url_decode(encoded);
@@ -33,9 +34,11 @@ void expect_not_base64url(std::string_view text, std::string_view what) {
 }
 
 TEST(Base64url_NotStrict, IsRefusedForItsReason) {
-  for (const auto text : {"Zg==", "Zm8=", "Zm9v=", "Zg=", "Z m8", "Zm8\n", "Zm+v", "Zm/v", "Zm9v.", "Zm\xc3\xa9v"}) {
+  for (const auto text :
+       {"Zg==", "Zm8=", "Zm9v=", "Zg=", "Z m8", "Zm8\n", "Zm+v", "Zm/v", "Zm9v.", "Zm\xc3\xa9v"}) {
     const std::string_view view = text;
-    expect_not_base64url(view, view.size() % 4 == 1 ? "base64url text has an impossible length" : "base64url text has a foreign character");
+    expect_not_base64url(view, view.size() % 4 == 1 ? "base64url text has an impossible length"
+                                                    : "base64url text has a foreign character");
   }
   expect_not_base64url(std::string_view("Zg\0v", 4), "base64url text has a foreign character");
   expect_not_base64url("Z", "base64url text has an impossible length");

@@ -18,7 +18,8 @@ std::string form(IdentifierType type, std::string_view value) {
   return result ? result->value : "refused: "s + result.error().what;
 }
 
-void expect_error(IdentifierType type, std::string_view value, ErrorKind kind, std::string_view what) {
+void expect_error(IdentifierType type, std::string_view value, ErrorKind kind,
+                  std::string_view what) {
   const auto result = canonical(type, value);
   ASSERT_FALSE(result) << value;
   EXPECT_EQ(result.error().kind, kind) << value;
@@ -49,7 +50,10 @@ TEST(Dns_Malformed, IsBadInputForItsReason) {
   expect_error(kDns, "-a.example", bad, "dns: hyphen at the edge of a label");
   expect_error(kDns, "a-.example", bad, "dns: hyphen at the edge of a label");
   expect_error(kDns, "ab--cd.example", bad, "dns: reserved label");
-  expect_error(kDns, "b\xc3\xbc" "cher.example", bad, "dns: not an A-label");
+  expect_error(kDns,
+               "b\xc3\xbc"
+               "cher.example",
+               bad, "dns: not an A-label");
   expect_error(kDns, "www.*.example", bad, "dns: wildcard not at the front");
   expect_error(kDns, "*.*.example", bad, "dns: wildcard not at the front");
   expect_error(kDns, "a*.example", bad, "dns: wildcard not at the front");
@@ -62,10 +66,11 @@ TEST(Dns_ALabelsThatIdna2008DoesNotKnow, AreRefused) {
   const auto what = "dns: not a valid A-label";
   expect_error(kDns, "xn--.example", ErrorKind::kBadInput, "dns: hyphen at the edge of a label");
   expect_error(kDns, "xn--zzzzzzzzz99999999.example", ErrorKind::kBadInput, what);
-  expect_error(kDns, "xn--abc-.example", ErrorKind::kBadInput, "dns: hyphen at the edge of a label");
+  expect_error(kDns, "xn--abc-.example", ErrorKind::kBadInput,
+               "dns: hyphen at the edge of a label");
   expect_error(kDns, "xn--bcher-kva8445foa.example", ErrorKind::kBadInput, what);
-  expect_error(kDns, "xn--i-7iq.example", ErrorKind::kBadInput, what);    // U+2665: a symbol
-  expect_error(kDns, "xn--abc.example", ErrorKind::kBadInput, what);      // does not decode
+  expect_error(kDns, "xn--i-7iq.example", ErrorKind::kBadInput, what);  // U+2665: a symbol
+  expect_error(kDns, "xn--abc.example", ErrorKind::kBadInput, what);    // does not decode
 }
 
 TEST(Dns_TotalLength, IsHeldTo253Octets) {
@@ -102,30 +107,35 @@ TEST(Ip_Forms, BecomeRfc5952) {
   EXPECT_EQ(form(kIp, "192.0.2.1"), "192.0.2.1");
   EXPECT_EQ(form(kIp, "2001:DB8:0:0:0:0:0:1"), "2001:db8::1");
   EXPECT_EQ(form(kIp, "2001:0db8::0001"), "2001:db8::1");
-  EXPECT_EQ(form(kIp, "2001:db8:0:1:1:1:1:1"), "2001:db8:0:1:1:1:1:1");      // §4.2.2: one group is not shortened
-  EXPECT_EQ(form(kIp, "2001:db8:0:0:1:0:0:1"), "2001:db8::1:0:0:1");         // §4.2.3: the first of equal runs
-  EXPECT_EQ(form(kIp, "2001:0:0:1:0:0:0:1"), "2001:0:0:1::1");               // §4.2.3: the longest run
+  EXPECT_EQ(form(kIp, "2001:db8:0:1:1:1:1:1"),
+            "2001:db8:0:1:1:1:1:1");  // §4.2.2: one group is not shortened
+  EXPECT_EQ(form(kIp, "2001:db8:0:0:1:0:0:1"),
+            "2001:db8::1:0:0:1");                               // §4.2.3: the first of equal runs
+  EXPECT_EQ(form(kIp, "2001:0:0:1:0:0:0:1"), "2001:0:0:1::1");  // §4.2.3: the longest run
   EXPECT_EQ(form(kIp, "::1"), "::1");
   EXPECT_EQ(form(kIp, "::"), "::");
 }
 
 TEST(Ip_Malformed, IsBadInput) {
-  for (const auto text : {"", "192.0.2", "192.0.2.1.5", "192.0.2.256", "192.0.02.1", "0x7f.0.0.1", "3232235777", " 192.0.2.1",
-                          "192.0.2.1 ", "192.0.2.1/32", "2001:db8::1%eth0", "[2001:db8::1]", "2001:db8", ":::", "1:2:3:4:5:6:7:8:9",
-                          "2001:db8::1::2", "12345::1", "example.com"}) {
+  for (const auto text :
+       {"", "192.0.2", "192.0.2.1.5", "192.0.2.256", "192.0.02.1", "0x7f.0.0.1", "3232235777",
+        " 192.0.2.1", "192.0.2.1 ", "192.0.2.1/32", "2001:db8::1%eth0", "[2001:db8::1]", "2001:db8",
+        ":::", "1:2:3:4:5:6:7:8:9", "2001:db8::1::2", "12345::1", "example.com"}) {
     expect_error(kIp, text, ErrorKind::kBadInput, "ip: not an address");
   }
 }
 
 TEST(Ip_Ipv4WrittenAsIpv6, IsRefused) {
-  for (const auto text : {"::ffff:192.0.2.1", "::ffff:c000:201", "::192.0.2.1", "::c000:201", "0:0:0:0:0:FFFF:192.0.2.1"}) {
+  for (const auto text : {"::ffff:192.0.2.1", "::ffff:c000:201", "::192.0.2.1", "::c000:201",
+                          "0:0:0:0:0:FFFF:192.0.2.1"}) {
     expect_error(kIp, text, ErrorKind::kRefused, "ip: an IPv4 address written as IPv6");
   }
 }
 
 TEST(PermanentIdentifier_Grammar, KeepsTheOctets) {
-  for (const auto text : {"ABCDEF123456", "abcDEF", "ABCDEF123456/1.2.3.4", "a b.c:d", "x/0.0", "x/1.39.5", "x/2.999",
-                          "x/2.25.340282366920938463463374607431768211455", "G\xc3\xa9r\xc3\xa4t 1", "e\xcc\x81"}) {
+  for (const auto text :
+       {"ABCDEF123456", "abcDEF", "ABCDEF123456/1.2.3.4", "a b.c:d", "x/0.0", "x/1.39.5", "x/2.999",
+        "x/2.25.340282366920938463463374607431768211455", "G\xc3\xa9r\xc3\xa4t 1", "e\xcc\x81"}) {
     EXPECT_EQ(form(kPermanent, text), text);
   }
 }
@@ -139,23 +149,27 @@ TEST(PermanentIdentifier_Malformed, IsBadInputForItsReason) {
   expect_error(kPermanent, "\xff\xfe", bad, "device identifier: not UTF-8");
   expect_error(kPermanent, "\xc0\xaf", bad, "device identifier: not UTF-8");
   const auto not_oid = "device identifier: not an object identifier after the slash";
-  for (const auto tail : {"", "1", "a", "1.", ".1.2", "1..2", "3.1", "0.40", "1.40", "1.100", "01.2", "1.02", "2.00", "1.2.03", "1.2.-3",
-                          "1.2.+3", "1.2.3 ", "1.2.x", "2"}) {
+  for (const auto tail :
+       {"", "1", "a", "1.", ".1.2", "1..2", "3.1", "0.40", "1.40", "1.100", "01.2", "1.02", "2.00",
+        "1.2.03", "1.2.-3", "1.2.+3", "1.2.3 ", "1.2.x", "2"}) {
     expect_error(kPermanent, "a/"s + tail, bad, not_oid);
   }
 }
 
 TEST(DeviceIdentifier_OverItsLength, IsRefused) {
   EXPECT_EQ(form(kPermanent, std::string(256, 'a')), std::string(256, 'a'));
-  expect_error(kPermanent, std::string(257, 'a'), ErrorKind::kRefused, "identifier: over 256 octets");
-  expect_error(kModule, std::string(250, 'a') + "/1.2.3.4", ErrorKind::kRefused, "identifier: over 256 octets");
+  expect_error(kPermanent, std::string(257, 'a'), ErrorKind::kRefused,
+               "identifier: over 256 octets");
+  expect_error(kModule, std::string(250, 'a') + "/1.2.3.4", ErrorKind::kRefused,
+               "identifier: over 256 octets");
 }
 
 TEST(HardwareModule_Grammar, NeedsItsType) {
   EXPECT_EQ(form(kModule, "ABCD/1.2.3.4"), "ABCD/1.2.3.4");
   expect_error(kModule, "ABCD", ErrorKind::kBadInput, "hardware-module: the type is missing");
   expect_error(kModule, "/1.2.3", ErrorKind::kBadInput, "device identifier: empty value");
-  expect_error(kModule, "ABCD/", ErrorKind::kBadInput, "device identifier: not an object identifier after the slash");
+  expect_error(kModule, "ABCD/", ErrorKind::kBadInput,
+               "device identifier: not an object identifier after the slash");
 }
 
 TEST(SplitDeviceValue_Valid, GivesValueAndOid) {
@@ -171,10 +185,12 @@ TEST(SplitDeviceValue_Valid, GivesValueAndOid) {
 }
 
 TEST(Types_Names, AreThoseOfTheRegistry) {
-  for (const auto type : {kDns, kIp, kPermanent, kModule}) EXPECT_EQ(type_from(to_string(type)), type);
+  for (const auto type : {kDns, kIp, kPermanent, kModule})
+    EXPECT_EQ(type_from(to_string(type)), type);
   EXPECT_FALSE(type_from("DNS"));
   EXPECT_FALSE(type_from(""));
-  expect_error(static_cast<IdentifierType>(9), "a", ErrorKind::kBadInput, "identifier: unknown type");
+  expect_error(static_cast<IdentifierType>(9), "a", ErrorKind::kBadInput,
+               "identifier: unknown type");
 }
 
 TEST(Wildcard_Recognised, IsADnsNameWithAStarAlone) {

@@ -1,4 +1,5 @@
-// Tests of firmware/json: everything that cJSON alone would swallow is refused, with its own reason.
+// Tests of firmware/json: everything that cJSON alone would swallow is refused, with its own
+// reason.
 #include "firmware/json/json.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +27,10 @@ TEST_P(JsonRefusal, Parse_IsRefusedForItsReason) {
   EXPECT_EQ(std::string(result.error().what), GetParam().what);
 }
 
-std::string nested(int depth) { return std::string(static_cast<std::size_t>(depth), '[') + std::string(static_cast<std::size_t>(depth), ']'); }
+std::string nested(int depth) {
+  return std::string(static_cast<std::size_t>(depth), '[') +
+         std::string(static_cast<std::size_t>(depth), ']');
+}
 std::string long_array(int count) {
   std::string out = "[1";
   for (int i = 1; i < count; ++i) out += ",1";
@@ -44,7 +48,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ByteOrderMark", "\xEF\xBB\xBF{}", kBad, "json: a digit was expected"},
         Case{"DuplicateMember", R"({"a":1,"b":2,"a":3})", kBad, "json: duplicate member"},
         Case{"DuplicateMemberByEscape", R"({"a":1,"\u0061":3})", kBad, "json: duplicate member"},
-        Case{"DuplicateMemberDeepInside", R"({"x":[{"a":1,"a":1}]})", kBad, "json: duplicate member"},
+        Case{"DuplicateMemberDeepInside", R"({"x":[{"a":1,"a":1}]})", kBad,
+             "json: duplicate member"},
         Case{"RawControlCharacter", "[\"a\x01\"]", kBad, "json: control character in a string"},
         Case{"RawNewline", "[\"a\n\"]", kBad, "json: control character in a string"},
         Case{"RawNulInString", "[\"a\0b\"]"s, kBad, "json: control character in a string"},
@@ -71,34 +76,38 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"IntegerBeyond2To53", "[9007199254740993]", kBad, "json: integer beyond 2^53"},
         Case{"IntegerBelowMinus2To53", "[-9007199254740993]", kBad, "json: integer beyond 2^53"},
         Case{"IntegerBeyond64Bits", "[99999999999999999999]", kBad, "json: integer beyond 2^53"},
-        Case{"NestedTooDeeply", nested(limits::kJsonDepthMax + 1), ErrorKind::kExhausted, "json: nested too deeply"},
-        Case{"TooManyItems", long_array(limits::kJsonItemsMax), ErrorKind::kExhausted, "json: too many items"},
-        Case{"TextOverItsLimit", "\"" + std::string(limits::kRequestBodyBytesMax, 'a') + "\"", ErrorKind::kExhausted,
-             "json: text over its limit"}),
+        Case{"NestedTooDeeply", nested(limits::kJsonDepthMax + 1), ErrorKind::kExhausted,
+             "json: nested too deeply"},
+        Case{"TooManyItems", long_array(limits::kJsonItemsMax), ErrorKind::kExhausted,
+             "json: too many items"},
+        Case{"TextOverItsLimit", "\"" + std::string(limits::kRequestBodyBytesMax, 'a') + "\"",
+             ErrorKind::kExhausted, "json: text over its limit"}),
     name_of);
 
 INSTANTIATE_TEST_SUITE_P(
     Grammar, JsonRefusal,
-    testing::Values(Case{"Empty", "", kBad, "json: a digit was expected"},
-                    Case{"OnlySpace", "  ", kBad, "json: a digit was expected"},
-                    Case{"UnfinishedObject", "{", kBad, "json: a member name was expected"},
-                    Case{"UnfinishedArray", "[1", kBad, "json: a comma or a closing bracket was expected"},
-                    Case{"UnfinishedString", "\"a", kBad, "json: unfinished string"},
-                    Case{"UnfinishedEscape", "\"a\\", kBad, "json: unknown escape"},
-                    Case{"ShortUnicodeEscape", "\"\\u12", kBad, "json: short escape"},
-                    Case{"SignInUnicodeEscape", R"("\u-123")", kBad, "json: bad \\u escape"},
-                    Case{"BadEscape", R"("\x41")", kBad, "json: unknown escape"},
-                    Case{"LoneHighSurrogate", R"("\ud800")", kBad, "json: lone surrogate"},
-                    Case{"LoneLowSurrogate", R"("\udc00")", kBad, "json: lone surrogate"},
-                    Case{"TwoHighSurrogates", R"("\ud800\ud800")", kBad, "json: lone surrogate"},
-                    Case{"TrailingCommaInArray", "[1,]", kBad, "json: a digit was expected"},
-                    Case{"TrailingCommaInObject", R"({"a":1,})", kBad, "json: a member name was expected"},
-                    Case{"MissingColon", R"({"a" 1})", kBad, "json: a colon was expected"},
-                    Case{"MissingComma", R"({"a":1 "b":2})", kBad, "json: a comma or a closing brace was expected"},
-                    Case{"NumberAsName", "{1:2}", kBad, "json: a member name was expected"},
-                    Case{"WordInCapitals", "[True]", kBad, "json: a digit was expected"},
-                    Case{"HalfWord", "[tru]", kBad, "json: unknown word"},
-                    Case{"Comment", "[1/*x*/]", kBad, "json: a comma or a closing bracket was expected"}),
+    testing::Values(
+        Case{"Empty", "", kBad, "json: a digit was expected"},
+        Case{"OnlySpace", "  ", kBad, "json: a digit was expected"},
+        Case{"UnfinishedObject", "{", kBad, "json: a member name was expected"},
+        Case{"UnfinishedArray", "[1", kBad, "json: a comma or a closing bracket was expected"},
+        Case{"UnfinishedString", "\"a", kBad, "json: unfinished string"},
+        Case{"UnfinishedEscape", "\"a\\", kBad, "json: unknown escape"},
+        Case{"ShortUnicodeEscape", "\"\\u12", kBad, "json: short escape"},
+        Case{"SignInUnicodeEscape", R"("\u-123")", kBad, "json: bad \\u escape"},
+        Case{"BadEscape", R"("\x41")", kBad, "json: unknown escape"},
+        Case{"LoneHighSurrogate", R"("\ud800")", kBad, "json: lone surrogate"},
+        Case{"LoneLowSurrogate", R"("\udc00")", kBad, "json: lone surrogate"},
+        Case{"TwoHighSurrogates", R"("\ud800\ud800")", kBad, "json: lone surrogate"},
+        Case{"TrailingCommaInArray", "[1,]", kBad, "json: a digit was expected"},
+        Case{"TrailingCommaInObject", R"({"a":1,})", kBad, "json: a member name was expected"},
+        Case{"MissingColon", R"({"a" 1})", kBad, "json: a colon was expected"},
+        Case{"MissingComma", R"({"a":1 "b":2})", kBad,
+             "json: a comma or a closing brace was expected"},
+        Case{"NumberAsName", "{1:2}", kBad, "json: a member name was expected"},
+        Case{"WordInCapitals", "[True]", kBad, "json: a digit was expected"},
+        Case{"HalfWord", "[tru]", kBad, "json: unknown word"},
+        Case{"Comment", "[1/*x*/]", kBad, "json: a comma or a closing bracket was expected"}),
     name_of);
 
 TEST(Json_WellFormed, IsReadExactly) {
@@ -151,9 +160,11 @@ TEST(Json_RequireString_RefusesOtherTypes, IsBadInput) {
 }
 
 TEST(Json_Print, KeepsOrderAndValues) {
-  const auto document = Document::parse(R"({"b":[1,-2,9007199254740991,1.50,true,null],"a":{"x":"é\""}})");
+  const auto document =
+      Document::parse(R"({"b":[1,-2,9007199254740991,1.50,true,null],"a":{"x":"é\""}})");
   ASSERT_TRUE(document);
-  EXPECT_EQ(document->root().print(), R"({"b":[1,-2,9007199254740991,1.50,true,null],"a":{"x":"é\""}})");
+  EXPECT_EQ(document->root().print(),
+            R"({"b":[1,-2,9007199254740991,1.50,true,null],"a":{"x":"é\""}})");
 }
 
 TEST(Json_DocumentMoved_KeepsItsValues, AndEmptiesItsSource) {
@@ -169,11 +180,24 @@ TEST(Json_DocumentMoved_KeepsItsValues, AndEmptiesItsSource) {
 
 TEST(JsonWriter_Everything, IsWhatTheReaderReads) {
   Writer out;
-  out.begin_object().member("s", "a\"\\\n\t\r\x01\x7f/é").member_int("i", -7).member_bool("t", true);
-  out.key("n").null().key("a").begin_array().integer(1).begin_object().end_object().string("").end_array();
+  out.begin_object()
+      .member("s", "a\"\\\n\t\r\x01\x7f/é")
+      .member_int("i", -7)
+      .member_bool("t", true);
+  out.key("n")
+      .null()
+      .key("a")
+      .begin_array()
+      .integer(1)
+      .begin_object()
+      .end_object()
+      .string("")
+      .end_array();
   out.key("r").raw(R"({"x":1})").end_object();
   const auto text = out.take();
-  EXPECT_EQ(text, R"({"s":"a\"\\\n\t\r\u0001\u007f/é","i":-7,"t":true,"n":null,"a":[1,{},""],"r":{"x":1}})");
+  EXPECT_EQ(
+      text,
+      R"({"s":"a\"\\\n\t\r\u0001\u007f/é","i":-7,"t":true,"n":null,"a":[1,{},""],"r":{"x":1}})");
   const auto document = Document::parse(text);
   ASSERT_TRUE(document);
   EXPECT_EQ(document->root().get("s").string(), "a\"\\\n\t\r\x01\x7f/é");

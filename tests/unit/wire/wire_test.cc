@@ -99,7 +99,8 @@ TEST(Codec_EveryTruncation, IsRefused) {
   sample.inners = {{300}};
   sample.names = {"name"};
   const auto bytes = encode_body(sample);
-  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode_body<Sample>(ByteView(bytes).first(size))) << size;
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_body<Sample>(ByteView(bytes).first(size))) << size;
 }
 
 TEST(Codec_EveryChangedByte, IsRefusedOrComesBackEqual) {
@@ -149,12 +150,24 @@ TEST(Codec_IndefiniteOrReservedLength, IsRefused) {
 TEST(Codec_Keys_MustBeKnownAscendingAndOnce, OrAreRefused) {
   expect_refused<Small>("a201050106", "cbor: map keys not ascending");
   expect_refused<Small>("a20361610105", "cbor: a field is missing, unknown or out of order");
-  expect_refused<Small>("a201050261" "61", "cbor: unknown field");
-  expect_refused<Small>("a2010504" "6161", "cbor: unknown field");
-  expect_refused<Small>("a2000501" "05", "cbor: a field is missing, unknown or out of order");
+  expect_refused<Small>(
+      "a201050261"
+      "61",
+      "cbor: unknown field");
+  expect_refused<Small>(
+      "a2010504"
+      "6161",
+      "cbor: unknown field");
+  expect_refused<Small>(
+      "a2000501"
+      "05",
+      "cbor: a field is missing, unknown or out of order");
   expect_refused<Small>("a1036161", "cbor: a field is missing, unknown or out of order");
   expect_refused<Small>("a0", "cbor: a field is missing, unknown or out of order");
-  expect_refused<Small>("a161" "6105", "cbor: another type was expected");
+  expect_refused<Small>(
+      "a161"
+      "6105",
+      "cbor: another type was expected");
   expect_refused<Small>("a12005", "cbor: another type was expected");
 }
 
@@ -165,7 +178,8 @@ TEST(Codec_TrailingOctets, AreRefused) {
 
 TEST(Codec_OtherTypes_TagsFloatsAndNull, AreRefused) {
   const auto what = "cbor: another type was expected";
-  for (const auto text : {"a101c105", "a101f90000", "a101fb0000000000000000", "a101f6", "a101f7", "a101f5", "a10120", "a1014105", "a1016161", "80"}) {
+  for (const auto text : {"a101c105", "a101f90000", "a101fb0000000000000000", "a101f6", "a101f7",
+                          "a101f5", "a10120", "a1014105", "a1016161", "80"}) {
     expect_refused<Small>(text, what);
   }
 }
@@ -176,7 +190,8 @@ TEST(Codec_StringsOverTheirCap, AreRefused) {
 }
 
 TEST(Codec_InvalidUtf8, IsRefused) {
-  for (const auto text : {"62c080", "61ff", "62c328", "63eda080", "64f4908080", "64f0808080", "61c3", "63e28061"}) {
+  for (const auto text :
+       {"62c080", "61ff", "62c328", "63eda080", "64f4908080", "64f0808080", "61c3", "63e28061"}) {
     expect_refused<Small>(std::string("a2010503") + text, "cbor: text is not UTF-8");
   }
 }
@@ -205,7 +220,8 @@ TEST(Codec_Integers_OutOfRange, AreRefused) {
   const auto bytes = big.take();
   EXPECT_EQ(*CborReader(bytes).unsigned_integer(), UINT64_MAX);
   EXPECT_STREQ(CborReader(bytes).integer().error().what, "cbor: integer out of range");
-  EXPECT_STREQ(CborReader(hex("3bffffffffffffffff")).integer().error().what, "cbor: integer out of range");
+  EXPECT_STREQ(CborReader(hex("3bffffffffffffffff")).integer().error().what,
+               "cbor: integer out of range");
   EXPECT_EQ(*CborReader(hex("3b7fffffffffffffff")).integer(), INT64_MIN);
 }
 
@@ -267,7 +283,8 @@ TEST(Schema_File, EqualsTheCode) {
     ASSERT_TRUE(replace_file(path, view_of(expected), 0644));
   }
   EXPECT_EQ(std::string(text_of(test::read_whole_file(path))), expected)
-      << "the messages changed: run this test once with KEYWARD_UPDATE_SCHEMA=1 and review the difference";
+      << "the messages changed: run this test once with KEYWARD_UPDATE_SCHEMA=1 and review the "
+         "difference";
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
-// Tests of PKCS#10: requests made by the openssl program, requests made here and judged by it, refusals.
+// Tests of PKCS#10: requests made by the openssl program, requests made here and judged by it,
+// refusals.
 #include "firmware/x509/csr.h"
 
 #include "firmware/x509/tbs.h"
+
 #include "issuing.h"
 
 namespace keyward::x509 {
@@ -13,12 +15,15 @@ using wire::IdentifierType;
 constexpr auto kBad = ErrorKind::kBadInput;
 
 // A request by the openssl program, from the text of its configuration.
-Bytes openssl_csr(const std::string& config, const std::vector<std::string>& key = {"ec", "-pkeyopt", "ec_paramgen_curve:P-256"},
+Bytes openssl_csr(const std::string& config,
+                  const std::vector<std::string>& key = {"ec", "-pkeyopt",
+                                                         "ec_paramgen_curve:P-256"},
                   const std::vector<std::string>& more = {}) {
   const test::TempDir dir;
   test::write_file(dir.path("config"), view_of(config));
-  std::vector<std::string> arguments = {"req", "-new", "-config", dir.path("config"), "-nodes", "-keyout", dir.path("key"),
-                                        "-outform", "DER", "-out", dir.path("csr"), "-newkey"};
+  std::vector<std::string> arguments = {"req",    "-new",    "-config",       dir.path("config"),
+                                        "-nodes", "-keyout", dir.path("key"), "-outform",
+                                        "DER",    "-out",    dir.path("csr"), "-newkey"};
   arguments.insert(arguments.end(), key.begin(), key.end());
   arguments.insert(arguments.end(), more.begin(), more.end());
   openssl(arguments);
@@ -26,14 +31,16 @@ Bytes openssl_csr(const std::string& config, const std::vector<std::string>& key
 }
 
 std::string config(const std::string& subject, const std::string& extensions) {
-  return "[req]\nprompt=no\ndistinguished_name=dn\n" + std::string(extensions.empty() ? "" : "req_extensions=ext\n") + "[dn]\n" + subject +
+  return "[req]\nprompt=no\ndistinguished_name=dn\n" +
+         std::string(extensions.empty() ? "" : "req_extensions=ext\n") + "[dn]\n" + subject +
          "\n[ext]\n" + extensions + "\n";
 }
 
 TEST(Csr_OfTheOpensslProgram, IsReadWhole) {
-  const auto der = openssl_csr(config("CN=www.example.com",
-                                      "subjectAltName=DNS:www.example.com,DNS:*.Example.COM,IP:192.0.2.1,IP:2001:db8::1\n"
-                                      "keyUsage=digitalSignature\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE"));
+  const auto der = openssl_csr(
+      config("CN=www.example.com",
+             "subjectAltName=DNS:www.example.com,DNS:*.Example.COM,IP:192.0.2.1,IP:2001:db8::1\n"
+             "keyUsage=digitalSignature\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE"));
   const auto csr = parse_csr(der);
   ASSERT_TRUE(csr) << csr.error().what;
   EXPECT_EQ(csr->key.kind(), KeyKind::kEcP256);
@@ -49,53 +56,70 @@ TEST(Csr_OfTheOpensslProgram, IsReadWhole) {
 }
 
 TEST(Csr_OfTheOpensslProgram_OtherKeysAndNames, AreRead) {
-  const auto p384 = parse_csr(openssl_csr(config("O=Example\nCN=a", ""), {"ec", "-pkeyopt", "ec_paramgen_curve:P-384"}, {"-sha384"}));
+  const auto p384 = parse_csr(openssl_csr(
+      config("O=Example\nCN=a", ""), {"ec", "-pkeyopt", "ec_paramgen_curve:P-384"}, {"-sha384"}));
   ASSERT_TRUE(p384) << p384.error().what;
   EXPECT_EQ(p384->key.kind(), KeyKind::kEcP384);
   EXPECT_TRUE(p384->subject_has_other_attributes);
   EXPECT_TRUE(p384->dns_names.empty());
-  const auto rsa = parse_csr(openssl_csr(config("CN=a", "subjectAltName=DNS:a.example"), {"rsa:2048"}));
+  const auto rsa =
+      parse_csr(openssl_csr(config("CN=a", "subjectAltName=DNS:a.example"), {"rsa:2048"}));
   ASSERT_TRUE(rsa) << rsa.error().what;
   EXPECT_EQ(rsa->key.bits(), 2048);
-  const auto pss = parse_csr(openssl_csr(config("CN=a", ""), {"rsa:2048"}, {"-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:-1"}));
+  const auto pss =
+      parse_csr(openssl_csr(config("CN=a", ""), {"rsa:2048"},
+                            {"-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:-1"}));
   ASSERT_TRUE(pss) << pss.error().what;
   const auto ed25519 = parse_csr(openssl_csr(config("CN=a", ""), {"ed25519"}));
   ASSERT_TRUE(ed25519) << ed25519.error().what;
 }
 
 TEST(Csr_RequestsForMore_AreReported, NotJudged) {
-  const auto ca = parse_csr(openssl_csr(config("CN=a", "basicConstraints=critical,CA:TRUE,pathlen:1\nsubjectAltName=DNS:a.example")));
+  const auto ca = parse_csr(openssl_csr(
+      config("CN=a", "basicConstraints=critical,CA:TRUE,pathlen:1\nsubjectAltName=DNS:a.example")));
   ASSERT_TRUE(ca) << ca.error().what;
   EXPECT_TRUE(ca->asks_for_ca);
-  const auto mail = parse_csr(openssl_csr(config("CN=a", "subjectAltName=DNS:a.example,email:a@b.example,URI:https://a.example")));
+  const auto mail = parse_csr(openssl_csr(
+      config("CN=a", "subjectAltName=DNS:a.example,email:a@b.example,URI:https://a.example")));
   ASSERT_TRUE(mail);
   EXPECT_TRUE(mail->has_other_san);
   EXPECT_EQ(mail->dns_names.size(), 1U);
-  const auto upn = parse_csr(openssl_csr(config("CN=a", "subjectAltName=otherName:1.3.6.1.4.1.311.20.2.3;UTF8:user")));
+  const auto upn = parse_csr(
+      openssl_csr(config("CN=a", "subjectAltName=otherName:1.3.6.1.4.1.311.20.2.3;UTF8:user")));
   ASSERT_TRUE(upn);
   EXPECT_TRUE(upn->has_other_san);
-  const auto staple = parse_csr(openssl_csr(config("CN=a", "tlsfeature=status_request\n1.2.3.4=ASN1:NULL")));
+  const auto staple =
+      parse_csr(openssl_csr(config("CN=a", "tlsfeature=status_request\n1.2.3.4=ASN1:NULL")));
   ASSERT_TRUE(staple);
-  EXPECT_EQ(staple->other_extension_oids, (std::vector<std::string>{"1.3.6.1.5.5.7.1.24", "1.2.3.4"}));
+  EXPECT_EQ(staple->other_extension_oids,
+            (std::vector<std::string>{"1.3.6.1.5.5.7.1.24", "1.2.3.4"}));
 }
 
 TEST(Csr_DeviceNamesByTheOpensslProgram, AreRebuiltAsText) {
-  const auto csr = parse_csr(openssl_csr(config("CN=a",
-                                                "subjectAltName=otherName:1.3.6.1.5.5.7.8.3;SEQUENCE:pid,otherName.2:1.3.6.1.5.5.7.8.4;SEQUENCE:hwm\n"
-                                                "[pid]\nv=UTF8:ABCDEF123456\no=OID:1.2.3.4\n"
-                                                "[hwm]\no=OID:2.25.329800735698586629295641978511506172918\ns=FORMAT:ASCII,OCT:ABCD")));
+  const auto csr = parse_csr(openssl_csr(config(
+      "CN=a",
+      "subjectAltName=otherName:1.3.6.1.5.5.7.8.3;SEQUENCE:pid,otherName.2:1.3.6.1.5.5.7.8.4;"
+      "SEQUENCE:hwm\n"
+      "[pid]\nv=UTF8:ABCDEF123456\no=OID:1.2.3.4\n"
+      "[hwm]\no=OID:2.25.329800735698586629295641978511506172918\ns=FORMAT:ASCII,OCT:ABCD")));
   ASSERT_TRUE(csr) << csr.error().what;
   EXPECT_EQ(csr->permanent_identifiers, std::vector<std::string>{"ABCDEF123456/1.2.3.4"});
-  EXPECT_EQ(csr->hardware_modules, std::vector<std::string>{"ABCD/2.25.329800735698586629295641978511506172918"});
+  EXPECT_EQ(csr->hardware_modules,
+            std::vector<std::string>{"ABCD/2.25.329800735698586629295641978511506172918"});
   EXPECT_FALSE(csr->has_other_san);
 }
 
 TEST(Csr_WeakOrForeignKey, IsRefused) {
-  expect_error(parse_csr(openssl_csr(config("CN=a", ""), {"rsa:1024"})), ErrorKind::kRefused, "RSA key: modulus too short");
-  expect_error(parse_csr(openssl_csr(config("CN=a", ""), {"ed448"})), ErrorKind::kRefused, "public key algorithm is not accepted");
-  expect_error(parse_csr(openssl_csr(config("CN=a", ""), {"rsa:2048"}, {"-sha1"})), ErrorKind::kRefused, "signature algorithm is not accepted");
-  expect_error(parse_csr(openssl_csr(config("CN=a", ""), {"rsa:2048"}, {"-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:20"})),
+  expect_error(parse_csr(openssl_csr(config("CN=a", ""), {"rsa:1024"})), ErrorKind::kRefused,
+               "RSA key: modulus too short");
+  expect_error(parse_csr(openssl_csr(config("CN=a", ""), {"ed448"})), ErrorKind::kRefused,
+               "public key algorithm is not accepted");
+  expect_error(parse_csr(openssl_csr(config("CN=a", ""), {"rsa:2048"}, {"-sha1"})),
                ErrorKind::kRefused, "signature algorithm is not accepted");
+  expect_error(
+      parse_csr(openssl_csr(config("CN=a", ""), {"rsa:2048"},
+                            {"-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:20"})),
+      ErrorKind::kRefused, "signature algorithm is not accepted");
 }
 
 TEST(Csr_AnyChangedOctet, IsRefused) {
@@ -107,7 +131,8 @@ TEST(Csr_AnyChangedOctet, IsRefused) {
     changed[i] ^= 0x01;
     EXPECT_FALSE(parse_csr(changed)) << "octet " << i;
   }
-  for (std::size_t size = 0; size < good.size(); ++size) EXPECT_FALSE(parse_csr(ByteView(good).first(size))) << size;
+  for (std::size_t size = 0; size < good.size(); ++size)
+    EXPECT_FALSE(parse_csr(ByteView(good).first(size))) << size;
 }
 
 TEST(Csr_TrailingOctetsOrOverItsLimit, IsRefused) {
@@ -134,15 +159,24 @@ TEST(Csr_BuiltHere_SatisfiesTheOpensslProgramAndComesBack, ForEveryKeyKind) {
     EXPECT_TRUE(csr->common_names.empty());
     const test::TempDir dir;
     test::write_file(dir.path("csr"), *der);
-    EXPECT_NE(openssl({"req", "-inform", "DER", "-in", dir.path("csr"), "-verify", "-noout", "-text"}).find("DNS:a.example"), std::string::npos);
+    EXPECT_NE(
+        openssl({"req", "-inform", "DER", "-in", dir.path("csr"), "-verify", "-noout", "-text"})
+            .find("DNS:a.example"),
+        std::string::npos);
   }
 }
 
 // ---- requests that no program makes: signed here over chosen octets.
 
-Bytes attribute(std::string_view oid, const Bytes& value) { return der_sequence({der_oid(oid), tlv(tag::kSet, value)}); }
-Bytes extension_request(const Bytes& extensions) { return attribute("1.2.840.113549.1.9.14", tlv(tag::kSequence, extensions)); }
-Bytes san(const Bytes& names) { return extension_request(extension_der("2.5.29.17", false, tlv(tag::kSequence, names))); }
+Bytes attribute(std::string_view oid, const Bytes& value) {
+  return der_sequence({der_oid(oid), tlv(tag::kSet, value)});
+}
+Bytes extension_request(const Bytes& extensions) {
+  return attribute("1.2.840.113549.1.9.14", tlv(tag::kSequence, extensions));
+}
+Bytes san(const Bytes& names) {
+  return extension_request(extension_der("2.5.29.17", false, tlv(tag::kSequence, names)));
+}
 
 struct Handmade {
   std::uint64_t version = 0;
@@ -153,37 +187,54 @@ struct Handmade {
 
 Result<CertificateRequest> parse_handmade(const Handmade& request) {
   const auto key = new_key();
-  const auto attributes = request.with_attributes ? tlv(tag::context_constructed(0), request.attributes) : Bytes();
-  const auto info = der_sequence({der_unsigned(request.version), request.subject, key.public_key().spki_der(), attributes});
-  const auto signature = *key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, info);
-  return parse_csr(der_sequence({info, signature_algorithm_der(hal::KeyAlgorithm::kEcdsaP256), der_bit_string(signature)}));
+  const auto attributes =
+      request.with_attributes ? tlv(tag::context_constructed(0), request.attributes) : Bytes();
+  const auto info = der_sequence(
+      {der_unsigned(request.version), request.subject, key.public_key().spki_der(), attributes});
+  const auto signature =
+      *key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, info);
+  return parse_csr(der_sequence(
+      {info, signature_algorithm_der(hal::KeyAlgorithm::kEcdsaP256), der_bit_string(signature)}));
 }
 
 TEST(Csr_Handmade_RefusalsOfTheFrame, HaveTheirReasons) {
   EXPECT_TRUE(parse_handmade({}));
   expect_error(parse_handmade({.version = 1, .attributes = {}}), kBad, "csr: version is not v1");
-  expect_error(parse_handmade({.attributes = {}, .with_attributes = false}), kBad, "der: another type was expected");
-  const auto a = extension_der("2.5.29.17", false, tlv(tag::kSequence, tlv(tag::context(2), view_of("a.example"))));
+  expect_error(parse_handmade({.attributes = {}, .with_attributes = false}), kBad,
+               "der: another type was expected");
+  const auto a = extension_der("2.5.29.17", false,
+                               tlv(tag::kSequence, tlv(tag::context(2), view_of("a.example"))));
   Bytes twice = a;
   append(twice, a);
-  expect_error(parse_handmade({.attributes = extension_request(twice)}), kBad, "csr: duplicate extension");
+  expect_error(parse_handmade({.attributes = extension_request(twice)}), kBad,
+               "csr: duplicate extension");
   Bytes two_requests = extension_request(a);
   append(two_requests, extension_request(a));
   expect_error(parse_handmade({.attributes = two_requests}), kBad, "csr: two extension requests");
   Bytes many;
-  for (std::size_t i = 0; i <= limits::kCertificateExtensionsMax; ++i) append(many, extension_der("1.2.3." + std::to_string(i), false, Bytes()));
-  expect_error(parse_handmade({.attributes = extension_request(many)}), kBad, "csr: too many extensions");
-  EXPECT_TRUE(parse_handmade({.attributes = attribute("1.2.840.113549.1.9.7", tlv(tag::kUtf8String, view_of("challenge")))}));
+  for (std::size_t i = 0; i <= limits::kCertificateExtensionsMax; ++i)
+    append(many, extension_der("1.2.3." + std::to_string(i), false, Bytes()));
+  expect_error(parse_handmade({.attributes = extension_request(many)}), kBad,
+               "csr: too many extensions");
+  EXPECT_TRUE(
+      parse_handmade({.attributes = attribute("1.2.840.113549.1.9.7",
+                                              tlv(tag::kUtf8String, view_of("challenge")))}));
 }
 
 TEST(Csr_Handmade_Subjects_AreRead, OrRefused) {
-  expect_error(parse_handmade({.subject = tlv(tag::kSequence, tlv(tag::kSet, Bytes())), .attributes = {}}), kBad, "csr: empty RDN");
+  expect_error(
+      parse_handmade({.subject = tlv(tag::kSequence, tlv(tag::kSet, Bytes())), .attributes = {}}),
+      kBad, "csr: empty RDN");
   const auto cn = [](std::uint8_t type, std::string_view text) {
-    return tlv(tag::kSequence, tlv(tag::kSet, der_sequence({der_oid("2.5.4.3"), tlv(type, view_of(text))})));
+    return tlv(tag::kSequence,
+               tlv(tag::kSet, der_sequence({der_oid("2.5.4.3"), tlv(type, view_of(text))})));
   };
-  expect_error(parse_handmade({.subject = cn(0x1e, std::string_view("\0a", 2)), .attributes = {}}), kBad, "csr: commonName in an unknown encoding");
-  expect_error(parse_handmade({.subject = cn(tag::kUtf8String, "\xff"), .attributes = {}}), kBad, "csr: commonName in an unknown encoding");
-  const auto two = parse_handmade({.subject = name_der({{"2.5.4.3", "a"}, {"2.5.4.3", "b"}}), .attributes = {}});
+  expect_error(parse_handmade({.subject = cn(0x1e, std::string_view("\0a", 2)), .attributes = {}}),
+               kBad, "csr: commonName in an unknown encoding");
+  expect_error(parse_handmade({.subject = cn(tag::kUtf8String, "\xff"), .attributes = {}}), kBad,
+               "csr: commonName in an unknown encoding");
+  const auto two =
+      parse_handmade({.subject = name_der({{"2.5.4.3", "a"}, {"2.5.4.3", "b"}}), .attributes = {}});
   ASSERT_TRUE(two);
   EXPECT_EQ(two->common_names, (std::vector<std::string>{"a", "b"}));
 }
@@ -191,34 +242,48 @@ TEST(Csr_Handmade_Subjects_AreRead, OrRefused) {
 TEST(Csr_Handmade_Names_AreRefusedWhereTheyAreAmbiguous, OrMalformed) {
   const auto with = [](const Bytes& names) { return parse_handmade({.attributes = san(names)}); };
   expect_error(with({}), kBad, "san: no name");
-  expect_error(with(tlv(tag::context(2), view_of(std::string_view("a\0.example", 10)))), kBad, "san: dNSName is not printable ASCII");
-  expect_error(with(tlv(tag::context(2), view_of("b\xc3\xbc.example"))), kBad, "san: dNSName is not printable ASCII");
+  expect_error(with(tlv(tag::context(2), view_of(std::string_view("a\0.example", 10)))), kBad,
+               "san: dNSName is not printable ASCII");
+  expect_error(with(tlv(tag::context(2), view_of("b\xc3\xbc.example"))), kBad,
+               "san: dNSName is not printable ASCII");
   expect_error(with(tlv(tag::context(2), ByteView())), kBad, "san: dNSName is not printable ASCII");
   expect_error(with(tlv(tag::context(7), Bytes(5))), kBad, "san: iPAddress of another length");
   const auto other = [](std::string_view oid, const Bytes& value) {
-    return tlv(tag::context_constructed(0), {der_oid(oid), tlv(tag::context_constructed(0), value)});
+    return tlv(tag::context_constructed(0),
+               {der_oid(oid), tlv(tag::context_constructed(0), value)});
   };
-  const auto pid = [&](std::initializer_list<ByteView> parts) { return other("1.3.6.1.5.5.7.8.3", der_sequence(parts)); };
+  const auto pid = [&](std::initializer_list<ByteView> parts) {
+    return other("1.3.6.1.5.5.7.8.3", der_sequence(parts));
+  };
   const auto utf8 = [](std::string_view text) { return tlv(tag::kUtf8String, view_of(text)); };
   expect_error(with(pid({utf8("A/1.2.3")})), kBad, "san: permanent identifier value");
   expect_error(with(pid({utf8("")})), kBad, "san: permanent identifier value");
   expect_error(with(pid({utf8("\xff")})), kBad, "san: permanent identifier value");
   expect_error(with(pid({})), kBad, "der: another type was expected");
   expect_error(with(pid({der_oid("1.2.3")})), kBad, "der: another type was expected");
-  expect_error(with(pid({utf8("A"), der_oid("1.2.3"), der_oid("1.2.3")})), kBad, "der: trailing octets");
-  const auto hwm = [&](std::initializer_list<ByteView> parts) { return other("1.3.6.1.5.5.7.8.4", der_sequence(parts)); };
-  expect_error(with(hwm({der_oid("1.2.3"), der_octet_string(view_of("A/B"))})), kBad, "san: hardware module serial");
-  expect_error(with(hwm({der_oid("1.2.3"), der_octet_string({})})), kBad, "san: hardware module serial");
+  expect_error(with(pid({utf8("A"), der_oid("1.2.3"), der_oid("1.2.3")})), kBad,
+               "der: trailing octets");
+  const auto hwm = [&](std::initializer_list<ByteView> parts) {
+    return other("1.3.6.1.5.5.7.8.4", der_sequence(parts));
+  };
+  expect_error(with(hwm({der_oid("1.2.3"), der_octet_string(view_of("A/B"))})), kBad,
+               "san: hardware module serial");
+  expect_error(with(hwm({der_oid("1.2.3"), der_octet_string({})})), kBad,
+               "san: hardware module serial");
   expect_error(with(hwm({der_octet_string(view_of("A"))})), kBad, "der: another type was expected");
   EXPECT_TRUE(with(pid({utf8("A")})));
 }
 
 TEST(Csr_BadSignature, IsRefusedBeforeTheNamesAreRead) {
   const auto key = new_key();
-  const auto names = tlv(tag::context_constructed(0), san(tlv(tag::context(2), view_of("\xff"))));  // malformed too
-  const auto info = der_sequence({der_unsigned(0), name_der({}), key.public_key().spki_der(), names});
-  const auto signature = *key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, view_of("other octets"));
-  const auto der = der_sequence({info, signature_algorithm_der(hal::KeyAlgorithm::kEcdsaP256), der_bit_string(signature)});
+  const auto names = tlv(tag::context_constructed(0),
+                         san(tlv(tag::context(2), view_of("\xff"))));  // malformed too
+  const auto info =
+      der_sequence({der_unsigned(0), name_der({}), key.public_key().spki_der(), names});
+  const auto signature = *key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256,
+                                   view_of("other octets"));
+  const auto der = der_sequence(
+      {info, signature_algorithm_der(hal::KeyAlgorithm::kEcdsaP256), der_bit_string(signature)});
   expect_error(parse_csr(der), ErrorKind::kRefused, "the signature does not verify");
 }
 

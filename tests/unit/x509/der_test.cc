@@ -16,35 +16,56 @@ TEST(DerReader_Lengths, AreMinimalAndDefinite) {
   };
   expect_error(read(""), kBad, "der: truncated");
   expect_error(read("30"), kBad, "der: truncated");
-  expect_error(read("3080" "0000"), kBad, "der: indefinite length");
-  expect_error(read("308101" "00"), kBad, "der: not the shortest length");
-  expect_error(read("30820001" "00"), kBad, "der: not the shortest length");
+  expect_error(read("3080"
+                    "0000"),
+               kBad, "der: indefinite length");
+  expect_error(read("308101"
+                    "00"),
+               kBad, "der: not the shortest length");
+  expect_error(read("30820001"
+                    "00"),
+               kBad, "der: not the shortest length");
   expect_error(read("3082007f"), kBad, "der: not the shortest length");
-  expect_error(read("30850000000001" "00"), kBad, "der: length out of range");
+  expect_error(read("30850000000001"
+                    "00"),
+               kBad, "der: length out of range");
   expect_error(read("30ff"), kBad, "der: length out of range");
   expect_error(read("3082"), kBad, "der: truncated");
-  expect_error(read("3002" "00"), kBad, "der: truncated");
+  expect_error(read("3002"
+                    "00"),
+               kBad, "der: truncated");
   expect_error(read("3084ffffffff"), kBad, "der: truncated");
-  expect_error(read("1f8101" "00"), kBad, "der: high tag number");
+  expect_error(read("1f8101"
+                    "00"),
+               kBad, "der: high tag number");
   EXPECT_TRUE(read("3000"));
 }
 
 TEST(DerReader_Integers_AreMinimalAndPositive, OrRefused) {
-  const auto read = [](std::string_view text) { const auto in = hex(text); return DerReader(in).unsigned_integer(); };
+  const auto read = [](std::string_view text) {
+    const auto in = hex(text);
+    return DerReader(in).unsigned_integer();
+  };
   expect_error(read("0200"), kBad, "der: empty integer");
   expect_error(read("0201ff"), kBad, "der: negative integer");
   expect_error(read("02020001"), kBad, "der: not the shortest integer");
   expect_error(read("040101"), kBad, "der: another type was expected");
   EXPECT_EQ(*read("020200ff"), Bytes{0xff});
   EXPECT_EQ(*read("020100"), Bytes{0});
-  const auto small = [](std::string_view text) { const auto in = hex(text); return DerReader(in).small_unsigned(); };
+  const auto small = [](std::string_view text) {
+    const auto in = hex(text);
+    return DerReader(in).small_unsigned();
+  };
   EXPECT_EQ(*small("02087fffffffffffffff"), 0x7fffffffffffffffU);
   expect_error(small("0209008000000000000000"), kBad, "der: integer out of range");
   expect_error(small("0209010000000000000000"), kBad, "der: integer out of range");
 }
 
 TEST(DerReader_BooleansBitStringsAndEnds, AreExact) {
-  const auto boolean = [](std::string_view text) { const auto in = hex(text); return DerReader(in).boolean(); };
+  const auto boolean = [](std::string_view text) {
+    const auto in = hex(text);
+    return DerReader(in).boolean();
+  };
   EXPECT_TRUE(*boolean("0101ff"));
   EXPECT_FALSE(*boolean("010100"));
   expect_error(boolean("010101"), kBad, "der: malformed boolean");
@@ -74,8 +95,12 @@ TEST(DerReader_ObjectIdentifiers_AreWellFormed, OrRefused) {
   EXPECT_EQ(*read("06028837"), "2.999");
   const auto malformed = "der: malformed object identifier";
   expect_error(read("0600"), kBad, malformed);
-  expect_error(read("060255" "84"), kBad, malformed);
-  expect_error(read("06035580" "03"), kBad, malformed);
+  expect_error(read("060255"
+                    "84"),
+               kBad, malformed);
+  expect_error(read("06035580"
+                    "03"),
+               kBad, malformed);
   expect_error(read("06028003"), kBad, malformed);
   Bytes huge(limits::kOidBytesMax + 1, 0x81);
   huge.back() = 1;
@@ -85,9 +110,11 @@ TEST(DerReader_ObjectIdentifiers_AreWellFormed, OrRefused) {
 }
 
 TEST(DerOid_AnySize_RoundTripsAndMatchesTheOpensslProgram, ForEachArc) {
-  for (const auto text : {"1.2.3.4", "0.0", "0.39", "1.39.127.128.16383.16384", "2.0", "2.47", "2.48", "2.999.3", "2.40.1",
-                          "2.25.340282366920938463463374607431768211455", "2.25.329800735698586629295641978511506172918",
-                          "1.3.6.1.4.1.4294967296.18446744073709551616", "2.18446744073709551536"}) {
+  for (const auto text :
+       {"1.2.3.4", "0.0", "0.39", "1.39.127.128.16383.16384", "2.0", "2.47", "2.48", "2.999.3",
+        "2.40.1", "2.25.340282366920938463463374607431768211455",
+        "2.25.329800735698586629295641978511506172918",
+        "1.3.6.1.4.1.4294967296.18446744073709551616", "2.18446744073709551536"}) {
     const auto der = der_oid(text);
     DerReader in(der);
     const auto content = in.oid();
@@ -95,7 +122,8 @@ TEST(DerOid_AnySize_RoundTripsAndMatchesTheOpensslProgram, ForEachArc) {
     EXPECT_EQ(oid_text(*content), text);
     const test::TempDir dir;
     test::write_file(dir.path("oid"), der);
-    const auto printed = openssl({"asn1parse", "-inform", "DER", "-in", dir.path("oid"), "-oid", "/dev/null"});
+    const auto printed =
+        openssl({"asn1parse", "-inform", "DER", "-in", dir.path("oid"), "-oid", "/dev/null"});
     if (std::string_view(text).starts_with("2.25") || std::string_view(text).starts_with("2.999")) {
       EXPECT_NE(printed.find(text), std::string::npos) << printed;
     }
@@ -103,10 +131,12 @@ TEST(DerOid_AnySize_RoundTripsAndMatchesTheOpensslProgram, ForEachArc) {
 }
 
 TEST(DerOid_NotDotted, IsRefused) {
-  for (const auto text : {"", "1", "1.", "3.1", "1.40", "0.40", "1.2.", "1..2", "1.02", "01.2", "1.2.x", "1.2.-3", "1.2 .3", "11.2", ".1.2"}) {
+  for (const auto text : {"", "1", "1.", "3.1", "1.40", "0.40", "1.2.", "1..2", "1.02", "01.2",
+                          "1.2.x", "1.2.-3", "1.2 .3", "11.2", ".1.2"}) {
     expect_error(der_oid_checked(text), kBad, "der: not a dotted object identifier");
   }
-  expect_error(der_oid_checked("1.2." + std::string(300, '9')), kBad, "der: not a dotted object identifier");
+  expect_error(der_oid_checked("1.2." + std::string(300, '9')), kBad,
+               "der: not a dotted object identifier");
 }
 
 Result<std::int64_t> read_time(std::uint8_t tag_value, std::string_view text) {
@@ -132,7 +162,8 @@ TEST(DerTime_Malformed, IsRefused) {
   expect_error(read_time(tag::kGeneralizedTime, "20500101000000.5Z"), kBad, form);
   expect_error(read_time(tag::kGeneralizedTime, "500101000000Z"), kBad, form);
   expect_error(read_time(tag::kUtcTime, "7001O1000000Z"), kBad, "der: time is not digits");
-  for (const auto date : {"701301000000Z", "700001000000Z", "700100000000Z", "700132000000Z", "700229000000Z", "700431000000Z"}) {
+  for (const auto date : {"701301000000Z", "700001000000Z", "700100000000Z", "700132000000Z",
+                          "700229000000Z", "700431000000Z"}) {
     expect_error(read_time(tag::kUtcTime, date), kBad, "der: no such date");
   }
   expect_error(read_time(tag::kGeneralizedTime, "21000229000000Z"), kBad, "der: no such date");
@@ -140,7 +171,8 @@ TEST(DerTime_Malformed, IsRefused) {
   for (const auto time : {"700101240000Z", "700101006000Z", "700101000060Z"}) {
     expect_error(read_time(tag::kUtcTime, time), kBad, "der: no such time of day");
   }
-  expect_error(read_time(tag::kOctetString, "700101000000Z"), kBad, "der: another type was expected");
+  expect_error(read_time(tag::kOctetString, "700101000000Z"), kBad,
+               "der: another type was expected");
 }
 
 TEST(DerTime_Switch, IsAt2050) {

@@ -1,10 +1,10 @@
 // Owns a make-believe CA for the tests of firmware/x509, and calls of the openssl program.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "firmware/x509/certificate.h"
 #include "firmware/x509/der.h"
@@ -36,8 +36,10 @@ struct Plan {
   Bytes serial = {0x11};
 };
 // Signs with the issuer's key kind's usual method.
-Bytes issue(const crypto::PublicKey& subject_key, const crypto::PrivateKey& issuer_key, const Plan& plan);
-Certificate issue_parsed(const crypto::PublicKey& subject_key, const crypto::PrivateKey& issuer_key, const Plan& plan);
+Bytes issue(const crypto::PublicKey& subject_key, const crypto::PrivateKey& issuer_key,
+            const Plan& plan);
+Certificate issue_parsed(const crypto::PublicKey& subject_key, const crypto::PrivateKey& issuer_key,
+                         const Plan& plan);
 crypto::PrivateKey new_key(crypto::KeyKind kind = crypto::KeyKind::kEcP256);
 
 // openssl with these arguments must succeed; gives what it printed.

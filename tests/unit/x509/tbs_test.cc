@@ -22,12 +22,15 @@ std::string value_of(const Bytes& extension) {
 }
 
 TEST(SubjectAltName_DeviceIdentifiers_HaveTheOctetsOfTheDraft, Exactly) {
-  const auto san = [](IdentifierType type, const std::string& value) { return value_of(*ext_subject_alt_name({{type, value}}, true)); };
+  const auto san = [](IdentifierType type, const std::string& value) {
+    return value_of(*ext_subject_alt_name({{type, value}}, true));
+  };
   EXPECT_EQ(san(IdentifierType::kPermanentIdentifier, "ABCDEF123456/1.2.3.4"),
             "3023a02106082b06010505070803a01530130c0c41424344454631323334353606032a0304");
   EXPECT_EQ(san(IdentifierType::kPermanentIdentifier, "ABCDEF123456"),
             "301ea01c06082b06010505070803a010300e0c0c414243444546313233343536");
-  EXPECT_EQ(san(IdentifierType::kHardwareModule, "ABCD/1.2.3.4"), "301ba01906082b06010505070804a00d300b06032a0304040441424344");
+  EXPECT_EQ(san(IdentifierType::kHardwareModule, "ABCD/1.2.3.4"),
+            "301ba01906082b06010505070804a00d300b06032a0304040441424344");
   EXPECT_EQ(san(IdentifierType::kIp, "192.0.2.1"), "30068704c0000201");
   EXPECT_EQ(san(IdentifierType::kIp, "2001:db8::1"), "3012871020010db8000000000000000000000001");
   EXPECT_EQ(san(IdentifierType::kDns, "*.a.example"), "300d820b2a2e612e6578616d706c65");
@@ -35,10 +38,12 @@ TEST(SubjectAltName_DeviceIdentifiers_HaveTheOctetsOfTheDraft, Exactly) {
 
 TEST(SubjectAltName_NothingOrNonsense, IsRefused) {
   expect_error(ext_subject_alt_name({}, false), ErrorKind::kBadInput, "san: no name");
-  expect_error(ext_subject_alt_name({{IdentifierType::kIp, "no"}}, false), ErrorKind::kBadInput, "san: not an address");
-  expect_error(ext_subject_alt_name({{static_cast<IdentifierType>(9), "no"}}, false), ErrorKind::kBadInput, "san: unknown identifier type");
-  expect_error(ext_subject_alt_name({{IdentifierType::kHardwareModule, "no"}}, false), ErrorKind::kBadInput,
-               "hardware-module: the type is missing");
+  expect_error(ext_subject_alt_name({{IdentifierType::kIp, "no"}}, false), ErrorKind::kBadInput,
+               "san: not an address");
+  expect_error(ext_subject_alt_name({{static_cast<IdentifierType>(9), "no"}}, false),
+               ErrorKind::kBadInput, "san: unknown identifier type");
+  expect_error(ext_subject_alt_name({{IdentifierType::kHardwareModule, "no"}}, false),
+               ErrorKind::kBadInput, "hardware-module: the type is missing");
 }
 
 TEST(KeyUsage_NamedBits_EndWithTheLastOne, AsDerWants) {
@@ -86,19 +91,23 @@ Hierarchy make_hierarchy(KeyKind kind, std::vector<Bytes> more_issuing_extension
   const auto root_spki = out.root_key.public_key().spki_der();
   const auto issuing_spki = out.issuing_key.public_key().spki_der();
   Plan root;
-  root.subject = root.issuer = name_der({{"2.5.4.6", "CH"}, {"2.5.4.10", "Example"}, {"2.5.4.3", "Root"}});
+  root.subject = root.issuer =
+      name_der({{"2.5.4.6", "CH"}, {"2.5.4.10", "Example"}, {"2.5.4.3", "Root"}});
   root.not_before_ms = kLongAgo;
   root.not_after_ms = 2'600'000'000'000;  // 2052: a GeneralizedTime
-  root.extensions = {ext_basic_constraints(true, std::nullopt), ext_key_usage({kKeyCertSign, kCrlSign}), ext_subject_key_id(root_spki)};
+  root.extensions = {ext_basic_constraints(true, std::nullopt),
+                     ext_key_usage({kKeyCertSign, kCrlSign}), ext_subject_key_id(root_spki)};
   out.root = issue(out.root_key.public_key(), out.root_key, root);
   Plan issuing;
   issuing.issuer = root.subject;
   issuing.subject = common_name("Issuing");
   issuing.not_before_ms = kLongAgo;
   issuing.not_after_ms = 2'500'000'000'000;
-  issuing.extensions = {ext_basic_constraints(true, 0), ext_key_usage({kKeyCertSign, kCrlSign}), ext_subject_key_id(issuing_spki),
+  issuing.extensions = {ext_basic_constraints(true, 0), ext_key_usage({kKeyCertSign, kCrlSign}),
+                        ext_subject_key_id(issuing_spki),
                         ext_authority_key_id(key_id_of(root_spki))};
-  for (auto& extension : more_issuing_extensions) issuing.extensions.push_back(std::move(extension));
+  for (auto& extension : more_issuing_extensions)
+    issuing.extensions.push_back(std::move(extension));
   out.issuing = issue(out.issuing_key.public_key(), out.root_key, issuing);
   return out;
 }
@@ -122,7 +131,8 @@ Bytes issue_leaf(const Hierarchy& ca, const std::vector<Identifier>& names) {
 
 struct Files {
   test::TempDir dir;
-  std::string root = dir.path("root.pem"), issuing = dir.path("issuing.pem"), leaf = dir.path("leaf.pem"), all = dir.path("all.pem");
+  std::string root = dir.path("root.pem"), issuing = dir.path("issuing.pem"),
+              leaf = dir.path("leaf.pem"), all = dir.path("all.pem");
   Files(const Hierarchy& ca, const Bytes& leaf_der) {
     const auto pem = [](const Bytes& der) { return to_pem("CERTIFICATE", der); };
     test::write_file(root, view_of(pem(ca.root)));
@@ -133,14 +143,16 @@ struct Files {
 };
 
 test::CommandResult openssl_verify(const Files& files) {
-  return test::run_command({"openssl", "verify", "-x509_strict", "-check_ss_sig", "-attime", std::to_string(kNow / 1000), "-CAfile", files.root,
-                            "-untrusted", files.issuing, files.leaf});
+  return test::run_command({"openssl", "verify", "-x509_strict", "-check_ss_sig", "-attime",
+                            std::to_string(kNow / 1000), "-CAfile", files.root, "-untrusted",
+                            files.issuing, files.leaf});
 }
 
-const std::vector<Identifier> kNames = {{IdentifierType::kDns, "www.plant.example"},
-                                        {IdentifierType::kIp, "192.0.2.1"},
-                                        {IdentifierType::kPermanentIdentifier, "ABCDEF123456/1.2.3.4"},
-                                        {IdentifierType::kHardwareModule, "ABCD/2.25.329800735698586629295641978511506172918"}};
+const std::vector<Identifier> kNames = {
+    {IdentifierType::kDns, "www.plant.example"},
+    {IdentifierType::kIp, "192.0.2.1"},
+    {IdentifierType::kPermanentIdentifier, "ABCDEF123456/1.2.3.4"},
+    {IdentifierType::kHardwareModule, "ABCD/2.25.329800735698586629295641978511506172918"}};
 
 TEST(IssuedCertificate_EveryCaKey_SatisfiesOpensslStrict, AndGnutls) {
   for (const auto kind : {KeyKind::kEcP256, KeyKind::kEcP384, KeyKind::kRsa, KeyKind::kEd25519}) {
@@ -153,12 +165,14 @@ TEST(IssuedCertificate_EveryCaKey_SatisfiesOpensslStrict, AndGnutls) {
     EXPECT_NE(text.find("IP Address:192.0.2.1"), std::string::npos);
     EXPECT_NE(text.find("X509v3 Subject Alternative Name: critical"), std::string::npos);
     EXPECT_NE(text.find("f1:d2:d3:d4"), std::string::npos);
-    EXPECT_NE(text.find("TLS Web Server Authentication, TLS Web Client Authentication"), std::string::npos);
+    EXPECT_NE(text.find("TLS Web Server Authentication, TLS Web Client Authentication"),
+              std::string::npos);
     const auto root_text = openssl({"x509", "-in", files.root, "-noout", "-text"});
     EXPECT_NE(root_text.find("C = CH, O = Example, CN = Root"), std::string::npos) << root_text;
     EXPECT_NE(root_text.find("Not After : May 22"), std::string::npos) << root_text;
     if (!test::has_command("certtool")) continue;
-    const auto gnutls = test::run_command({"certtool", "--verify", "--load-ca-certificate", files.root, "--infile", files.all});
+    const auto gnutls = test::run_command(
+        {"certtool", "--verify", "--load-ca-certificate", files.root, "--infile", files.all});
     EXPECT_EQ(gnutls.status, 0) << gnutls.output;
   }
 }
@@ -176,13 +190,15 @@ TEST(IssuedCertificate_OwnReader, ReadsBackWhatWasWritten) {
   EXPECT_EQ(leaf->basic_constraints_ca(), false);
   EXPECT_EQ(leaf->key_usage(kDigitalSignature), true);
   EXPECT_EQ(leaf->key_usage(kKeyCertSign), false);
-  EXPECT_EQ(leaf->extended_key_usages(), (std::vector<std::string>{"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"}));
+  EXPECT_EQ(leaf->extended_key_usages(),
+            (std::vector<std::string>{"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"}));
   const auto issuing = parse_certificate(ca.issuing);
   const auto root = parse_certificate(ca.root);
   ASSERT_TRUE(issuing && root);
   EXPECT_EQ(root->not_after_ms, 2'600'000'000'000);
   EXPECT_TRUE(verify_signed_by(*leaf, *issuing->key));
-  EXPECT_TRUE(verify_chain(*leaf, {*issuing}, {*root}, {.at_utc_ms = kNow, .handled_critical_oids = {}}));
+  EXPECT_TRUE(
+      verify_chain(*leaf, {*issuing}, {*root}, {.at_utc_ms = kNow, .handled_critical_oids = {}}));
 }
 
 TEST(NameConstraints_OfTheIssuingCa_HoldAtOpenssl, InBothDirections) {
@@ -192,7 +208,8 @@ TEST(NameConstraints_OfTheIssuingCa_HoldAtOpenssl, InBothDirections) {
   const Files outside(ca, issue_leaf(ca, {{IdentifierType::kDns, "www.other.example"}}));
   const auto refused = openssl_verify(outside);
   EXPECT_NE(refused.status, 0);
-  EXPECT_NE(refused.output.find("permitted subtree violation"), std::string::npos) << refused.output;
+  EXPECT_NE(refused.output.find("permitted subtree violation"), std::string::npos)
+      << refused.output;
 }
 
 }  // namespace
