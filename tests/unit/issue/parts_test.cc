@@ -1,0 +1,295 @@
+// Tests of the gate's small parts: grants, journal, budgets, issued orders, serials, key cache, ticket key.
+#include <set>
+
+#include "fixture.h"
+#include "firmware/issue/grant_journal.h"
+
+namespace keyward::test {
+namespace {
+
+using issue::Grant;
+using wire::ValidationMethod;
+constexpr std::int64_t kNow = 1'800'000'000'000, kHourMs = 3'600'000;
+
+wire::GrantName name_grant(const wire::Identifier& identifier) {
+  return {Digest256{1}, identifier, false, ValidationMethod::kHttp01, std::nullopt, kNow + kHourMs, {}};
+}
+wire::GrantDevice device_grant() { return {Digest256{1}, device("SN-1"), "tpm", "ticket", Digest256{7}, kNow + kHourMs, {}}; }
+
+std::string code(const issue::Verdict<Grant>& verdict) { return verdict ? "admitted" : verdict.error().code; }
+
+// ---- what may be asserted
+
+TEST(GrantAdmit, Name_ByItsMethods_Admitted) {
+  const issue::GrantRules rules;
+  EXPECT_EQ(code(issue::admit(name_grant(dns("a.example")), rules, kNow)), "admitted");
+  EXPECT_EQ(code(issue::admit(name_grant(ip("192.0.2.1")), rules, kNow)), "admitted");
+}
+
+TEST(GrantAdmit, Name_ThatIsADevice_NotPermitted) {
+  EXPECT_EQ(code(issue::admit(name_grant(device("SN-1")), {}, kNow)), "grant-not-permitted");
+}
+
+TEST(GrantAdmit, Name_ByADevicesMethod_NotPermitted) {
+  auto grant = name_grant(dns("a.example"));
+  grant.method = ValidationMethod::kDeviceAttest01;
+  EXPECT_EQ(code(issue::admit(grant, {}, kNow)), "grant-not-permitted");
+}
+
+TEST(GrantAdmit, Name_NotCanonical_IdentifierMalformed) {
+  for (const auto& name : {"A.example", "a.example.", "*.a.example", "a", "a..b"}) {
+    EXPECT_EQ(code(issue::admit(name_grant(dns(name)), {}, kNow)), "identifier-malformed") << name;
+  }
+}
+
+TEST(GrantAdmit, Wildcard_ByDns01Alone) {
+  auto grant = name_grant(dns("a.example"));
+  grant.wildcard = true;
+  EXPECT_EQ(code(issue::admit(grant, {}, kNow)), "grant-not-permitted");
+  grant.method = ValidationMethod::kDns01;
+  EXPECT_EQ(code(issue::admit(grant, {}, kNow)), "admitted");
+  grant.identifier = ip("192.0.2.1");
+  EXPECT_EQ(code(issue::admit(grant, {}, kNow)), "grant-not-permitted");
+}
+
+TEST(GrantAdmit, AppliancesNames_ByApplianceAloneAndForOneOrder) {
+  const issue::GrantRules rules{{dns("ca.example")}};
+  auto grant = name_grant(dns("ca.example"));
+  EXPECT_EQ(code(issue::admit(grant, rules, kNow)), "grant-not-permitted");
+  grant.method = ValidationMethod::kAppliance;
+  EXPECT_EQ(code(issue::admit(grant, rules, kNow)), "grant-not-permitted");
+  grant.ticket = "ticket";
+  EXPECT_EQ(code(issue::admit(grant, rules, kNow)), "admitted");
+  grant.identifier = dns("other.example");
+  EXPECT_EQ(code(issue::admit(grant, rules, kNow)), "grant-not-permitted");
+}
+
+TEST(GrantAdmit, Lifetime_OverOrTooLong_Refused) {
+  auto grant = name_grant(dns("a.example"));
+  grant.expires_at_ms = kNow;
+  EXPECT_EQ(code(issue::admit(grant, {}, kNow)), "grant-expired");
+  grant.expires_at_ms = kNow + limits::kGrantLifetimeMsMax + 1;
+  EXPECT_EQ(code(issue::admit(grant, {}, kNow)), "grant-not-permitted");
+}
+
+TEST(GrantAdmit, Device_NameOrNoOrderOrNoKey_Refused) {
+  EXPECT_EQ(code(issue::admit(device_grant(), kNow)), "admitted");
+  auto grant = device_grant();
+  grant.identifier = dns("a.example");
+  EXPECT_EQ(code(issue::admit(grant, kNow)), "grant-not-permitted");
+  grant = device_grant();
+  grant.ticket.clear();
+  EXPECT_EQ(code(issue::admit(grant, kNow)), "grant-not-permitted");
+  grant = device_grant();
+  grant.spki_sha256 = {};
+  EXPECT_EQ(code(issue::admit(grant, kNow)), "attested-key-missing");
+  grant = device_grant();
+  grant.identifier.value = "two/slashes/1.2";
+  EXPECT_EQ(code(issue::admit(grant, kNow)), "identifier-malformed");
+}
+
+// ---- the table
+
+Grant grant_of(std::uint8_t account, const std::string& name, std::int64_t expires_at_ms) {
+  Grant grant;
+  grant.thumbprint[0] = account;
+  grant.identifier = dns(name);
+  grant.method = ValidationMethod::kHttp01;
+  grant.expires_at_ms = expires_at_ms;
+  return grant;
+}
+
+TEST(GrantTable, SameProofAgain_ReplacesTheOld) {
+  issue::GrantTable table;
+  ASSERT_TRUE(table.add(grant_of(1, "a.example", kNow + 1), kNow));
+  ASSERT_TRUE(table.add(grant_of(1, "a.example", kNow + 100), kNow));
+  EXPECT_EQ(table.size(), 1u);
+  EXPECT_TRUE(table.cover(grant_of(1, "", 0).thumbprint, dns("a.example"), "t", kNow + 50));
+}
+
+TEST(GrantTable, FullAccount_LosesItsOwnSoonestGrant) {
+  issue::GrantTable table({100, 2});
+  ASSERT_TRUE(table.add(grant_of(2, "z.example", kNow + 1), kNow));
+  ASSERT_TRUE(table.add(grant_of(1, "a.example", kNow + 10), kNow));
+  ASSERT_TRUE(table.add(grant_of(1, "b.example", kNow + 20), kNow));
+  ASSERT_TRUE(table.add(grant_of(1, "c.example", kNow + 30), kNow));
+  EXPECT_EQ(table.size(), 3u);
+  const auto account = grant_of(1, "", 0).thumbprint;
+  EXPECT_EQ(table.cover(account, dns("a.example"), "t", kNow).error().code, "grant-missing");
+  EXPECT_TRUE(table.cover(account, dns("c.example"), "t", kNow));
+  EXPECT_TRUE(table.any_live(grant_of(2, "", 0).thumbprint, kNow));
+}
+
+TEST(GrantTable, FullTable_RefusesUntilSomethingExpires) {
+  issue::GrantTable table({2, 10});
+  ASSERT_TRUE(table.add(grant_of(1, "a.example", kNow + 10), kNow));
+  ASSERT_TRUE(table.add(grant_of(2, "b.example", kNow + 10), kNow));
+  EXPECT_EQ(table.add(grant_of(3, "c.example", kNow + 10), kNow).error().kind, ErrorKind::kExhausted);
+  const auto later = kNow + 10 + limits::kExpiredGrantKeptMs;
+  EXPECT_TRUE(table.add(grant_of(3, "c.example", later + 10), later));
+  EXPECT_EQ(table.size(), 1u);
+}
+
+TEST(GrantTable, ProofForOneOrder_DoesNotCoverAnother) {
+  issue::GrantTable table;
+  auto grant = grant_of(1, "a.example", kNow + 10);
+  grant.ticket = "first";
+  ASSERT_TRUE(table.add(grant, kNow));
+  EXPECT_TRUE(table.cover(grant.thumbprint, dns("a.example"), "first", kNow));
+  EXPECT_EQ(table.cover(grant.thumbprint, dns("a.example"), "second", kNow).error().code, "grant-missing");
+  table.drop_order(grant.thumbprint, "first");
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(GrantTable, DeviceProofWithoutOrder_CoversNothing) {
+  issue::GrantTable table;
+  auto grant = grant_of(1, "", kNow + 10);
+  grant.identifier = device("SN-1");
+  ASSERT_TRUE(table.add(grant, kNow));
+  EXPECT_EQ(table.cover(grant.thumbprint, device("SN-1"), "t", kNow).error().code, "grant-missing");
+}
+
+// ---- the journal
+
+TEST(GrantBook, Damaged_LosesWhatFollowsAndSaysSo) {
+  TempDir directory;
+  ManualClock clock;
+  const std::string path = directory.path("grants");
+  std::uint64_t first_end = 0;
+  {
+    auto book = issue::GrantBook::open(path, clock);
+    ASSERT_TRUE(book);
+    ASSERT_TRUE((*book)->record(grant_of(1, "a.example", clock.utc_ms() + kHourMs)));
+    first_end = read_whole_file(path).size();
+    ASSERT_TRUE((*book)->record(grant_of(1, "b.example", clock.utc_ms() + kHourMs)));
+    ASSERT_TRUE((*book)->record(grant_of(1, "c.example", clock.utc_ms() + kHourMs)));
+  }
+  Bytes bytes = read_whole_file(path);
+  bytes[first_end + 20] ^= 1;
+  write_file(path, bytes);
+  auto book = issue::GrantBook::open(path, clock);
+  ASSERT_TRUE(book);
+  EXPECT_TRUE((*book)->damaged_at_start());
+  EXPECT_EQ((*book)->table().size(), 1u);
+  auto again = issue::GrantBook::open(path, clock);  // it was rewritten whole
+  ASSERT_TRUE(again);
+  EXPECT_FALSE((*again)->damaged_at_start());
+}
+
+TEST(GrantBook, Expired_AreNotReadAgain) {
+  TempDir directory;
+  ManualClock clock;
+  ASSERT_TRUE((*issue::GrantBook::open(directory.path("grants"), clock))->record(grant_of(1, "a.example", clock.utc_ms() + 1'000)));
+  clock.advance(1'000);
+  auto book = issue::GrantBook::open(directory.path("grants"), clock);
+  ASSERT_TRUE(book);
+  EXPECT_EQ((*book)->table().size(), 0u);
+  EXPECT_TRUE(read_whole_file(directory.path("grants")).empty());
+}
+
+// ---- budgets
+
+TEST(Budget, HoldEndsWithoutKeep_IsGivenBack) {
+  issue::Budget budget(1, 10);
+  const Digest256 account{1};
+  { ASSERT_TRUE(budget.reserve(account, kNow)); }
+  auto hold = budget.reserve(account, kNow);
+  ASSERT_TRUE(hold);
+  hold->keep();
+  const auto refused = budget.reserve(account, kNow + 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "rate-account");
+  EXPECT_EQ(refused.error().retry_after_ms, static_cast<std::uint64_t>(kHourMs - 1));
+  EXPECT_TRUE(budget.reserve(account, kNow + kHourMs));
+}
+
+TEST(Budget, NotedFromTheLedger_Counts) {
+  issue::Budget budget(5, 2);
+  budget.note(Digest256{1}, kNow);
+  budget.note(Digest256{2}, kNow);
+  EXPECT_EQ(budget.reserve(Digest256{3}, kNow + 1).error().code, "rate-overall");
+}
+
+// ---- issued orders
+
+issue::OrderKey order_key(std::uint8_t ticket, std::uint8_t csr) {
+  issue::OrderKey key;
+  key.ticket_id[0] = ticket;
+  key.csr_sha256[0] = csr;
+  key.expires_at_ms = kNow + kHourMs;
+  return key;
+}
+
+TEST(IssuedOrders, ClaimEndsBeforeAnIntent_OrderIsFree) {
+  issue::IssuedOrders orders;
+  { ASSERT_TRUE(orders.claim(order_key(1, 1), kNow)); }
+  EXPECT_EQ(orders.size(), 0u);
+  EXPECT_TRUE(orders.claim(order_key(1, 2), kNow));  // another CSR may come
+}
+
+TEST(IssuedOrders, FirstTakesTooLong_OrderBusy) {
+  issue::IssuedOrders orders;
+  const auto first = orders.claim(order_key(1, 1), kNow);
+  ASSERT_TRUE(first);
+  const auto second = orders.claim(order_key(1, 1), kNow, 10);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, "order-busy");
+}
+
+TEST(IssuedOrders, Full_OrdersFullUntilTicketsExpire) {
+  issue::IssuedOrders orders(1);
+  {
+    auto claim = orders.claim(order_key(1, 1), kNow);
+    ASSERT_TRUE(claim);
+    std::get<issue::OrderClaim>(*claim).intent_written({});
+    std::get<issue::OrderClaim>(*claim).issued({});
+  }
+  EXPECT_EQ(orders.claim(order_key(2, 1), kNow).error().code, "orders-full");
+  EXPECT_TRUE(orders.any_of(Digest256{}, kNow));
+  EXPECT_TRUE(orders.claim(order_key(2, 1), kNow + kHourMs));
+  EXPECT_FALSE(orders.any_of(Digest256{}, kNow + kHourMs));
+}
+
+// ---- serials
+
+TEST(Serials, Next_PositiveOfOneLengthAndNeverTwice) {
+  issue::Serials serials;
+  std::set<Bytes> seen;
+  for (int i = 0; i < 1'000; ++i) {
+    const auto serial = serials.next();
+    ASSERT_TRUE(serial);
+    EXPECT_EQ(serial->size(), 16u);
+    EXPECT_EQ(serial->at(0) & 0xc0, 0x40);
+    EXPECT_TRUE(seen.insert(*serial).second);
+  }
+}
+
+TEST(Serials, MemoryFull_Exhausted) {
+  issue::Serials serials(1);
+  serials.note(Bytes(16, 1));
+  EXPECT_EQ(serials.next().error().kind, ErrorKind::kExhausted);
+}
+
+// ---- key cache, ticket key
+
+TEST(KeyCache, Full_LeastRecentlyUsedGoes) {
+  issue::KeyCache cache(2);
+  const TestClient a, b, c;
+  const auto first = cache.get(a.jwk());
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(cache.get(b.jwk()));
+  EXPECT_EQ(*cache.get(a.jwk()), *first);
+  ASSERT_TRUE(cache.get(c.jwk()));  // b goes
+  EXPECT_EQ(cache.size(), 2u);
+  EXPECT_EQ(*cache.get(a.jwk()), *first);
+  EXPECT_FALSE(cache.get("{}"));
+}
+
+TEST(TicketKey, FileOfAnotherSize_Corrupt) {
+  TempDir directory;
+  write_file(directory.path("key"), Bytes(31, 1));
+  EXPECT_EQ(issue::TicketKey::load_or_create(directory.path("key")).error().kind, ErrorKind::kCorrupt);
+}
+
+}  // namespace
+}  // namespace keyward::test
