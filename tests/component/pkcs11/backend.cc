@@ -28,6 +28,16 @@ class SoftHsmBackend : public Backend {
   SoftHsm hsm_;
 };
 
+// The same, called by the callers' own threads.
+class InProcessBackend : public SoftHsmBackend {
+ public:
+  hal::Pkcs11Config config() const override {
+    auto config = SoftHsmBackend::config();
+    config.quirks.in_process = true;
+    return config;
+  }
+};
+
 // SoftHSMv2 behind `p11-kit server`; away: the server is killed.
 class P11KitBackend : public Backend {
  public:
@@ -99,6 +109,7 @@ class Tpm2Backend : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make_softhsm_backend() { return std::make_unique<SoftHsmBackend>(); }
+std::unique_ptr<Backend> make_in_process_backend() { return std::make_unique<InProcessBackend>(); }
 std::unique_ptr<Backend> make_p11kit_backend() { return std::make_unique<P11KitBackend>(); }
 std::unique_ptr<Backend> make_tpm2_backend() { return std::make_unique<Tpm2Backend>(); }
 

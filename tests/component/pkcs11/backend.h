@@ -25,6 +25,7 @@ class Backend {
 };
 
 std::unique_ptr<Backend> make_softhsm_backend();
+std::unique_ptr<Backend> make_in_process_backend();
 std::unique_ptr<Backend> make_p11kit_backend();
 std::unique_ptr<Backend> make_tpm2_backend();
 

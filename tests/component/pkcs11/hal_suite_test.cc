@@ -176,6 +176,7 @@ TEST_P(HalSuite, Open_HsmAbsent_StartsAwayAndBecomesReady) {
 
 INSTANTIATE_TEST_SUITE_P(Modules, HalSuite,
                          testing::Values(Module{"SoftHsm", make_softhsm_backend},
+                                         Module{"SoftHsmInProcess", make_in_process_backend},
                                          Module{"P11KitServer", make_p11kit_backend},
                                          Module{"Tpm2Pkcs11", make_tpm2_backend}),
                          [](const auto& parameter) { return std::string(parameter.param.name); });
