@@ -54,6 +54,8 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"csr-key-refused", ProblemType::kBadCsr, OrderFate::kStaysReady},
     {"csr-key-is-account-key", ProblemType::kBadCsr, OrderFate::kStaysReady},
     {"csr-names", ProblemType::kBadCsr, OrderFate::kStaysReady},
+    {"csr-extension", ProblemType::kBadCsr, OrderFate::kStaysReady},
+    {"jws-malformed", ProblemType::kMalformed, OrderFate::kStaysReady},
     {"identifier-malformed", ProblemType::kMalformed, OrderFate::kInvalid},
     {"identifier-unsupported", ProblemType::kUnsupportedIdentifier, OrderFate::kInvalid},
     {"identifier-not-permitted", ProblemType::kRejectedIdentifier, OrderFate::kInvalid},
@@ -68,6 +70,7 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"rate-account", ProblemType::kRateLimited, OrderFate::kStaysReady},
     {"rate-overall", ProblemType::kRateLimited, OrderFate::kStaysReady},
     {"clock-behind-ledger", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"issuer-expired", ProblemType::kServerInternal, OrderFate::kProcessing},  // or the clock is not set yet
     {"lint-failed", ProblemType::kServerInternal, OrderFate::kInvalid},
     {"hsm-away", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"hsm-signature", ProblemType::kServerInternal, OrderFate::kProcessing},
