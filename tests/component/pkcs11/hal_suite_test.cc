@@ -161,6 +161,34 @@ TEST_P(HalSuite, Hsm_GoesAwayAndComesBack_RecoversByItself) {
   EXPECT_EQ(token_->status().signatures_made, 2u);
 }
 
+TEST_P(HalSuite, Hsm_AwayUnderLoad_EveryAnswerIsGoodOrUnavailable) {
+  const auto key = make_key();
+  std::atomic<bool> stop = false;
+  std::atomic<int> good = 0;
+  std::atomic<int> unavailable = 0;
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      while (!stop) {
+        auto signature = sign("issuing", 5'000);
+        if (signature && verifies(key, view_of("a message"), *signature)) ++good;
+        else if (!signature && signature.error().kind == ErrorKind::kUnavailable) ++unavailable;
+        else ++wrong;
+        if (!signature) ::usleep(2'000);
+      }
+    });
+  EXPECT_TRUE(eventually([&] { return good > 20; }));
+  backend_->take_away();
+  EXPECT_TRUE(eventually([&] { return unavailable > 20; }));
+  backend_->bring_back();
+  const int before = good;
+  EXPECT_TRUE(eventually([&] { return good > before + 20; })) << token_->status().detail;
+  stop = true;
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST_P(HalSuite, Open_HsmAbsent_StartsAwayAndBecomesReady) {
   make_key();
   token_.reset();
