@@ -50,6 +50,7 @@ Result<std::shared_ptr<Connection>> Connection::open(const std::string& tcti) {
   rc = ::Esys_Initialize(&connection->esys_, connection->tcti_, nullptr);
   KEYWARD_CHECK(connection->check(rc, "tpm: cannot make an ESYS context"));
   KEYWARD_CHECK(connection->start());
+  KEYWARD_CHECK(connection->flush_leftovers());
   connection->socket_each_command_ = tcti.starts_with("swtpm");
   KEYWARD_TRY(reset_count, connection->reset_count());
   connection->reset_count_ = reset_count;
@@ -75,6 +76,46 @@ Status Connection::start() {
   const TSS2_RC rc = ::Esys_Startup(esys_, TPM2_SU_CLEAR);
   if (rc == TPM2_RC_INITIALIZE) return {};  // Commands §9.3: not an error of ours, it is running
   return check(rc, "tpm: startup failed");
+}
+
+// A program that is killed leaves its objects and sessions in a TPM that no resource manager stands
+// before; after three of them nothing can be loaded until the next reset. With a resource manager the
+// lists of handles are this connection's own, and empty now. Nothing is flushed while there is room:
+// it could be another program's that is alive.
+Status Connection::flush_leftovers() {
+  constexpr std::uint32_t kNeeded = 2;  // a parent and a child, or a key and the key that certifies it
+  KEYWARD_TRY(objects, property(TPM2_PT_HR_TRANSIENT_AVAIL));
+  if (objects < kNeeded) KEYWARD_CHECK(flush_all(TPM2_TRANSIENT_FIRST));
+  KEYWARD_TRY(sessions, property(TPM2_PT_HR_LOADED_AVAIL));
+  if (sessions < kNeeded) KEYWARD_CHECK(flush_all(TPM2_LOADED_SESSION_FIRST));
+  return {};
+}
+
+Result<std::uint32_t> Connection::property(std::uint32_t name) {
+  EsysMem<TPMS_CAPABILITY_DATA> data;
+  KEYWARD_CHECK(check(::Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                           TPM2_CAP_TPM_PROPERTIES, name, 1, nullptr, out(data)),
+                      "tpm: GetCapability failed"));
+  const auto& list = data->data.tpmProperties;
+  if (list.count != 1 || list.tpmProperty[0].property != name)
+    return fail(ErrorKind::kCorrupt, "tpm: a property every TPM has is not there");
+  return list.tpmProperty[0].value;
+}
+
+Status Connection::flush_all(std::uint32_t first_handle) {
+  EsysMem<TPMS_CAPABILITY_DATA> data;
+  KEYWARD_CHECK(check(::Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES,
+                                           first_handle, TPM2_MAX_CAP_HANDLES, nullptr, out(data)),
+                      "tpm: GetCapability failed"));
+  const auto& list = data->data.handles;
+  for (std::uint32_t i = 0; i < list.count && i < TPM2_MAX_CAP_HANDLES; ++i) {
+    ESYS_TR tr = ESYS_TR_NONE;
+    KEYWARD_CHECK(check(::Esys_TR_FromTPMPublic(esys_, list.handle[i], ESYS_TR_NONE, ESYS_TR_NONE,
+                                                ESYS_TR_NONE, &tr),
+                        "tpm: a leftover object cannot be opened"));
+    KEYWARD_CHECK(check(::Esys_FlushContext(esys_, tr), "tpm: a leftover object cannot be flushed"));
+  }
+  return {};
 }
 
 Connection::~Connection() {

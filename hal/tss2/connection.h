@@ -64,6 +64,9 @@ class Connection {
  private:
   Connection() = default;
   Status start();
+  Status flush_leftovers();
+  Status flush_all(std::uint32_t first_handle);
+  Result<std::uint32_t> property(std::uint32_t name);
   Result<std::uint32_t> reset_count();
   TSS2_TCTI_CONTEXT* tcti_ = nullptr;
   ESYS_CONTEXT* esys_ = nullptr;

@@ -5,6 +5,7 @@
 #include <tss2/tss2_tctildr.h>
 
 #include "fixture.h"
+#include "hal/tss2/templates.h"
 
 namespace keyward::hal::tss2_test {
 namespace {
@@ -155,6 +156,53 @@ TEST_F(TpmTest, TpmKilledInTheMiddleOfUse_EveryCommandIsUnavailable) {
   EXPECT_KIND(ErrorKind::kUnavailable, tpm_->unseal(*blob, {TPM2_ALG_SHA256, {7}}));
   EXPECT_KIND(ErrorKind::kUnavailable, tpm_->nv_read(0x01c00002));
   EXPECT_KIND(ErrorKind::kUnavailable, tpm_->shutdown_orderly());
+}
+
+// A program that is killed: its objects stay in a TPM without resource manager.
+void leave_object_behind(const test::Swtpm& device, int sessions) {
+  TSS2_TCTI_CONTEXT* tcti = nullptr;
+  ESYS_CONTEXT* esys = nullptr;
+  ASSERT_EQ(::Tss2_TctiLdr_Initialize(device.tcti().c_str(), &tcti), TSS2_RC_SUCCESS);
+  ASSERT_EQ(::Esys_Initialize(&esys, tcti, nullptr), TSS2_RC_SUCCESS);
+  const TPM2B_SENSITIVE_CREATE sensitive{};
+  const TPM2B_PUBLIC area = tss2::srk_template();
+  const TPM2B_DATA outside{};
+  const TPML_PCR_SELECTION pcrs{};
+  const TPMT_SYM_DEF symmetric{.algorithm = TPM2_ALG_NULL, .keyBits = {}, .mode = {}};
+  ESYS_TR tr = ESYS_TR_NONE;
+  EXPECT_EQ(::Esys_CreatePrimary(esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &area,
+                                 &outside, &pcrs, &tr, nullptr, nullptr, nullptr, nullptr),
+            TSS2_RC_SUCCESS);
+  for (int i = 0; i < sessions; ++i) {
+    EXPECT_EQ(::Esys_StartAuthSession(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                      nullptr, TPM2_SE_TRIAL, &symmetric, TPM2_ALG_SHA256, &tr),
+              TSS2_RC_SUCCESS);
+  }
+  ::Esys_Finalize(&esys);
+  ::Tss2_TctiLdr_Finalize(&tcti);
+}
+
+TEST_F(TpmTest, Open_AfterProgramsDiedWithObjectsAndSessions_FindsRoom) {
+  TpmKeyTemplate restricted;
+  restricted.restricted = true;
+  const auto key_blob = tpm_->create_key({});
+  const auto ak_blob = tpm_->create_key(restricted);
+  const auto pin_blob = tpm_->seal(Bytes(6, 1), {TPM2_ALG_SHA256, {7}});
+  ASSERT_OK(key_blob);
+  ASSERT_OK(ak_blob);
+  ASSERT_OK(pin_blob);
+  tpm_.reset();
+  for (int i = 0; i < 3; ++i) leave_object_behind(device_, 1);
+  tpm_ = open(device_);
+  ASSERT_NE(tpm_, nullptr);
+  {
+    const auto key = tpm_->load(*key_blob);
+    ASSERT_OK(key);
+    const auto ak = tpm_->load(*ak_blob);
+    ASSERT_OK(ak);
+    ASSERT_OK(tpm_->certify(**key, **ak, Bytes(8)));
+  }
+  ASSERT_OK(tpm_->unseal(*pin_blob, {TPM2_ALG_SHA256, {7}}));
 }
 
 TEST_F(TpmTest, TpmObject_ThatOutlivesItsTpm_EndsQuietly) {
