@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "firmware/config/config.h"
+#include "firmware/crypto/crypto.h"
 #include "hal/base/file.h"
 #include "hal/base/unique_fd.h"
 
@@ -28,6 +29,14 @@ std::string array(const std::vector<std::string>& items) {
   std::string out = "[";
   for (const auto& item : items) out += (out.size() > 1 ? ", " : "") + quoted(item);
   return out + "]";
+}
+
+// User ids of its own for each simulator: RLIMIT_NPROC counts by user id, and one simulator's tasks shall
+// not reach another's. From the folder, so that a simulator keeps its ids.
+unsigned uid_base(const Places& places) {
+  constexpr unsigned kFirst = 200'000, kPerSimulator = 16, kSimulators = 65'536;
+  const auto digest = crypto::sha256(view_of(places.root));
+  return kFirst + kPerSimulator * ((digest[0] * 256U + digest[1]) % kSimulators);
 }
 
 std::vector<std::string> default_permitted() { return {"plant.example", "sim.keyward.example"}; }
@@ -69,6 +78,7 @@ Status write_installation(const Places& places, const Settings& s, bool separate
       "# Made anew by every `keyward-sim up` from sim.toml.\n"
       "[supervisor]\nrun_dir = " + quoted(places.run()) + "\nstate_root = " + quoted(places.state()) +
       "\nwatchdog = " + quoted(places.run() + "/watchdog") + "\nseparate_uids = " + (separate_uids ? "true" : "false") +
+      "\nuid_base = " + std::to_string(uid_base(places)) +
       "\n\n[appliance]\nbase_url = " + quoted(base_url(s)) + "\nnames = " + array({kApplianceName, "127.0.0.1"}) +
       "\nsimulator = true\n\n[acme]\nlisten = \"127.0.0.1:" + std::to_string(s.port) + "\"\n\n[validation]\nhttp_port = " +
       std::to_string(s.http_port) + "\negress_allow = [\"127.0.0.0/8\"]\nresolver.hosts = " + array(s.hosts) +
