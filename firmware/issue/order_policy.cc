@@ -64,7 +64,7 @@ bool csr_key_is_readable(ByteView der) {
 
 Verdict<void> collect(std::set<Identifier>& out, IdentifierType type, std::string_view text) {
   const auto id = identifier::canonical(type, text);
-  if (!id) return refuse(id.error(), "identifier-malformed");
+  if (!id) return bad_input("csr-names", "the CSR holds a name that is none");
   out.insert(*id);
   return {};
 }

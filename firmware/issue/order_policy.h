@@ -35,7 +35,7 @@ Verdict<x509::CertificateRequest> read_csr(ByteView der);
 Verdict<void> check_csr_extensions(const x509::CertificateRequest& csr);
 
 // Exactly the order's names; device identifiers may be left out (device-attest-10, updating RFC 8555 §7.4);
-// a common name must be one of them: "csr-names", "identifier-malformed".
+// a common name must be one of them: "csr-names".
 Verdict<void> check_csr_names(const x509::CertificateRequest& csr, const wire::OrderTerms& terms);
 
 // P-256, P-384, RSA 2048–4096, Ed25519, and never the account's key: "csr-key-refused",
