@@ -2,6 +2,7 @@
 #include "firmware/agent/enroller.h"
 #include "hal/tss2/tss2_key_file.h"
 #include "hal/tss2/tss2_tpm.h"
+
 #include "options.h"
 #include "printer.h"
 
@@ -36,7 +37,8 @@ Outcome<void> complete_from_state(Options& options, const StateDirectory& direct
   if (!loaded) return failed(FailureKind::kState, "reading the state", loaded.error());
   if (!*loaded) {
     if (options.command == Command::kRenew)
-      return failed(FailureKind::kUsage, "nothing was enrolled in " + options.dir + "; run enroll first");
+      return failed(FailureKind::kUsage,
+                    "nothing was enrolled in " + options.dir + "; run enroll first");
     complete(options, {});
     return {};
   }
@@ -74,12 +76,15 @@ Outcome<void> obtain(Options options, Printer& printer) {
   seams.write_key_file = [](const std::string& path, const hal::TpmKeyBlob& key) {
     return hal::write_tss2_key_file(path, key);
   };
-  seams.on_step = [&](std::string_view name, std::string_view detail) { printer.step(name, detail); };
+  seams.on_step = [&](std::string_view name, std::string_view detail) {
+    printer.step(name, detail);
+  };
   seams.note = [&](const std::string& text) { printer.note(text); };
   const auto result = Enroller(*directory, std::move(*wanted), std::move(seams)).run();
   if (!result) return failed(result.error());
   printer.result(result->already ? "already enrolled; `renew` gets another certificate"
-                                 : options.command == Command::kRenew ? "renewed" : "enrolled");
+                 : options.command == Command::kRenew ? "renewed"
+                                                      : "enrolled");
   return {};
 }
 
@@ -88,8 +93,10 @@ Outcome<void> show(const Options& options, Printer& printer) {
   const auto state = directory.load();
   if (!state) return failed(FailureKind::kState, "reading the state", state.error());
   const auto installed = read_installed(directory);
-  if (!*state || !installed) return failed(FailureKind::kState, "no certificate is installed in " + options.dir);
-  printer.installed(*installed, (*state)->identifier, (*state)->directory_url, directory, system_clock().utc_ms());
+  if (!*state || !installed)
+    return failed(FailureKind::kState, "no certificate is installed in " + options.dir);
+  printer.installed(*installed, (*state)->identifier, (*state)->directory_url, directory,
+                    system_clock().utc_ms());
   return {};
 }
 
@@ -101,7 +108,8 @@ int main(int argc, char** argv) {
   Options options;
   if (const int code = parse_options(argc, argv, options); code >= 0) return code;
   Printer printer(options.json);
-  const auto done = options.command == Command::kShow ? show(options, printer) : obtain(options, printer);
+  const auto done =
+      options.command == Command::kShow ? show(options, printer) : obtain(options, printer);
   if (done) return 0;
   printer.failure(done.error());
   return static_cast<int>(done.error().kind);

@@ -1,9 +1,10 @@
 // Owns the command line of keyward-agent. Must not know ACME or a TPM.
 #include "options.h"
 
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <filesystem>
+
+#include <CLI/CLI.hpp>
 
 #include "firmware/x509/certificate.h"
 #include "hal/base/file.h"
@@ -15,25 +16,35 @@ namespace {
 constexpr const char* kDefaultAkHandle = "0x81010002";
 constexpr const char* kDefaultKeyType = "p256";
 constexpr const char* kFooter =
-    "Files in DIR: certificate.pem (chain, leaf first), key.pem (TSS2 PRIVATE KEY: the key itself stays in the\n"
+    "Files in DIR: certificate.pem (chain, leaf first), key.pem (TSS2 PRIVATE KEY: the key itself "
+    "stays in the\n"
     "TPM), state.json (what a later run needs; keep it private).\n"
     "An interrupted run is taken up again by the same command.\n\n"
-    "Exit codes: 0 done, or nothing to do; 1 internal error; 2 wrong options; 3 TPM away or refusing;\n"
-    "4 CA not reachable or not ready, run again later; 5 CA refused; 6 state directory; 7 another agent works there.";
+    "Exit codes: 0 done, or nothing to do; 1 internal error; 2 wrong options; 3 TPM away or "
+    "refusing;\n"
+    "4 CA not reachable or not ready, run again later; 5 CA refused; 6 state directory; 7 another "
+    "agent works there.";
 
 void add_enrol_options(CLI::App& app, Options& out, bool needed) {
   const auto require = [needed](CLI::Option* option) { option->required(needed); };
-  require(app.add_option("--tcti", out.tcti, "TPM, e.g. device:/dev/tpmrm0 or swtpm:path=/run/tpm.sock"));
+  require(app.add_option("--tcti", out.tcti,
+                         "TPM, e.g. device:/dev/tpmrm0 or swtpm:path=/run/tpm.sock"));
   require(app.add_option("--directory", out.directory_url, "ACME directory, https"));
-  app.add_option("--ca-file", out.ca_file, "PEM roots that the CA's HTTPS is verified with (default: the system's)");
-  require(app.add_option("--ak-chain", out.ak_chain_file, "PEM: the attestation key's certificate, then its issuers"));
-  app.add_option("--ak-handle", out.ak_handle, "persistent handle of the attestation key (default 0x81010002)");
+  app.add_option("--ca-file", out.ca_file,
+                 "PEM roots that the CA's HTTPS is verified with (default: the system's)");
+  require(app.add_option("--ak-chain", out.ak_chain_file,
+                         "PEM: the attestation key's certificate, then its issuers"));
+  app.add_option("--ak-handle", out.ak_handle,
+                 "persistent handle of the attestation key (default 0x81010002)");
   app.add_option("--key-type", out.key_type, "p256 (default), p384 or rsa2048")
       ->check(CLI::IsMember({"p256", "p384", "rsa2048"}));
-  app.add_option("--profile", out.profile, "certificate profile to ask for (default: the CA chooses)");
-  app.add_option("--patience", out.patience_s, "seconds to go on trying when the CA is away or busy (default 120)")
+  app.add_option("--profile", out.profile,
+                 "certificate profile to ask for (default: the CA chooses)");
+  app.add_option("--patience", out.patience_s,
+                 "seconds to go on trying when the CA is away or busy (default 120)")
       ->check(CLI::Range(0, 86'400));
-  app.add_flag("--agree-to-terms", out.agree_to_terms, "you have read the CA's terms of service and agree");
+  app.add_flag("--agree-to-terms", out.agree_to_terms,
+               "you have read the CA's terms of service and agree");
 }
 
 std::string absolute(const std::string& path) {
@@ -44,19 +55,23 @@ std::string absolute(const std::string& path) {
 }  // namespace
 
 int parse_options(int argc, char** argv, Options& out) {
-  CLI::App app("Enrols this device: a key in its TPM, a certificate by ACME with device-attest-01.", "keyward-agent");
+  CLI::App app("Enrols this device: a key in its TPM, a certificate by ACME with device-attest-01.",
+               "keyward-agent");
   app.require_subcommand(1);
   app.footer(kFooter);
-  CLI::App* enroll = app.add_subcommand("enroll", "get the first certificate (nothing to do if there is one)");
+  CLI::App* enroll =
+      app.add_subcommand("enroll", "get the first certificate (nothing to do if there is one)");
   CLI::App* renew = app.add_subcommand("renew", "get another; what is left out is as before");
   CLI::App* show = app.add_subcommand("show", "say what is installed");
   for (CLI::App* command : {enroll, renew, show}) {
-    command->add_option("--dir", out.dir, "state directory of this device (made if absent)")->required();
+    command->add_option("--dir", out.dir, "state directory of this device (made if absent)")
+        ->required();
     command->add_flag("--json", out.json, "one JSON object a line");
     command->footer(kFooter);
   }
   add_enrol_options(*enroll, out, true);
-  enroll->add_option("--identifier", out.identifier, "permanent-identifier, e.g. a serial number")->required();
+  enroll->add_option("--identifier", out.identifier, "permanent-identifier, e.g. a serial number")
+      ->required();
   add_enrol_options(*renew, out, false);
   renew->add_flag("--reuse-key", out.reuse_key, "the same key again (default: a new one)");
   renew->add_flag("--if-due", out.if_due, "only if two thirds of the lifetime are over");
@@ -65,15 +80,21 @@ int parse_options(int argc, char** argv, Options& out) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(FailureKind::kUsage);
   }
-  out.command = enroll->parsed() ? Command::kEnroll : renew->parsed() ? Command::kRenew : Command::kShow;
+  out.command = enroll->parsed()  ? Command::kEnroll
+                : renew->parsed() ? Command::kRenew
+                                  : Command::kShow;
   out.ca_file = absolute(out.ca_file);
   out.ak_chain_file = absolute(out.ak_chain_file);
   return -1;
 }
 
 std::map<std::string, std::string> settings_of(const Options& options) {
-  return {{"tcti", options.tcti},           {"ca_file", options.ca_file},   {"ak_chain", options.ak_chain_file},
-          {"ak_handle", options.ak_handle}, {"key_type", options.key_type}, {"terms", options.agree_to_terms ? "agreed" : ""}};
+  return {{"tcti", options.tcti},
+          {"ca_file", options.ca_file},
+          {"ak_chain", options.ak_chain_file},
+          {"ak_handle", options.ak_handle},
+          {"key_type", options.key_type},
+          {"terms", options.agree_to_terms ? "agreed" : ""}};
 }
 
 void complete(Options& options, const std::map<std::string, std::string>& settings) {

@@ -1,4 +1,5 @@
-// Owns the command line of keyward-agent and what a later run may leave out. Must not know ACME or a TPM.
+// Owns the command line of keyward-agent and what a later run may leave out. Must not know ACME or
+// a TPM.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +23,9 @@ struct Options {
   std::string directory_url;
   std::string ca_file;
   std::string identifier;
-  std::string ak_handle;       // hexadecimal
+  std::string ak_handle;  // hexadecimal
   std::string ak_chain_file;
-  std::string key_type;        // p256, p384, rsa2048
+  std::string key_type;  // p256, p384, rsa2048
   std::string profile;
   bool agree_to_terms = false;
   bool reuse_key = false;
@@ -32,7 +33,8 @@ struct Options {
   int patience_s = 120;
 };
 
-// Prints help or the mistake and answers the exit code when the program should end at once (-1: go on).
+// Prints help or the mistake and answers the exit code when the program should end at once (-1: go
+// on).
 int parse_options(int argc, char** argv, Options& out);
 
 // What the state keeps of the options, and back: a value given on the command line wins.

@@ -26,8 +26,9 @@ void Printer::step(std::string_view name, std::string_view detail) {
     writer.begin_object().member("step", name).member("detail", detail).member_int("took_ms", took);
     return line(writer.end_object().take());
   }
-  std::fprintf(stdout, "%7lld ms  %-16.*s %.*s\n", static_cast<long long>(took), static_cast<int>(name.size()), name.data(),
-               static_cast<int>(detail.size()), detail.data());
+  std::fprintf(stdout, "%7lld ms  %-16.*s %.*s\n", static_cast<long long>(took),
+               static_cast<int>(name.size()), name.data(), static_cast<int>(detail.size()),
+               detail.data());
   std::fflush(stdout);
 }
 
@@ -44,9 +45,14 @@ void Printer::result(std::string_view word) {
   const std::int64_t took = now() - begin_ms_;
   if (json_) {
     json::Writer writer;
-    return line(writer.begin_object().member("result", word).member_int("took_ms", took).end_object().take());
+    return line(writer.begin_object()
+                    .member("result", word)
+                    .member_int("took_ms", took)
+                    .end_object()
+                    .take());
   }
-  std::fprintf(stdout, "%7lld ms  %.*s\n", static_cast<long long>(took), static_cast<int>(word.size()), word.data());
+  std::fprintf(stdout, "%7lld ms  %.*s\n", static_cast<long long>(took),
+               static_cast<int>(word.size()), word.data());
 }
 
 void Printer::failure(const Failure& failure) {
@@ -55,23 +61,31 @@ void Printer::failure(const Failure& failure) {
     return;
   }
   json::Writer writer;
-  writer.begin_object().member("result", "failed").member("error", failure.text).member("problem", failure.problem_type);
+  writer.begin_object()
+      .member("result", "failed")
+      .member("error", failure.text)
+      .member("problem", failure.problem_type);
   line(writer.member_int("exit_code", static_cast<int>(failure.kind)).end_object().take());
 }
 
-void Printer::installed(const Installed& what, const std::string& identifier, const std::string& directory_url,
-                        const StateDirectory& directory, std::int64_t now_utc_ms) {
-  const char* validity = now_utc_ms < what.not_before_ms  ? "not yet valid"
-                         : now_utc_ms > what.not_after_ms ? "expired"
+void Printer::installed(const Installed& what, const std::string& identifier,
+                        const std::string& directory_url, const StateDirectory& directory,
+                        std::int64_t now_utc_ms) {
+  const char* validity = now_utc_ms < what.not_before_ms    ? "not yet valid"
+                         : now_utc_ms > what.not_after_ms   ? "expired"
                          : now_utc_ms > what.renew_after_ms ? "valid, renewal is due"
                                                             : "valid";
   if (json_) {
     json::Writer writer;
     writer.begin_object().member("identifier", identifier).member("directory", directory_url);
-    writer.member("serial", what.serial_hex).member("key", what.key_text).member("validity", validity);
-    writer.member("not_before", utc_text(what.not_before_ms)).member("not_after", utc_text(what.not_after_ms));
+    writer.member("serial", what.serial_hex)
+        .member("key", what.key_text)
+        .member("validity", validity);
+    writer.member("not_before", utc_text(what.not_before_ms))
+        .member("not_after", utc_text(what.not_after_ms));
     writer.member("renew_after", utc_text(what.renew_after_ms));
-    writer.member("certificate_file", directory.certificate_path()).member("key_file", directory.key_path());
+    writer.member("certificate_file", directory.certificate_path())
+        .member("key_file", directory.key_path());
     return line(writer.end_object().take());
   }
   line("identifier    " + identifier);
@@ -81,7 +95,8 @@ void Printer::installed(const Installed& what, const std::string& identifier, co
   line("valid from    " + utc_text(what.not_before_ms));
   line("valid to      " + utc_text(what.not_after_ms) + " (" + validity + ")");
   line("next renewal  " + utc_text(what.renew_after_ms));
-  line("certificate   " + directory.certificate_path() + " (" + std::to_string(what.chain_certificates) + " in the chain)");
+  line("certificate   " + directory.certificate_path() + " (" +
+       std::to_string(what.chain_certificates) + " in the chain)");
   line("key file      " + directory.key_path());
 }
 

@@ -1,5 +1,5 @@
-// Owns what keyward-agent says on its standard output and error, for people or as JSON lines. Must not know
-// what is done.
+// Owns what keyward-agent says on its standard output and error, for people or as JSON lines. Must
+// not know what is done.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,9 @@ class Printer {
   void note(std::string_view text);
   void result(std::string_view word);  // "enrolled", "renewed", "not due", ...
   void failure(const Failure& failure);
-  void installed(const Installed& what, const std::string& identifier, const std::string& directory_url,
-                 const StateDirectory& directory, std::int64_t now_utc_ms);
+  void installed(const Installed& what, const std::string& identifier,
+                 const std::string& directory_url, const StateDirectory& directory,
+                 std::int64_t now_utc_ms);
 
  private:
   const bool json_;

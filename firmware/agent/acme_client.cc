@@ -41,12 +41,18 @@ bool comes_back(int status) { return status == 429 || status >= 500; }
 
 }  // namespace
 
-AcmeClient::AcmeClient(HttpTransport& transport, Clock& clock, ClientSettings settings, crypto::PrivateKey account_key)
-    : transport_(transport), clock_(clock), settings_(std::move(settings)), key_(std::move(account_key)) {}
+AcmeClient::AcmeClient(HttpTransport& transport, Clock& clock, ClientSettings settings,
+                       crypto::PrivateKey account_key)
+    : transport_(transport),
+      clock_(clock),
+      settings_(std::move(settings)),
+      key_(std::move(account_key)) {}
 
 void AcmeClient::wait_ms(std::int64_t ms) {
-  if (settings_.sleep_ms) settings_.sleep_ms(ms);
-  else std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+  if (settings_.sleep_ms)
+    settings_.sleep_ms(ms);
+  else
+    std::this_thread::sleep_for(std::chrono::milliseconds(ms));
 }
 
 std::string AcmeClient::key_authorization(std::string_view token) const {
@@ -54,9 +60,11 @@ std::string AcmeClient::key_authorization(std::string_view token) const {
   return jwk ? jose::key_authorization(token, jwk->thumbprint()) : std::string();
 }
 
-Outcome<void> AcmeClient::before_retry(std::int64_t give_up_at_ms, int tries, std::optional<std::int64_t> retry_after_ms,
+Outcome<void> AcmeClient::before_retry(std::int64_t give_up_at_ms, int tries,
+                                       std::optional<std::int64_t> retry_after_ms,
                                        const std::string& why) {
-  const std::int64_t backoff = std::min(limits::kAgentBackoffMsMax, limits::kAgentBackoffMsMin << std::min(tries, 10));
+  const std::int64_t backoff =
+      std::min(limits::kAgentBackoffMsMax, limits::kAgentBackoffMsMin << std::min(tries, 10));
   const std::int64_t wait = std::max(retry_after_ms.value_or(0), backoff);
   if (now_ms() + wait > give_up_at_ms) return failed(FailureKind::kUnreachable, why);
   if (settings_.note) settings_.note(why + "; again in " + std::to_string(wait) + " ms");
@@ -82,7 +90,8 @@ Outcome<HttpReply> AcmeClient::get(const std::string& method, const std::string&
       if (!comes_back(reply->status)) return failed(FailureKind::kRefused, why, problem.type);
       retry_after = reply->retry_after_ms;
     }
-    if (auto waited = before_retry(give_up_at, tries, retry_after, why); !waited) return failed(waited.error());
+    if (auto waited = before_retry(give_up_at, tries, retry_after, why); !waited)
+      return failed(waited.error());
   }
 }
 
@@ -91,7 +100,8 @@ Outcome<Directory> AcmeClient::directory() {
   auto reply = get("GET", settings_.directory_url);
   if (!reply) return failed(reply.error());
   const auto document = json::Document::parse(reply->body, limits::kAgentReplyBytesMax);
-  if (!document) return failed(FailureKind::kRefused, "the directory is not JSON: is this an ACME server?");
+  if (!document)
+    return failed(FailureKind::kRefused, "the directory is not JSON: is this an ACME server?");
   const json::Value root = document->root();
   Directory found;
   found.new_nonce = root.get("newNonce").string();
@@ -114,8 +124,8 @@ Outcome<std::string> AcmeClient::take_nonce() {
   return std::exchange(nonce_, {});
 }
 
-Outcome<std::string> AcmeClient::signed_body(const std::string& url, const std::string& payload, bool with_jwk,
-                                             std::string nonce) {
+Outcome<std::string> AcmeClient::signed_body(const std::string& url, const std::string& payload,
+                                             bool with_jwk, std::string nonce) {
   jose::SignRequest request;
   request.url = url;
   request.nonce = std::move(nonce);
@@ -126,7 +136,8 @@ Outcome<std::string> AcmeClient::signed_body(const std::string& url, const std::
   return jose::to_json(*jws);
 }
 
-Outcome<HttpReply> AcmeClient::post_signed(const std::string& url, const std::string& payload, bool with_jwk) {
+Outcome<HttpReply> AcmeClient::post_signed(const std::string& url, const std::string& payload,
+                                           bool with_jwk) {
   const std::int64_t give_up_at = now_ms() + settings_.patience_ms;
   int bad_nonces = 0;
   for (int tries = 0;; ++tries) {
@@ -138,7 +149,8 @@ Outcome<HttpReply> AcmeClient::post_signed(const std::string& url, const std::st
     std::string why;
     std::optional<std::int64_t> retry_after;
     if (!reply) {
-      if (reply.error().kind != ErrorKind::kUnavailable) return failed(FailureKind::kUsage, "POST " + url, reply.error());
+      if (reply.error().kind != ErrorKind::kUnavailable)
+        return failed(FailureKind::kUsage, "POST " + url, reply.error());
       why = "POST " + url + ": " + transport_.last_error_text();
     } else {
       nonce_ = reply->replay_nonce;
@@ -150,7 +162,8 @@ Outcome<HttpReply> AcmeClient::post_signed(const std::string& url, const std::st
       if (!comes_back(reply->status)) return failed(FailureKind::kRefused, why, problem.type);
       retry_after = reply->retry_after_ms;
     }
-    if (auto waited = before_retry(give_up_at, tries, retry_after, why); !waited) return failed(waited.error());
+    if (auto waited = before_retry(give_up_at, tries, retry_after, why); !waited)
+      return failed(waited.error());
   }
 }
 
@@ -162,7 +175,8 @@ Outcome<std::string> AcmeClient::open_account(bool agree_to_terms) {
   const auto where = directory();
   if (!where) return failed(where.error());
   if (!where->terms_of_service.empty() && !agree_to_terms)
-    return failed(FailureKind::kUsage, "the CA has terms of service: read " + where->terms_of_service +
+    return failed(FailureKind::kUsage, "the CA has terms of service: read " +
+                                           where->terms_of_service +
                                            " and run again with --agree-to-terms");
   json::Writer writer;
   writer.begin_object();
@@ -170,7 +184,8 @@ Outcome<std::string> AcmeClient::open_account(bool agree_to_terms) {
   writer.end_object();
   auto reply = post_signed(where->new_account, writer.take(), true);
   if (!reply) return failed(reply.error());
-  if (reply->location.empty()) return failed(FailureKind::kRefused, "newAccount answered without a Location");
+  if (reply->location.empty())
+    return failed(FailureKind::kRefused, "newAccount answered without a Location");
   kid_ = reply->location;
   return kid_;
 }

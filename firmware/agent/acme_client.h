@@ -1,8 +1,8 @@
-// Owns the client side of RFC 8555's transport: directory, nonces, signed requests, retries, problem
-// documents. Must not know TPMs or what is enrolled.
+// Owns the client side of RFC 8555's transport: directory, nonces, signed requests, retries,
+// problem documents. Must not know TPMs or what is enrolled.
 //
-// Retries by itself until `patience_ms` is over: no connection, badNonce, 429 and 503 (after Retry-After),
-// other 5xx. Each try is signed anew with a fresh nonce. Threads: one.
+// Retries by itself until `patience_ms` is over: no connection, badNonce, 429 and 503 (after
+// Retry-After), other 5xx. Each try is signed anew with a fresh nonce. Threads: one.
 #pragma once
 
 #include <functional>
@@ -25,14 +25,15 @@ struct Directory {
 
 struct ClientSettings {
   std::string directory_url;
-  std::int64_t patience_ms = 120'000;           // for one request, all its retries together
-  std::function<void(std::int64_t)> sleep_ms;   // absent: really sleeps
-  std::function<void(const std::string&)> note; // each retry, in words; may be absent
+  std::int64_t patience_ms = 120'000;            // for one request, all its retries together
+  std::function<void(std::int64_t)> sleep_ms;    // absent: really sleeps
+  std::function<void(const std::string&)> note;  // each retry, in words; may be absent
 };
 
 class AcmeClient {
  public:
-  AcmeClient(HttpTransport& transport, Clock& clock, ClientSettings settings, crypto::PrivateKey account_key);
+  AcmeClient(HttpTransport& transport, Clock& clock, ClientSettings settings,
+             crypto::PrivateKey account_key);
 
   Outcome<Directory> directory();  // fetched once
   // Finds or makes the account of this key; answers its URL and uses it from then on.
@@ -46,12 +47,13 @@ class AcmeClient {
 
  private:
   Outcome<HttpReply> post_signed(const std::string& url, const std::string& payload, bool with_jwk);
-  Outcome<std::string> signed_body(const std::string& url, const std::string& payload, bool with_jwk, std::string nonce);
+  Outcome<std::string> signed_body(const std::string& url, const std::string& payload,
+                                   bool with_jwk, std::string nonce);
   Outcome<HttpReply> get(const std::string& method, const std::string& url);
   Outcome<std::string> take_nonce();
   // Waits before the next try; a Failure if patience would be over.
-  Outcome<void> before_retry(std::int64_t give_up_at_ms, int tries, std::optional<std::int64_t> retry_after_ms,
-                             const std::string& why);
+  Outcome<void> before_retry(std::int64_t give_up_at_ms, int tries,
+                             std::optional<std::int64_t> retry_after_ms, const std::string& why);
 
   HttpTransport& transport_;
   Clock& clock_;

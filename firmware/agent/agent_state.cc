@@ -1,11 +1,11 @@
 // Owns what the agent remembers between runs. Must not know ACME or a TPM.
 #include "firmware/agent/agent_state.h"
 
+#include <cerrno>
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-
-#include <cerrno>
 
 #include "firmware/json/json.h"
 #include "hal/base/file.h"
@@ -70,7 +70,8 @@ Result<AgentState> state_from_json(std::string_view text) {
   const auto document = json::Document::parse(text, limits::kAgentStateBytesMax);
   if (!document) return fail(ErrorKind::kCorrupt, "state.json is not JSON");
   const json::Value root = document->root();
-  if (root.get("version").integer() != kVersion) return fail(ErrorKind::kCorrupt, "state.json has an unknown version");
+  if (root.get("version").integer() != kVersion)
+    return fail(ErrorKind::kCorrupt, "state.json has an unknown version");
   AgentState out;
   out.directory_url = root.get("directory").string();
   out.identifier = root.get("identifier").string();
@@ -80,7 +81,8 @@ Result<AgentState> state_from_json(std::string_view text) {
   if (out.directory_url.empty() || out.identifier.empty() || out.account_key_pem.empty())
     return fail(ErrorKind::kCorrupt, "state.json is incomplete");
   const json::Value settings = root.get("settings");
-  for (const std::string_view name : settings.keys()) out.settings[std::string(name)] = settings.get(name).string();
+  for (const std::string_view name : settings.keys())
+    out.settings[std::string(name)] = settings.get(name).string();
   if (root.get("key").exists()) {
     KEYWARD_TRY(key, read_key(root.get("key")));
     out.key = std::move(key);

@@ -1,9 +1,9 @@
-// Owns what the agent remembers between runs, and its directory: state.json (mode 0600, replaced whole), the
-// lock, and the names of the files it leaves for others. Must not know ACME or a TPM.
+// Owns what the agent remembers between runs, and its directory: state.json (mode 0600, replaced
+// whole), the lock, and the names of the files it leaves for others. Must not know ACME or a TPM.
 //
-// Order of writing: what a later step needs is on disk before that step talks to anyone. So an agent that
-// dies anywhere goes on with the same account, key and order.
-// Errors: kUnavailable (no access), kCorrupt (state.json is not ours), kRefused (locked by another).
+// Order of writing: what a later step needs is on disk before that step talks to anyone. So an
+// agent that dies anywhere goes on with the same account, key and order. Errors: kUnavailable (no
+// access), kCorrupt (state.json is not ours), kRefused (locked by another).
 #pragma once
 
 #include <map>
@@ -29,10 +29,11 @@ struct AgentState {
   std::string identifier;  // permanent-identifier
   std::string profile;     // empty: the CA's choice
   std::string account_key_pem;
-  std::string account_url;  // empty: not opened yet
+  std::string account_url;             // empty: not opened yet
   std::optional<hal::TpmKeyBlob> key;  // of the installed certificate
   std::optional<PendingEnrolment> pending;
-  std::map<std::string, std::string> settings;  // how the TPM and the CA are reached: the application's
+  std::map<std::string, std::string>
+      settings;  // how the TPM and the CA are reached: the application's
 };
 
 std::string to_json(const AgentState& state);
@@ -52,7 +53,8 @@ class StateDirectory {
   std::string state_path() const { return path_ + "/state.json"; }
 
  private:
-  StateDirectory(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  StateDirectory(std::string path, UniqueFd lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
   UniqueFd lock_;
 };

@@ -1,9 +1,9 @@
 // Owns HTTPS through libcurl. Must not know ACME.
-#include <curl/curl.h>
-#include <strings.h>
-
 #include <array>
 #include <charconv>
+
+#include <curl/curl.h>
+#include <strings.h>
 
 #include "firmware/agent/http_transport.h"
 #include "hal/base/limits.h"
@@ -30,7 +30,8 @@ std::size_t take_body(char* data, std::size_t one, std::size_t count, void* to) 
 }
 
 std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
+  while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == ' '))
+    text.remove_suffix(1);
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   return text;
 }
@@ -48,7 +49,8 @@ std::size_t take_header(char* data, std::size_t one, std::size_t count, void* to
   if (::strcasecmp(name.c_str(), "retry-after") == 0) {
     std::int64_t seconds = 0;
     const auto parsed = std::from_chars(value.data(), value.data() + value.size(), seconds);
-    if (parsed.ec == std::errc() && parsed.ptr == value.data() + value.size() && seconds >= 0 && seconds <= 86'400)
+    if (parsed.ec == std::errc() && parsed.ptr == value.data() + value.size() && seconds >= 0 &&
+        seconds <= 86'400)
       reply.retry_after_ms = seconds * 1'000;
   }
   return line.size();
@@ -56,9 +58,11 @@ std::size_t take_header(char* data, std::size_t one, std::size_t count, void* to
 
 class CurlTransport final : public HttpTransport {
  public:
-  CurlTransport(HandlePtr handle, std::string ca_file) : handle_(std::move(handle)), ca_file_(std::move(ca_file)) {}
+  CurlTransport(HandlePtr handle, std::string ca_file)
+      : handle_(std::move(handle)), ca_file_(std::move(ca_file)) {}
 
-  Result<HttpReply> exchange(const std::string& method, const std::string& url, const std::string& body) override {
+  Result<HttpReply> exchange(const std::string& method, const std::string& url,
+                             const std::string& body) override {
     if (!url.starts_with("https://") || url.size() > limits::kUrlBytesMax) {
       error_[0] = '\0';
       return fail(ErrorKind::kBadInput, "a URL that is not https");
@@ -67,9 +71,11 @@ class CurlTransport final : public HttpTransport {
     const ListPtr headers = prepare(method, url, body, reply);
     error_[0] = '\0';
     const CURLcode code = ::curl_easy_perform(handle_.get());
-    if (code == CURLE_WRITE_ERROR) return fail(ErrorKind::kExhausted, "the reply is too large", code);
+    if (code == CURLE_WRITE_ERROR)
+      return fail(ErrorKind::kExhausted, "the reply is too large", code);
     if (code != CURLE_OK) {
-      if (error_[0] == '\0') std::snprintf(error_.data(), error_.size(), "%s", ::curl_easy_strerror(code));
+      if (error_[0] == '\0')
+        std::snprintf(error_.data(), error_.size(), "%s", ::curl_easy_strerror(code));
       return fail(ErrorKind::kUnavailable, "no answer over HTTPS", code);
     }
     long status = 0;
@@ -80,7 +86,8 @@ class CurlTransport final : public HttpTransport {
   std::string last_error_text() const override { return error_.data(); }
 
  private:
-  ListPtr prepare(const std::string& method, const std::string& url, const std::string& body, HttpReply& reply) {
+  ListPtr prepare(const std::string& method, const std::string& url, const std::string& body,
+                  HttpReply& reply) {
     CURL* handle = handle_.get();
     ::curl_easy_reset(handle);  // options only: connections stay
     ::curl_easy_setopt(handle, CURLOPT_URL, url.c_str());

@@ -1,4 +1,5 @@
-// Owns a device's enrolment from an account to an installed certificate. Must not know HTTP or TCTI strings.
+// Owns a device's enrolment from an account to an installed certificate. Must not know HTTP or TCTI
+// strings.
 #include "firmware/agent/enroller.h"
 
 #include <algorithm>
@@ -27,7 +28,8 @@ struct CsrSigner {
 
 Result<Bytes> sign_csr(void* context, ByteView to_be_signed) {
   auto& signer = *static_cast<CsrSigner*>(context);
-  return signer.tpm.sign_digest(signer.key, crypto::hash(signer.hash, to_be_signed), tpm_hash_of(signer.hash));
+  return signer.tpm.sign_digest(signer.key, crypto::hash(signer.hash, to_be_signed),
+                                tpm_hash_of(signer.hash));
 }
 
 std::string problem_text(const json::Value& error) {
@@ -54,7 +56,8 @@ void Enroller::step(std::string_view name, std::string_view detail) {
 }
 
 Outcome<void> Enroller::save() {
-  if (const auto saved = directory_.save(state_); !saved) return failed(FailureKind::kState, "saving the state", saved.error());
+  if (const auto saved = directory_.save(state_); !saved)
+    return failed(FailureKind::kState, "saving the state", saved.error());
   return {};
 }
 
@@ -64,14 +67,16 @@ Outcome<void> Enroller::load_state() {
   if (loaded->has_value()) {
     state_ = std::move(**loaded);
     if (state_.directory_url != options_.directory_url || state_.identifier != options_.identifier)
-      return failed(FailureKind::kUsage, "this state directory is of \"" + state_.identifier + "\" at " + state_.directory_url +
+      return failed(FailureKind::kUsage, "this state directory is of \"" + state_.identifier +
+                                             "\" at " + state_.directory_url +
                                              "; use another --dir");
     if (!options_.profile.empty()) state_.profile = options_.profile;
     state_.settings = options_.settings;
     return save();
   }
   const auto account_key = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
-  if (!account_key) return failed(FailureKind::kInternal, "making an account key", account_key.error());
+  if (!account_key)
+    return failed(FailureKind::kInternal, "making an account key", account_key.error());
   const auto pem = account_key->to_pem();
   if (!pem) return failed(FailureKind::kInternal, "writing the account key", pem.error());
   state_.directory_url = options_.directory_url;
@@ -85,9 +90,10 @@ Outcome<void> Enroller::load_state() {
 Outcome<void> Enroller::open_account() {
   auto key = crypto::PrivateKey::from_pem(state_.account_key_pem);
   if (!key) return failed(FailureKind::kState, "reading the account key", key.error());
-  client_.emplace(seams_.transport, seams_.clock,
-                  ClientSettings{options_.directory_url, options_.patience_ms, seams_.sleep_ms, seams_.note},
-                  std::move(*key));
+  client_.emplace(
+      seams_.transport, seams_.clock,
+      ClientSettings{options_.directory_url, options_.patience_ms, seams_.sleep_ms, seams_.note},
+      std::move(*key));
   if (const auto directory = client_->directory(); !directory) return failed(directory.error());
   step("directory", options_.directory_url);
   if (!state_.account_url.empty()) {
@@ -104,20 +110,26 @@ Outcome<void> Enroller::open_account() {
 }
 
 Outcome<void> Enroller::open_ak() {
-  if (options_.ak_chain.empty()) return failed(FailureKind::kUsage, "no attestation key certificate is given");
+  if (options_.ak_chain.empty())
+    return failed(FailureKind::kUsage, "no attestation key certificate is given");
   auto ak = seams_.tpm.open_persistent(options_.ak_handle);
   if (!ak) return failed(FailureKind::kTpm, "opening the attestation key", ak.error());
   ak_ = std::move(*ak);
   const auto algorithm = algorithm_of_ak(ak_->public_area());
-  if (!algorithm) return failed(FailureKind::kTpm, "reading the attestation key", algorithm.error());
+  if (!algorithm)
+    return failed(FailureKind::kTpm, "reading the attestation key", algorithm.error());
   algorithm_ = *algorithm;
   // Said here rather than by the CA: the certificate is of this key.
   const auto certificate = x509::parse_certificate(options_.ak_chain.front());
-  if (!certificate) return failed(FailureKind::kUsage, "reading the attestation key's certificate", certificate.error());
+  if (!certificate)
+    return failed(FailureKind::kUsage, "reading the attestation key's certificate",
+                  certificate.error());
   const auto area = attest::parse_public_area(ak_->public_area());
-  if (!area || !area->key) return failed(FailureKind::kTpm, "the attestation key is of a kind that is not used here");
+  if (!area || !area->key)
+    return failed(FailureKind::kTpm, "the attestation key is of a kind that is not used here");
   if (!equal(area->key->spki_der(), certificate->spki_der))
-    return failed(FailureKind::kUsage, "the attestation key's certificate is of another key than the one in the TPM");
+    return failed(FailureKind::kUsage,
+                  "the attestation key's certificate is of another key than the one in the TPM");
   step("attestation key", "in this TPM, certified");
   return {};
 }
@@ -139,10 +151,12 @@ Outcome<void> Enroller::prepare_key() {
     if (auto saved = save(); !saved) return saved;
   }
   auto loaded = seams_.tpm.load(state_.pending->key);
-  if (!loaded) return failed(FailureKind::kTpm, "loading the device key (is it of this TPM?)", loaded.error());
+  if (!loaded)
+    return failed(FailureKind::kTpm, "loading the device key (is it of this TPM?)", loaded.error());
   key_ = std::move(*loaded);
   const auto area = attest::parse_public_area(key_->public_area());
-  if (!area || !area->key) return failed(FailureKind::kTpm, "the device key is of a kind that is not used here");
+  if (!area || !area->key)
+    return failed(FailureKind::kTpm, "the device key is of a kind that is not used here");
   public_key_ = *area->key;
   const bool reused = options_.renew && options_.reuse_key && state_.key;
   const char* how = !fresh ? " (of the interrupted run)" : reused ? " (reused)" : " (new)";
@@ -167,13 +181,15 @@ Outcome<void> Enroller::ensure_order() {
   auto reply = client_->post(directory->new_order, writer.take());
   if (!reply) {
     // The CA does not know the account any more (its database was replaced): open it again, once.
-    if (reply.error().problem_type != "accountDoesNotExist" || std::exchange(account_reopened_, true))
+    if (reply.error().problem_type != "accountDoesNotExist" ||
+        std::exchange(account_reopened_, true))
       return failed(reply.error());
     state_.account_url.clear();
     if (auto opened = open_account(); !opened) return opened;
     return ensure_order();
   }
-  if (reply->location.empty()) return failed(FailureKind::kRefused, "newOrder answered without a Location");
+  if (reply->location.empty())
+    return failed(FailureKind::kRefused, "newOrder answered without a Location");
   state_.pending->order_url = reply->location;
   if (auto saved = save(); !saved) return saved;
   step("order", state_.pending->order_url);
@@ -188,7 +204,8 @@ Outcome<Enroller::Order> Enroller::read_order() {
   const json::Value root = document->root();
   Order out;
   out.status = root.get("status").string();
-  for (const json::Value& url : root.get("authorizations").items()) out.authorizations.emplace_back(url.string());
+  for (const json::Value& url : root.get("authorizations").items())
+    out.authorizations.emplace_back(url.string());
   out.finalize_url = root.get("finalize").string();
   out.certificate_url = root.get("certificate").string();
   if (root.get("error").exists()) out.error = problem_text(root.get("error"));
@@ -202,9 +219,11 @@ Outcome<Bytes> Enroller::statement(const std::string& key_authorization) {
   const auto certified = seams_.tpm.certify(*key_, *ak_, extra_data);
   if (!certified) return failed(FailureKind::kTpm, "certifying the device key", certified.error());
   auto signature = plain_signature(certified->signature);
-  if (!signature) return failed(FailureKind::kTpm, "reading the TPM's signature", signature.error());
+  if (!signature)
+    return failed(FailureKind::kTpm, "reading the TPM's signature", signature.error());
   if (!(signature->algorithm == algorithm_))
-    return failed(FailureKind::kTpm, "the TPM signed with another algorithm than the attestation key's");
+    return failed(FailureKind::kTpm,
+                  "the TPM signed with another algorithm than the attestation key's");
   TpmStatementParts parts;
   parts.alg = algorithm_.cose_alg;
   parts.x5c = options_.ak_chain;
@@ -214,7 +233,8 @@ Outcome<Bytes> Enroller::statement(const std::string& key_authorization) {
   return build_attestation_object(parts);
 }
 
-Outcome<void> Enroller::answer_challenge(const std::string& challenge_url, const std::string& token) {
+Outcome<void> Enroller::answer_challenge(const std::string& challenge_url,
+                                         const std::string& token) {
   const auto object = statement(client_->key_authorization(token));
   if (!object) return failed(object.error());
   step("attestation", std::to_string(object->size()) + " octets, format tpm");
@@ -225,7 +245,8 @@ Outcome<void> Enroller::answer_challenge(const std::string& challenge_url, const
   const auto document = json_of(*reply);
   const json::Value root = document ? document->root() : json::Value();
   if (root.get("status").string() == "invalid")
-    return failed(FailureKind::kRefused, "the CA refused the attestation: " + problem_text(root.get("error")),
+    return failed(FailureKind::kRefused,
+                  "the CA refused the attestation: " + problem_text(root.get("error")),
                   "badAttestationStatement");
   step("challenge", "accepted");
   return {};
@@ -241,7 +262,9 @@ Outcome<void> Enroller::attest(const Order& order) {
     if (root.get("status").string() == "valid") continue;
     bool answered = false;
     for (const json::Value& challenge : root.get("challenges").items()) {
-      if (challenge.get("type").string() != "device-attest-01" || challenge.get("status").string() != "pending") continue;
+      if (challenge.get("type").string() != "device-attest-01" ||
+          challenge.get("status").string() != "pending")
+        continue;
       const std::string challenge_url(challenge.get("url").string());
       const std::string token(challenge.get("token").string());
       if (token.empty()) return failed(FailureKind::kRefused, "the challenge has no token");
@@ -250,15 +273,18 @@ Outcome<void> Enroller::attest(const Order& order) {
       break;
     }
     if (!answered && root.get("status").string() == "pending")
-      return failed(FailureKind::kRefused, "the CA offers no device-attest-01 challenge for this identifier");
+      return failed(FailureKind::kRefused,
+                    "the CA offers no device-attest-01 challenge for this identifier");
   }
   return {};
 }
 
 Outcome<void> Enroller::finalize(const Order& order) {
   const bool is_p384 = public_key_->kind() == crypto::KeyKind::kEcP384;
-  CsrSigner signer{seams_.tpm, *key_, is_p384 ? crypto::HashAlgorithm::kSha384 : crypto::HashAlgorithm::kSha256};
-  const std::vector<wire::Identifier> names = {{wire::IdentifierType::kPermanentIdentifier, state_.identifier}};
+  CsrSigner signer{seams_.tpm, *key_,
+                   is_p384 ? crypto::HashAlgorithm::kSha384 : crypto::HashAlgorithm::kSha256};
+  const std::vector<wire::Identifier> names = {
+      {wire::IdentifierType::kPermanentIdentifier, state_.identifier}};
   const auto csr = x509::build_csr(*public_key_, names, sign_csr, &signer);
   if (!csr) return failed(FailureKind::kTpm, "signing the certificate request", csr.error());
   json::Writer writer;
@@ -274,14 +300,16 @@ Outcome<void> Enroller::download(const Order& order) {
   auto reply = client_->post(order.certificate_url, "");
   if (!reply) return failed(reply.error());
   const auto chain = x509::certificates_from_pem(reply->body, limits::kChainCertificatesMax);
-  if (!chain || chain->empty()) return failed(FailureKind::kRefused, "the CA sent no certificate chain");
+  if (!chain || chain->empty())
+    return failed(FailureKind::kRefused, "the CA sent no certificate chain");
   const auto leaf = x509::parse_certificate(chain->front());
   if (!leaf) return failed(FailureKind::kRefused, "reading the certificate", leaf.error());
   if (!equal(leaf->spki_der, public_key_->spki_der()))
     return failed(FailureKind::kRefused, "the CA certified another key than ours");
   state_.pending->certificate_pem = reply->body;
   if (auto saved = save(); !saved) return saved;
-  step("certificate", "serial " + hex_encode(leaf->serial) + ", " + std::to_string(chain->size()) + " in the chain");
+  step("certificate", "serial " + hex_encode(leaf->serial) + ", " + std::to_string(chain->size()) +
+                          " in the chain");
   return {};
 }
 
@@ -293,7 +321,9 @@ Outcome<void> Enroller::drive_order() {
     const auto order = read_order();
     const bool gone = !order && order.error().kind == FailureKind::kRefused;
     if ((gone || (order && order->status == "invalid"))) {
-      const Failure failure = order ? Failure{FailureKind::kRefused, "the order became invalid. " + order->error, ""} : order.error();
+      const Failure failure =
+          order ? Failure{FailureKind::kRefused, "the order became invalid. " + order->error, ""}
+                : order.error();
       state_.pending->order_url.clear();  // the next run, or the next round, makes another
       if (auto saved = save(); !saved) return saved;
       if (!std::exchange(resumed_, false)) return failed(failure);
@@ -307,7 +337,9 @@ Outcome<void> Enroller::drive_order() {
         if (done.error().kind != FailureKind::kRefused) return done;
         // The answer to an accepted statement may have been lost, and the repeated one refused.
         const auto now = read_order();
-        if (now && (now->status == "ready" || now->status == "processing" || now->status == "valid")) continue;
+        if (now &&
+            (now->status == "ready" || now->status == "processing" || now->status == "valid"))
+          continue;
         state_.pending->order_url.clear();
         if (auto saved = save(); !saved) return saved;
         return done;
@@ -319,19 +351,24 @@ Outcome<void> Enroller::drive_order() {
       continue;
     }
     if (client_->now_ms() + order->retry_after_ms > give_up_at)
-      return failed(FailureKind::kUnreachable, "the order is still " + order->status + "; run again to go on");
-    if (seams_.note) seams_.note("order is " + order->status + "; again in " + std::to_string(order->retry_after_ms) + " ms");
+      return failed(FailureKind::kUnreachable,
+                    "the order is still " + order->status + "; run again to go on");
+    if (seams_.note)
+      seams_.note("order is " + order->status + "; again in " +
+                  std::to_string(order->retry_after_ms) + " ms");
     client_->wait_ms(order->retry_after_ms);
   }
 }
 
 Outcome<void> Enroller::install() {
   const PendingEnrolment& pending = *state_.pending;
-  // Key first: a certificate without its key would be worse than the reverse. Dying in between is repaired
-  // by the next run, which finds the pending certificate and writes both again.
+  // Key first: a certificate without its key would be worse than the reverse. Dying in between is
+  // repaired by the next run, which finds the pending certificate and writes both again.
   if (const auto written = seams_.write_key_file(directory_.key_path(), pending.key); !written)
     return failed(FailureKind::kState, "writing the key file", written.error());
-  if (const auto written = replace_file(directory_.certificate_path(), view_of(pending.certificate_pem), 0644); !written)
+  if (const auto written =
+          replace_file(directory_.certificate_path(), view_of(pending.certificate_pem), 0644);
+      !written)
     return failed(FailureKind::kState, "writing the certificate", written.error());
   state_.key = pending.key;
   state_.pending.reset();
@@ -344,7 +381,8 @@ Outcome<Enroled> Enroller::run() {
   if (auto loaded = load_state(); !loaded) return failed(loaded.error());
   std::string pem;
   if (state_.pending && !state_.pending->certificate_pem.empty()) {
-    pem = state_.pending->certificate_pem;  // issued in an earlier run, which died before it was installed
+    pem = state_.pending
+              ->certificate_pem;  // issued in an earlier run, which died before it was installed
     if (auto done = install(); !done) return failed(done.error());
     return Enroled{false, std::move(pem)};
   }

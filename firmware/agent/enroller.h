@@ -1,5 +1,6 @@
-// Owns a device's enrolment from an account to an installed certificate: RFC 8555 with device-attest-01,
-// format tpm (device-attest-10 §5). Must not know HTTP, TCTI strings or key file forms.
+// Owns a device's enrolment from an account to an installed certificate: RFC 8555 with
+// device-attest-01, format tpm (device-attest-10 §5). Must not know HTTP, TCTI strings or key file
+// forms.
 //
 // Each step ends with the state on disk; run() begins with what is there. Threads: one.
 #pragma once
@@ -20,21 +21,22 @@ namespace keyward::agent {
 
 struct EnrolOptions {
   std::string directory_url;
-  std::string identifier;          // permanent-identifier value, e.g. "SN-1" or "SN-1/1.3.6.1.4.1.1"
-  std::string profile;             // empty: the CA chooses
+  std::string identifier;  // permanent-identifier value, e.g. "SN-1" or "SN-1/1.3.6.1.4.1.1"
+  std::string profile;     // empty: the CA chooses
   hal::TpmKeyType key_type = hal::TpmKeyType::kEccP256;
   std::uint32_t ak_handle = 0x81010002;
-  std::vector<Bytes> ak_chain;     // DER, the attestation key's own certificate first
-  std::map<std::string, std::string> settings;  // kept in the state for the next run; not looked into here
-  bool renew = false;              // a new certificate although there is one
-  bool reuse_key = false;          // renew: the same key again
+  std::vector<Bytes> ak_chain;  // DER, the attestation key's own certificate first
+  std::map<std::string, std::string>
+      settings;            // kept in the state for the next run; not looked into here
+  bool renew = false;      // a new certificate although there is one
+  bool reuse_key = false;  // renew: the same key again
   bool agree_to_terms = false;
   std::int64_t patience_ms = 120'000;  // for each request, and for the order while it is processed
 };
 
 struct Enroled {
-  bool already = false;            // there was a certificate and nobody asked for another
-  std::string certificate_pem;     // chain, leaf first
+  bool already = false;         // there was a certificate and nobody asked for another
+  std::string certificate_pem;  // chain, leaf first
 };
 
 struct EnrolSeams {

@@ -14,11 +14,16 @@ namespace {
 std::string key_text(const x509::Certificate& certificate) {
   if (!certificate.key) return "unknown";
   switch (certificate.key->kind()) {
-    case crypto::KeyKind::kEcP256: return "P-256";
-    case crypto::KeyKind::kEcP384: return "P-384";
-    case crypto::KeyKind::kEcP521: return "P-521";
-    case crypto::KeyKind::kEd25519: return "Ed25519";
-    case crypto::KeyKind::kRsa: return "RSA " + std::to_string(certificate.key->bits());
+    case crypto::KeyKind::kEcP256:
+      return "P-256";
+    case crypto::KeyKind::kEcP384:
+      return "P-384";
+    case crypto::KeyKind::kEcP521:
+      return "P-521";
+    case crypto::KeyKind::kEd25519:
+      return "Ed25519";
+    case crypto::KeyKind::kRsa:
+      return "RSA " + std::to_string(certificate.key->bits());
   }
   return "unknown";
 }
@@ -37,7 +42,8 @@ std::string utc_text(std::int64_t utc_ms) {
 Result<Installed> read_installed(const StateDirectory& directory) {
   KEYWARD_TRY(pem, read_text_file(directory.certificate_path(), limits::kAgentReplyBytesMax));
   const auto chain = x509::certificates_from_pem(pem, limits::kChainCertificatesMax);
-  if (!chain || chain->empty()) return fail(ErrorKind::kCorrupt, "certificate.pem holds no certificates");
+  if (!chain || chain->empty())
+    return fail(ErrorKind::kCorrupt, "certificate.pem holds no certificates");
   const auto leaf = x509::parse_certificate(chain->front());
   if (!leaf) return fail(ErrorKind::kCorrupt, "certificate.pem holds no certificates");
   Installed out;

@@ -12,8 +12,8 @@ namespace keyward::agent {
 
 struct Installed {
   std::string serial_hex;
-  std::string key_text;             // "P-256", "P-384", "RSA 2048"
-  std::int64_t not_before_ms = 0;   // UTC
+  std::string key_text;            // "P-256", "P-384", "RSA 2048"
+  std::int64_t not_before_ms = 0;  // UTC
   std::int64_t not_after_ms = 0;
   std::int64_t renew_after_ms = 0;  // two thirds of the lifetime
   std::size_t chain_certificates = 0;

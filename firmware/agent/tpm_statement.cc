@@ -1,11 +1,11 @@
 // Owns the making of a `tpm` attestation object from its parts. Must not know a TPM, keys or ACME.
 #include "firmware/agent/tpm_statement.h"
 
-#include <cbor.h>
-
 #include <cassert>
 #include <cstdlib>
 #include <memory>
+
+#include <cbor.h>
 
 namespace keyward::agent {
 namespace {
@@ -40,20 +40,25 @@ class TpmReader {  // big-endian, TCG Part 1 §3.2 "marshalling"
 };
 
 Result<StatementAlgorithm> algorithm(bool is_rsa, std::uint16_t hash_alg) {
-  if (hash_alg == kAlgSha256) return StatementAlgorithm{is_rsa ? kCoseRs256 : kCoseEs256, crypto::HashAlgorithm::kSha256};
-  if (hash_alg == kAlgSha384) return StatementAlgorithm{is_rsa ? kCoseRs384 : kCoseEs384, crypto::HashAlgorithm::kSha384};
-  return fail(ErrorKind::kRefused, "the attestation key's hash has no COSE algorithm that is used here");
+  if (hash_alg == kAlgSha256)
+    return StatementAlgorithm{is_rsa ? kCoseRs256 : kCoseEs256, crypto::HashAlgorithm::kSha256};
+  if (hash_alg == kAlgSha384)
+    return StatementAlgorithm{is_rsa ? kCoseRs384 : kCoseEs384, crypto::HashAlgorithm::kSha384};
+  return fail(ErrorKind::kRefused,
+              "the attestation key's hash has no COSE algorithm that is used here");
 }
 
 struct CborFree {
-  void operator()(cbor_item_t* item) const {
-    ::cbor_decref(&item);
-  }
+  void operator()(cbor_item_t* item) const { ::cbor_decref(&item); }
 };
 using CborPtr = std::unique_ptr<cbor_item_t, CborFree>;
 
-CborPtr text(std::string_view value) { return CborPtr(::cbor_build_stringn(value.data(), value.size())); }
-CborPtr octets(ByteView value) { return CborPtr(::cbor_build_bytestring(value.data(), value.size())); }
+CborPtr text(std::string_view value) {
+  return CborPtr(::cbor_build_stringn(value.data(), value.size()));
+}
+CborPtr octets(ByteView value) {
+  return CborPtr(::cbor_build_bytestring(value.data(), value.size()));
+}
 CborPtr integer(std::int64_t value) {
   return value < 0 ? CborPtr(::cbor_build_negint64(static_cast<std::uint64_t>(-1 - value)))
                    : CborPtr(::cbor_build_uint64(static_cast<std::uint64_t>(value)));
@@ -62,10 +67,14 @@ CborPtr integer(std::int64_t value) {
 CborPtr shortest_integer(std::int64_t value) {
   const std::uint64_t magnitude = static_cast<std::uint64_t>(value < 0 ? -1 - value : value);
   cbor_item_t* item = nullptr;
-  if (magnitude <= 0xff) item = ::cbor_build_uint8(static_cast<std::uint8_t>(magnitude));
-  else if (magnitude <= 0xffff) item = ::cbor_build_uint16(static_cast<std::uint16_t>(magnitude));
-  else if (magnitude <= 0xffffffff) item = ::cbor_build_uint32(static_cast<std::uint32_t>(magnitude));
-  else return integer(value);
+  if (magnitude <= 0xff)
+    item = ::cbor_build_uint8(static_cast<std::uint8_t>(magnitude));
+  else if (magnitude <= 0xffff)
+    item = ::cbor_build_uint16(static_cast<std::uint16_t>(magnitude));
+  else if (magnitude <= 0xffffffff)
+    item = ::cbor_build_uint32(static_cast<std::uint32_t>(magnitude));
+  else
+    return integer(value);
   if (value < 0) ::cbor_mark_negint(item);
   return CborPtr(item);
 }
@@ -90,12 +99,14 @@ Bytes serialized(const CborPtr& item) {
 Result<StatementAlgorithm> algorithm_of_ak(ByteView ak_public_area) {
   TpmReader reader(ak_public_area);
   KEYWARD_TRY(type, reader.u16());
-  if (type != kAlgRsa && type != kAlgEcc) return fail(ErrorKind::kRefused, "the attestation key is neither RSA nor ECC");
+  if (type != kAlgRsa && type != kAlgEcc)
+    return fail(ErrorKind::kRefused, "the attestation key is neither RSA nor ECC");
   KEYWARD_CHECK(reader.u16());    // nameAlg
   KEYWARD_CHECK(reader.take(4));  // objectAttributes
   KEYWARD_CHECK(reader.tpm2b());  // authPolicy
   KEYWARD_TRY(symmetric, reader.u16());
-  if (symmetric != kAlgNull) return fail(ErrorKind::kRefused, "the attestation key is a storage key");
+  if (symmetric != kAlgNull)
+    return fail(ErrorKind::kRefused, "the attestation key is a storage key");
   KEYWARD_TRY(scheme, reader.u16());
   if (scheme != (type == kAlgRsa ? kAlgRsassa : kAlgEcdsa))
     return fail(ErrorKind::kRefused, "the attestation key's signature scheme is not used here");
@@ -118,14 +129,17 @@ Result<PlainSignature> plain_signature(ByteView tpmt_signature) {
   } else {
     KEYWARD_TRY(second, reader.tpm2b());
     const std::size_t size = std::max(first.size(), second.size());
-    if (size == 0 || size > kEcParameterBytesMax) return fail(ErrorKind::kBadInput, "ECDSA signature of a wrong size");
+    if (size == 0 || size > kEcParameterBytesMax)
+      return fail(ErrorKind::kBadInput, "ECDSA signature of a wrong size");
     Bytes raw(2 * size);  // r and s are written without leading zeros
-    std::copy(first.begin(), first.end(), raw.begin() + static_cast<std::ptrdiff_t>(size - first.size()));
+    std::copy(first.begin(), first.end(),
+              raw.begin() + static_cast<std::ptrdiff_t>(size - first.size()));
     std::copy(second.begin(), second.end(), raw.end() - static_cast<std::ptrdiff_t>(second.size()));
     KEYWARD_TRY(der, crypto::ecdsa_raw_to_der(raw));
     out.signature = std::move(der);
   }
-  if (!reader.at_end() || out.signature.empty()) return fail(ErrorKind::kBadInput, "TPMT_SIGNATURE has a wrong end");
+  if (!reader.at_end() || out.signature.empty())
+    return fail(ErrorKind::kBadInput, "TPMT_SIGNATURE has a wrong end");
   return out;
 }
 

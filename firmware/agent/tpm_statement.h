@@ -1,6 +1,7 @@
-// Owns the making of a `tpm` attestation object from its parts (device-attest-10 §5, WebAuthn §8.3). Must
-// not know a TPM, keys or ACME: it writes what it is told, also what is wrong (tests of the verifier).
-// Errors: kBadInput (octets that are not the structure named). Threads: pure functions.
+// Owns the making of a `tpm` attestation object from its parts (device-attest-10 §5, WebAuthn
+// §8.3). Must not know a TPM, keys or ACME: it writes what it is told, also what is wrong (tests of
+// the verifier). Errors: kBadInput (octets that are not the structure named). Threads: pure
+// functions.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +27,8 @@ struct StatementAlgorithm {
   friend bool operator==(const StatementAlgorithm&, const StatementAlgorithm&) = default;
 };
 
-// With which algorithm an attestation key signs, from its TPMT_PUBLIC: the scheme that the key is bound to.
-// ECDSA and RSASSA with SHA-256 or SHA-384; others are kRefused.
+// With which algorithm an attestation key signs, from its TPMT_PUBLIC: the scheme that the key is
+// bound to. ECDSA and RSASSA with SHA-256 or SHA-384; others are kRefused.
 Result<StatementAlgorithm> algorithm_of_ak(ByteView ak_public_area);
 
 // TPMT_SIGNATURE as WebAuthn carries it: ECDSA as DER ECDSA-Sig-Value, RSASSA as the PKCS#1 octets.

@@ -1,11 +1,10 @@
 // Owns the deadlines of open connections. Must not know HTTP, TLS or civetweb.
 #include "firmware/https/connection_table.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <chrono>
 
+#include <sys/socket.h>
 
 namespace keyward::https {
 namespace {
@@ -80,16 +79,19 @@ void ConnectionTable::finish(Deadline deadline) {
   std::unique_lock lock(mutex_);
   finishing_ = true;
   cut_if([](const Entry& entry) {
-    return entry.phase != Phase::kBody && entry.phase != Phase::kWorking && entry.phase != Phase::kResponse;
+    return entry.phase != Phase::kBody && entry.phase != Phase::kWorking &&
+           entry.phase != Phase::kResponse;
   });
-  emptied_.wait_for(lock, std::chrono::milliseconds(deadline.remaining_ms()), [this] { return entries_.empty(); });
+  emptied_.wait_for(lock, std::chrono::milliseconds(deadline.remaining_ms()),
+                    [this] { return entries_.empty(); });
   cut_if([](const Entry&) { return true; });
 }
 
 void ConnectionTable::make_room(std::int64_t now_ms) {
   Entry* longest = nullptr;
   for (Entry& entry : entries_) {
-    if (entry.phase != Phase::kWaiting || entry.cut || now_ms - entry.since_ms < busy_wait_ms_) continue;
+    if (entry.phase != Phase::kWaiting || entry.cut || now_ms - entry.since_ms < busy_wait_ms_)
+      continue;
     if (longest == nullptr || entry.since_ms < longest->since_ms) longest = &entry;
   }
   if (longest == nullptr) return;

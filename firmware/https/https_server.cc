@@ -1,18 +1,18 @@
 // Owns the HTTPS listener over civetweb. Must not know routes, JSON or ACME.
 #include "firmware/https/https_server.h"
 
-#include <civetweb.h>
-#include <netinet/in.h>
-#include <openssl/ssl.h>
-#include <strings.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <chrono>
 #include <ctime>
 #include <thread>
+
+#include <civetweb.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <strings.h>
+#include <sys/socket.h>
 
 #include "firmware/https/connection_table.h"
 #include "firmware/https/request_fence.h"
@@ -36,25 +36,44 @@ thread_local ThisConnection this_connection;
 
 std::string_view reason_phrase(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 201: return "Created";
-    case 204: return "No Content";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 421: return "Misdirected Request";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    default: return status < 400 ? "OK" : status < 500 ? "Bad Request" : "Internal Server Error";
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 204:
+      return "No Content";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 411:
+      return "Length Required";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 421:
+      return "Misdirected Request";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return status < 400 ? "OK" : status < 500 ? "Bad Request" : "Internal Server Error";
   }
 }
 
@@ -68,13 +87,17 @@ std::string http_date() {  // IMF-fixdate, RFC 9110 §5.6.7
 }
 
 bool is_clean(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 // One string, so that it leaves in one write (field notes: 13 µs against 54).
 std::string compose(const acme::HttpResponse& response, bool is_head, bool close) {
   std::string out = "HTTP/1.1 " + std::to_string(response.status) + " ";
-  out.append(reason_phrase(response.status)).append("\r\nDate: ").append(http_date()).append("\r\n");
+  out.append(reason_phrase(response.status))
+      .append("\r\nDate: ")
+      .append(http_date())
+      .append("\r\n");
   for (const auto& [name, value] : response.headers) {
     if (!is_clean(name) || !is_clean(value)) {
       log::error("a response header with control characters was left out", {{"name", name}});
@@ -99,12 +122,13 @@ RawRequest raw_request(const mg_request_info& info) {
   return raw;
 }
 
-// civetweb's listener looks at its stop flag every two seconds, or when somebody comes: so come. Where
-// the sandbox forbids it, stopping only takes these two seconds.
+// civetweb's listener looks at its stop flag every two seconds, or when somebody comes: so come.
+// Where the sandbox forbids it, stopping only takes these two seconds.
 void knock(std::uint16_t port, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     for (const bool v6 : {false, true}) {
-      const UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      const UniqueFd fd(
+          ::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
       sockaddr_in to{};
       to.sin_family = AF_INET;
       to.sin_port = htons(port);
@@ -113,7 +137,8 @@ void knock(std::uint16_t port, const std::stop_token& stop) {
       to6.sin6_family = AF_INET6;
       to6.sin6_port = htons(port);
       to6.sin6_addr = in6addr_loopback;
-      const auto* address = v6 ? reinterpret_cast<const sockaddr*>(&to6) : reinterpret_cast<const sockaddr*>(&to);
+      const auto* address =
+          v6 ? reinterpret_cast<const sockaddr*>(&to6) : reinterpret_cast<const sockaddr*>(&to);
       (void)::connect(fd.get(), address, v6 ? sizeof to6 : sizeof to);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -126,12 +151,14 @@ struct HttpsServer::Impl {
   Impl(const HttpsOptions& from, acme::HttpHandler& to)
       : options(from),
         handler(to),
-        table(static_cast<std::size_t>(from.connections_max - std::max(1, from.connections_max / 8)),
-              from.busy_wait_ms) {}
+        table(
+            static_cast<std::size_t>(from.connections_max - std::max(1, from.connections_max / 8)),
+            from.busy_wait_ms) {}
   ~Impl() {
     if (context == nullptr) return;
     table.finish(Deadline::after_ms(kFinishMs));
-    std::jthread knocking([port = listening_port](const std::stop_token& stop) { knock(port, stop); });
+    std::jthread knocking(
+        [port = listening_port](const std::stop_token& stop) { knock(port, stop); });
     ::mg_stop(context);
   }
 
@@ -175,7 +202,8 @@ struct HttpsServer::Impl {
     Impl& self = of(connection);
     if (this_connection.entry == nullptr) return 0;
     log::debug("civetweb refused", {{"status", status}});
-    self.refuse(connection, {400, "the request header is malformed, too large, or came too slowly"}, false, false);
+    self.refuse(connection, {400, "the request header is malformed, too large, or came too slowly"},
+                false, false);
     return 0;
   }
   static int on_log(const mg_connection*, const char* message) {
@@ -187,7 +215,8 @@ struct HttpsServer::Impl {
   std::optional<Refusal> read_body(mg_connection* connection, FencedRequest& fenced);
   std::optional<Refusal> check_length(const FencedRequest& fenced) const;
   int refuse(mg_connection* connection, const Refusal& refusal, bool is_head, bool drain);
-  bool answer(mg_connection* connection, const acme::HttpResponse& response, bool is_head, bool close);
+  bool answer(mg_connection* connection, const acme::HttpResponse& response, bool is_head,
+              bool close);
   void drain(mg_connection* connection);
   Status listen();
   Status set_port();
@@ -209,24 +238,27 @@ int HttpsServer::Impl::serve(mg_connection* connection) {
   table.enter(this_connection.entry, Phase::kWorking, 0);
   const acme::HttpResponse response = handler.handle(request);
   const char* wish = ::mg_get_header(connection, "Connection");
-  const bool close = this_connection.requests >= options.requests_per_connection_max || table.is_busy() ||
-                     (wish != nullptr && ::strcasecmp(wish, "close") == 0);
+  const bool close = this_connection.requests >= options.requests_per_connection_max ||
+                     table.is_busy() || (wish != nullptr && ::strcasecmp(wish, "close") == 0);
   answer(connection, response, is_head, close);
   return response.status;
 }
 
 std::optional<Refusal> HttpsServer::Impl::check_length(const FencedRequest& fenced) const {
-  const std::size_t cap = std::min(handler.body_bytes_max(fenced.request.method, fenced.request.raw_path),
-                                   limits::kRequestBodyBytesMax);
+  const std::size_t cap =
+      std::min(handler.body_bytes_max(fenced.request.method, fenced.request.raw_path),
+               limits::kRequestBodyBytesMax);
   if (!fenced.content_length_bytes) {
     if (fenced.request.method == "POST") return Refusal{411, "a POST needs Content-Length"};
     return std::nullopt;
   }
-  if (*fenced.content_length_bytes > cap) return Refusal{413, "the body is larger than this resource takes"};
+  if (*fenced.content_length_bytes > cap)
+    return Refusal{413, "the body is larger than this resource takes"};
   return std::nullopt;
 }
 
-std::optional<Refusal> HttpsServer::Impl::read_body(mg_connection* connection, FencedRequest& fenced) {
+std::optional<Refusal> HttpsServer::Impl::read_body(mg_connection* connection,
+                                                    FencedRequest& fenced) {
   const auto size = static_cast<std::size_t>(fenced.content_length_bytes.value_or(0));
   if (size == 0) return std::nullopt;
   table.enter(this_connection.entry, Phase::kBody, options.body_ms);
@@ -244,26 +276,32 @@ std::optional<Refusal> HttpsServer::Impl::read_body(mg_connection* connection, F
   return std::nullopt;
 }
 
-int HttpsServer::Impl::refuse(mg_connection* connection, const Refusal& refusal, bool is_head, bool read_on) {
+int HttpsServer::Impl::refuse(mg_connection* connection, const Refusal& refusal, bool is_head,
+                              bool read_on) {
   log::debug("refused before the handler", {{"status", refusal.status}, {"why", refusal.detail}});
-  const bool sent = answer(connection, handler.refuse_transport(refusal.status, refusal.detail), is_head, true);
+  const bool sent =
+      answer(connection, handler.refuse_transport(refusal.status, refusal.detail), is_head, true);
   if (sent && read_on) drain(connection);
   return refusal.status;
 }
 
-bool HttpsServer::Impl::answer(mg_connection* connection, const acme::HttpResponse& response, bool is_head,
-                               bool close) {
+bool HttpsServer::Impl::answer(mg_connection* connection, const acme::HttpResponse& response,
+                               bool is_head, bool close) {
   const std::string octets = compose(response, is_head, close);
   // A late body has a deadline already: what is left of it is for this answer.
-  if (!table.was_cut(this_connection.entry)) table.enter(this_connection.entry, Phase::kResponse, options.response_ms);
+  if (!table.was_cut(this_connection.entry))
+    table.enter(this_connection.entry, Phase::kResponse, options.response_ms);
   const int sent = ::mg_write(connection, octets.data(), octets.size());
   const bool complete = sent >= 0 && static_cast<std::size_t>(sent) == octets.size();
-  if (close || !complete) ::mg_disable_connection_keep_alive(connection);
-  else table.enter(this_connection.entry, Phase::kWaiting, options.idle_ms + options.header_ms);
+  if (close || !complete)
+    ::mg_disable_connection_keep_alive(connection);
+  else
+    table.enter(this_connection.entry, Phase::kWaiting, options.idle_ms + options.header_ms);
   return complete;
 }
 
-// Closing a socket that holds unread octets resets the connection, and the client may lose the answer.
+// Closing a socket that holds unread octets resets the connection, and the client may lose the
+// answer.
 void HttpsServer::Impl::drain(mg_connection* connection) {
   table.enter(this_connection.entry, Phase::kDraining, limits::kHttpDrainMs);
   std::array<char, 4'096> buffer;
@@ -280,13 +318,37 @@ Status HttpsServer::Impl::listen() {
   const std::string idle_ms = std::to_string(options.idle_ms);
   const std::string header_bytes = std::to_string(limits::kHttpHeaderBytesMax);
   const std::string ports = options.listen + "s";
-  const char* settings[] = {"listening_ports", ports.c_str(), "num_threads", threads.c_str(),
-                            "request_timeout_ms", header_ms.c_str(), "keep_alive_timeout_ms", idle_ms.c_str(),
-                            "max_request_size", header_bytes.c_str(), "enable_keep_alive", "yes",
-                            "tcp_nodelay", "1", "decode_url", "no", "decode_query_string", "no",
-                            "enable_auth_domain_check", "no", "access_control_allow_origin", "",
-                            "access_control_allow_methods", "", "access_control_allow_headers", "",
-                            "listen_backlog", "512", "connection_queue", "64", nullptr};
+  const char* settings[] = {"listening_ports",
+                            ports.c_str(),
+                            "num_threads",
+                            threads.c_str(),
+                            "request_timeout_ms",
+                            header_ms.c_str(),
+                            "keep_alive_timeout_ms",
+                            idle_ms.c_str(),
+                            "max_request_size",
+                            header_bytes.c_str(),
+                            "enable_keep_alive",
+                            "yes",
+                            "tcp_nodelay",
+                            "1",
+                            "decode_url",
+                            "no",
+                            "decode_query_string",
+                            "no",
+                            "enable_auth_domain_check",
+                            "no",
+                            "access_control_allow_origin",
+                            "",
+                            "access_control_allow_methods",
+                            "",
+                            "access_control_allow_headers",
+                            "",
+                            "listen_backlog",
+                            "512",
+                            "connection_queue",
+                            "64",
+                            nullptr};
   mg_callbacks callbacks{};
   callbacks.begin_request = on_request;
   callbacks.http_error = on_error;
@@ -311,7 +373,8 @@ Status HttpsServer::Impl::listen() {
 
 Status HttpsServer::Impl::set_port() {
   std::array<mg_server_port, 2> ports{};
-  if (::mg_get_server_ports(context, static_cast<int>(ports.size()), ports.data()) != 1 || ports[0].is_ssl == 0)
+  if (::mg_get_server_ports(context, static_cast<int>(ports.size()), ports.data()) != 1 ||
+      ports[0].is_ssl == 0)
     return fail(ErrorKind::kInternal, "HTTPS listens on something else than asked");
   listening_port = static_cast<std::uint16_t>(ports[0].port);
   return {};
@@ -320,8 +383,10 @@ Status HttpsServer::Impl::set_port() {
 HttpsServer::HttpsServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpsServer::~HttpsServer() = default;
 
-Result<std::unique_ptr<HttpsServer>> HttpsServer::start(const HttpsOptions& options, acme::HttpHandler& handler) {
-  if (options.connections_max < 2 || options.hosts.empty() || options.listen.rfind(':') == std::string::npos)
+Result<std::unique_ptr<HttpsServer>> HttpsServer::start(const HttpsOptions& options,
+                                                        acme::HttpHandler& handler) {
+  if (options.connections_max < 2 || options.hosts.empty() ||
+      options.listen.rfind(':') == std::string::npos)
     return fail(ErrorKind::kBadInput, "HTTPS options");
   static const unsigned features = ::mg_init_library(MG_FEATURES_TLS | MG_FEATURES_IPV6);
   if ((features & MG_FEATURES_TLS) == 0 || ::mg_check_feature(MG_FEATURES_TLS) == 0)
@@ -344,7 +409,9 @@ Result<std::unique_ptr<HttpsServer>> HttpsServer::start(const HttpsOptions& opti
   return std::unique_ptr<HttpsServer>(new HttpsServer(std::move(impl)));
 }
 
-Status HttpsServer::set_identity(const acme::TlsIdentity& identity) { return impl_->tls->set_identity(identity); }
+Status HttpsServer::set_identity(const acme::TlsIdentity& identity) {
+  return impl_->tls->set_identity(identity);
+}
 std::uint16_t HttpsServer::port() const { return impl_->listening_port; }
 std::size_t HttpsServer::connections() const { return impl_->table.size(); }
 

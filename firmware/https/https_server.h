@@ -1,11 +1,11 @@
-// Owns the HTTPS listener: threads, deadlines, the fences around civetweb, and the answer's octets. Must
-// not know routes, JSON or ACME. No other folder includes civetweb.
+// Owns the HTTPS listener: threads, deadlines, the fences around civetweb, and the answer's octets.
+// Must not know routes, JSON or ACME. No other folder includes civetweb.
 //
-// Each request that passes the fences goes to HttpHandler::handle as a plain value; each that does not is
-// answered with HttpHandler::refuse_transport and its connection is closed, because what follows on it
-// cannot be told from the refused request. Errors of start(): kBadInput (listen address, identity),
-// kUnavailable (the port cannot be bound), kInternal (a civetweb built without TLS or IPv6).
-// Threads: set_identity and port from any; start and the destructor from one.
+// Each request that passes the fences goes to HttpHandler::handle as a plain value; each that does
+// not is answered with HttpHandler::refuse_transport and its connection is closed, because what
+// follows on it cannot be told from the refused request. Errors of start(): kBadInput (listen
+// address, identity), kUnavailable (the port cannot be bound), kInternal (a civetweb built without
+// TLS or IPv6). Threads: set_identity and port from any; start and the destructor from one.
 // Sources: RFC 9112, RFC 9110, RFC 8555 §6.1, RFC 9325.
 #pragma once
 
@@ -31,14 +31,17 @@ struct HttpsOptions {
   std::int64_t idle_ms = limits::kKeepAliveIdleMs;
   std::int64_t body_ms = limits::kBodyDeadlineMs;
   std::int64_t response_ms = limits::kResponseDeadlineMs;
-  std::int64_t busy_wait_ms = 1'000;  // when nearly all workers are taken, connections idle this long are closed
+  std::int64_t busy_wait_ms =
+      1'000;  // when nearly all workers are taken, connections idle this long are closed
 };
 
 class HttpsServer {
  public:
   // `handler` must outlive the server. The server answers handshakes once it has an identity.
-  static Result<std::unique_ptr<HttpsServer>> start(const HttpsOptions& options, acme::HttpHandler& handler);
-  ~HttpsServer();  // answers the requests under way (3 s at most), then cuts; waits for handlers that run
+  static Result<std::unique_ptr<HttpsServer>> start(const HttpsOptions& options,
+                                                    acme::HttpHandler& handler);
+  ~HttpsServer();  // answers the requests under way (3 s at most), then cuts; waits for handlers
+                   // that run
   HttpsServer(const HttpsServer&) = delete;
   HttpsServer& operator=(const HttpsServer&) = delete;
 

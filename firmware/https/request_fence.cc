@@ -17,7 +17,8 @@ std::string lower(std::string_view text) {
 
 bool same_name(std::string_view a, std::string_view b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+           return std::tolower(static_cast<unsigned char>(x)) ==
+                  std::tolower(static_cast<unsigned char>(y));
          });
 }
 
@@ -30,11 +31,13 @@ std::string_view trimmed(std::string_view value) {
 bool is_token(std::string_view name) {  // RFC 9110 §5.6.2
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return !name.empty() && std::all_of(name.begin(), name.end(), [&](unsigned char c) {
-    return (c < 0x80 && std::isalnum(c)) || kMarks.find(static_cast<char>(c)) != std::string_view::npos;
+    return (c < 0x80 && std::isalnum(c)) ||
+           kMarks.find(static_cast<char>(c)) != std::string_view::npos;
   });
 }
 
-// CR LF, each overwritten with NUL, and the next element right behind: `end` points at the first NUL.
+// CR LF, each overwritten with NUL, and the next element right behind: `end` points at the first
+// NUL.
 bool ends_with_crlf(const char* end, const char* next) { return next == end + 2; }
 
 // The octets between the pointers are exactly the separators of RFC 9112 §3 and §5.
@@ -51,17 +54,20 @@ bool has_exact_separators(const RawRequest& raw) {
     const char* colon = header.name + std::strlen(header.name);
     if (header.value <= colon) return false;
     // A second NUL in front of the value was a space before the colon (RFC 9112 §5.1: refuse).
-    if (!std::all_of(colon + 1, header.value, [](char c) { return c == ' ' || c == '\t'; })) return false;
+    if (!std::all_of(colon + 1, header.value, [](char c) { return c == ' ' || c == '\t'; }))
+      return false;
     line_end = header.value + std::strlen(header.value);
-    if (line_end - raw.method > static_cast<std::ptrdiff_t>(limits::kHttpHeaderBytesMax) - 8) return false;
+    if (line_end - raw.method > static_cast<std::ptrdiff_t>(limits::kHttpHeaderBytesMax) - 8)
+      return false;
   }
-  // The header block ends here: CR LF overwritten, then CR, then the last LF overwritten. Anything else
-  // means that civetweb stopped early: a folded line, or more headers than it keeps.
+  // The header block ends here: CR LF overwritten, then CR, then the last LF overwritten. Anything
+  // else means that civetweb stopped early: a folded line, or more headers than it keeps.
   return !raw.headers.empty() && line_end[1] == '\0' && line_end[2] == '\r' && line_end[3] == '\0';
 }
 
 struct KnownHeaders {
-  std::vector<std::string_view> host, content_length, transfer_encoding, content_type, accept, expect;
+  std::vector<std::string_view> host, content_length, transfer_encoding, content_type, accept,
+      expect;
 };
 
 KnownHeaders collect(const RawRequest& raw) {
@@ -109,7 +115,8 @@ std::optional<Refusal> check_host(const KnownHeaders& known, const Authority& au
 
 std::optional<Refusal> check_grammar(const RawRequest& raw) {
   if (raw.headers.size() > limits::kHeadersMax) return Refusal{431, "too many header fields"};
-  if (!has_exact_separators(raw)) return Refusal{400, "the request header is not well-formed HTTP/1.1"};
+  if (!has_exact_separators(raw))
+    return Refusal{400, "the request header is not well-formed HTTP/1.1"};
   if (std::string_view(raw.version) != "1.1") return Refusal{400, "only HTTP/1.1 is spoken here"};
   if (raw.target[0] != '/') return Refusal{400, "the request target is not a path"};
   if (std::strlen(raw.target) + (raw.query ? std::strlen(raw.query) : 0) > limits::kUrlBytesMax)
@@ -142,7 +149,8 @@ FenceResult fence(const RawRequest& raw, const Authority& authority) {
   if (const auto refusal = check_framing(known, out)) return {std::nullopt, *refusal};
   if (const auto refusal = check_host(known, authority)) return {std::nullopt, *refusal};
   if (known.content_type.size() > 1) return {std::nullopt, {400, "Content-Type is repeated"}};
-  if (known.expect.size() > 1 || (!known.expect.empty() && !same_name(known.expect.front(), "100-continue")))
+  if (known.expect.size() > 1 ||
+      (!known.expect.empty() && !same_name(known.expect.front(), "100-continue")))
     return {std::nullopt, {400, "this Expect is not supported"}};
   out.expects_continue = !known.expect.empty();
   out.request.method = raw.method;

@@ -1,10 +1,10 @@
-// Owns the second look at what civetweb parsed: everything its parser lets through and RFC 9112 or this
-// product does not. Must not know civetweb's types, sockets or routes.
+// Owns the second look at what civetweb parsed: everything its parser lets through and RFC 9112 or
+// this product does not. Must not know civetweb's types, sockets or routes.
 //
-// civetweb parses in place: it writes NULs over the separators and keeps pointers. So the octets between
-// the pointers still tell what was there: a bare LF, a folded line, a space before the colon, headers
-// dropped after the 64th. `fence` refuses all of them (field notes, civetweb; RFC 9112 §2.2, §5.1, §5.2,
-// §6.1, §6.3). Threads: pure functions.
+// civetweb parses in place: it writes NULs over the separators and keeps pointers. So the octets
+// between the pointers still tell what was there: a bare LF, a folded line, a space before the
+// colon, headers dropped after the 64th. `fence` refuses all of them (field notes, civetweb; RFC
+// 9112 §2.2, §5.1, §5.2, §6.1, §6.3). Threads: pure functions.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +26,9 @@ struct RawHeader {
 // Pointers into civetweb's one buffer, each ended by a NUL.
 struct RawRequest {
   const char* method;
-  const char* target;           // up to the '?'
-  const char* query;            // behind the '?'; null: there was none
-  const char* version;          // behind "HTTP/"
+  const char* target;   // up to the '?'
+  const char* query;    // behind the '?'; null: there was none
+  const char* version;  // behind "HTTP/"
   std::vector<RawHeader> headers;
 };
 
@@ -44,7 +44,7 @@ struct Refusal {
 };
 
 struct FencedRequest {
-  acme::HttpRequest request;  // body still empty
+  acme::HttpRequest request;                          // body still empty
   std::optional<std::uint64_t> content_length_bytes;  // absent: no such header
   bool expects_continue = false;
 };
@@ -56,7 +56,8 @@ struct FenceResult {
 };
 FenceResult fence(const RawRequest& raw, const Authority& authority);
 
-// True if the Host header's value names `authority` (RFC 9110 §7.2; the port may be left out if it is 443).
+// True if the Host header's value names `authority` (RFC 9110 §7.2; the port may be left out if it
+// is 443).
 bool host_matches(std::string_view host, const Authority& authority);
 
 }  // namespace keyward::https

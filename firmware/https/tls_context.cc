@@ -1,12 +1,12 @@
 // Owns the TLS settings of the server and the identity it shows. Must not know HTTP or civetweb.
 #include "firmware/https/tls_context.h"
 
+#include <mutex>
+#include <string_view>
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-
-#include <mutex>
-#include <string_view>
 
 #include "hal/base/limits.h"
 
@@ -44,7 +44,8 @@ BioPtr bio_of(std::string_view text) {
 }
 
 Result<std::shared_ptr<const Identity>> load(const acme::TlsIdentity& from) {
-  if (from.chain_pem.size() > limits::kTlsIdentityBytesMax || from.key_pem.size() > limits::kTlsIdentityBytesMax)
+  if (from.chain_pem.size() > limits::kTlsIdentityBytesMax ||
+      from.key_pem.size() > limits::kTlsIdentityBytesMax)
     return fail(ErrorKind::kBadInput, "TLS identity is too large");
   auto out = std::make_shared<Identity>();
   const BioPtr chain = bio_of(from.chain_pem);
@@ -53,7 +54,8 @@ Result<std::shared_ptr<const Identity>> load(const acme::TlsIdentity& from) {
   if (!out->leaf) return fail(ErrorKind::kBadInput, "TLS identity has no certificate");
   out->intermediates.reset(sk_X509_new_null());
   while (CertificatePtr next{::PEM_read_bio_X509(chain.get(), nullptr, no_password, nullptr)}) {
-    if (static_cast<std::size_t>(sk_X509_num(out->intermediates.get())) >= limits::kChainCertificatesMax)
+    if (static_cast<std::size_t>(sk_X509_num(out->intermediates.get())) >=
+        limits::kChainCertificatesMax)
       return fail(ErrorKind::kBadInput, "TLS identity has too many certificates");
     sk_X509_push(out->intermediates.get(), next.release());
   }
@@ -68,8 +70,8 @@ Result<std::shared_ptr<const Identity>> load(const acme::TlsIdentity& from) {
 }
 
 // RFC 7301: a client that offers protocols and not HTTP/1.1 is refused in the handshake.
-int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_bytes, const unsigned char* in,
-                    unsigned in_bytes, void*) {
+int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_bytes,
+                    const unsigned char* in, unsigned in_bytes, void*) {
   static constexpr std::string_view kHttp = "http/1.1";
   for (unsigned at = 0; at < in_bytes && at + 1 + in[at] <= in_bytes; at += 1u + in[at]) {
     const std::string_view name(reinterpret_cast<const char*>(in) + at + 1, in[at]);
@@ -97,7 +99,8 @@ struct TlsContext::Impl {
   static int show_identity(SSL* ssl, void* arg) {
     const auto identity = static_cast<Impl*>(arg)->current();
     if (!identity) return 0;
-    return ::SSL_use_cert_and_key(ssl, identity->leaf.get(), identity->key.get(), identity->intermediates.get(), 1);
+    return ::SSL_use_cert_and_key(ssl, identity->leaf.get(), identity->key.get(),
+                                  identity->intermediates.get(), 1);
   }
 };
 
@@ -110,17 +113,20 @@ Result<std::unique_ptr<TlsContext>> TlsContext::create() {
   auto impl = std::make_unique<Impl>();
   impl->context.reset(::SSL_CTX_new(::TLS_server_method()));
   SSL_CTX* context = impl->context.get();
-  if (context == nullptr) return fail(ErrorKind::kInternal, "SSL_CTX_new", static_cast<std::int64_t>(::ERR_get_error()));
+  if (context == nullptr)
+    return fail(ErrorKind::kInternal, "SSL_CTX_new", static_cast<std::int64_t>(::ERR_get_error()));
   bool ok = ::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1;
   ok = ok && ::SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1;
   ok = ok && ::SSL_CTX_set_cipher_list(context, kTls12Ciphers) == 1;
   ok = ok && ::SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") == 1;
   ok = ok && ::SSL_CTX_set_num_tickets(context, 0) == 1;
-  if (!ok) return fail(ErrorKind::kInternal, "TLS settings", static_cast<std::int64_t>(::ERR_get_error()));
-  // An end of input without close_notify ends reading alone: a late body can still be answered (408). A
-  // truncated request shows by its Content-Length.
-  ::SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  if (!ok)
+    return fail(ErrorKind::kInternal, "TLS settings", static_cast<std::int64_t>(::ERR_get_error()));
+  // An end of input without close_notify ends reading alone: a late body can still be answered
+  // (408). A truncated request shows by its Content-Length.
+  ::SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
   ::SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   // Idle connections give their buffers back: 34 KiB each.
   ::SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |

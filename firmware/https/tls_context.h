@@ -1,8 +1,8 @@
 // Owns the TLS settings of the server and the identity it shows. Must not know HTTP or civetweb.
 //
-// TLS 1.2 is the floor, 1.3 preferred; forward-secret AEAD suites alone (RFC 9325). No session is ever
-// resumed: each handshake shows the identity that is current, and no ticket key lies in memory.
-// Threads: set_identity from any thread, while handshakes run.
+// TLS 1.2 is the floor, 1.3 preferred; forward-secret AEAD suites alone (RFC 9325). No session is
+// ever resumed: each handshake shows the identity that is current, and no ticket key lies in
+// memory. Threads: set_identity from any thread, while handshakes run.
 #pragma once
 
 #include <memory>
@@ -21,8 +21,8 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
-  // Shown by every handshake that starts after the call. Until the first call every handshake fails.
-  // Errors: kBadInput (PEM, no certificate, key and certificate do not belong together).
+  // Shown by every handshake that starts after the call. Until the first call every handshake
+  // fails. Errors: kBadInput (PEM, no certificate, key and certificate do not belong together).
   Status set_identity(const acme::TlsIdentity& identity);
   bool has_identity() const;
 

@@ -17,14 +17,20 @@ class Handler final : public acme::HttpHandler {
   acme::HttpResponse handle(const acme::HttpRequest& request) override {
     acme::HttpResponse out;
     out.status = request.raw_path == "/moved" ? 301 : 201;
-    out.headers = {{"Replay-Nonce", "abc"}, {"Location", "https://127.0.0.1/else"}, {"Retry-After", "3"},
+    out.headers = {{"Replay-Nonce", "abc"},
+                   {"Location", "https://127.0.0.1/else"},
+                   {"Retry-After", "3"},
                    {"Content-Type", request.content_type}};
     if (request.method == "POST") out.body = "got " + std::string(text_of(request.body));
     if (request.raw_path == "/large") out.body.assign(limits::kAgentReplyBytesMax + 1, 'x');
     return out;
   }
-  std::size_t body_bytes_max(std::string_view, std::string_view) const override { return limits::kRequestBodyBytesMax; }
-  acme::HttpResponse refuse_transport(int status, std::string_view) override { return {status, {}, "refused"}; }
+  std::size_t body_bytes_max(std::string_view, std::string_view) const override {
+    return limits::kRequestBodyBytesMax;
+  }
+  acme::HttpResponse refuse_transport(int status, std::string_view) override {
+    return {status, {}, "refused"};
+  }
 };
 
 // A self-signed certificate for these addresses, so that it is its own root.
@@ -37,12 +43,15 @@ acme::TlsIdentity identity_for(const std::vector<wire::Identifier>& names) {
   tbs.not_before_ms = system_clock().utc_ms() - 60'000;
   tbs.not_after_ms = tbs.not_before_ms + 3'600'000;
   tbs.spki_der = key.public_key().spki_der();
-  tbs.extensions = {x509::ext_basic_constraints(true, std::nullopt), x509::ext_subject_alt_name(names, false).value()};
+  tbs.extensions = {x509::ext_basic_constraints(true, std::nullopt),
+                    x509::ext_subject_alt_name(names, false).value()};
   const Bytes der = x509::build_tbs(tbs);
-  const Bytes signature = key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, der).value();
+  const Bytes signature =
+      key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, der).value();
   const auto pem = key.to_pem().value();
-  return {x509::to_pem("CERTIFICATE", x509::join_certificate(der, tbs.signature_algorithm, signature)),
-          std::string(text_of(pem.view()))};
+  return {
+      x509::to_pem("CERTIFICATE", x509::join_certificate(der, tbs.signature_algorithm, signature)),
+      std::string(text_of(pem.view()))};
 }
 
 class CurlTransportTest : public testing::Test {
@@ -58,8 +67,12 @@ class CurlTransportTest : public testing::Test {
     ASSERT_TRUE(replace_file(directory_.path("ca.pem"), view_of(identity.chain_pem), 0600));
     transport_ = std::move(make_curl_transport(directory_.path("ca.pem")).value());
   }
-  std::string url(const std::string& path) { return "https://127.0.0.1:" + std::to_string(server_->port()) + path; }
-  static std::vector<wire::Identifier> loopback() { return {{wire::IdentifierType::kIp, "127.0.0.1"}}; }
+  std::string url(const std::string& path) {
+    return "https://127.0.0.1:" + std::to_string(server_->port()) + path;
+  }
+  static std::vector<wire::Identifier> loopback() {
+    return {{wire::IdentifierType::kIp, "127.0.0.1"}};
+  }
 
   keyward::test::TempDir directory_;
   Handler handler_;

@@ -1,18 +1,20 @@
-// Tests of the enrolment against a real TPM (swtpm) and a CA in memory that appraises statements for real.
+// Tests of the enrolment against a real TPM (swtpm) and a CA in memory that appraises statements
+// for real.
 #include "firmware/agent/enroller.h"
+
+#include <filesystem>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
-#include "fake_ca.h"
 #include "firmware/agent/installed.h"
 #include "firmware/attest/tpm_structures.h"
 #include "hal/base/file.h"
 #include "hal/tss2/tss2_key_file.h"
 #include "hal/tss2/tss2_tpm.h"
 #include "tests/support/swtpm/swtpm.h"
+
+#include "fake_ca.h"
 
 namespace keyward::agent {
 namespace {
@@ -59,7 +61,8 @@ class EnrollerTest : public testing::Test {
   }
 
   void SetUp() override {
-    dir_ = device_->directory() + "/agent-" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    dir_ = device_->directory() + "/agent-" +
+           testing::UnitTest::GetInstance()->current_test_info()->name();
     options_.directory_url = FakeCa::kDirectoryUrl;
     options_.identifier = "SN-1";
     options_.ak_chain = {manufacturer_.certify_ak(public_key_of(kAkEcc), "SN-1")};
@@ -75,14 +78,16 @@ class EnrollerTest : public testing::Test {
     seams.on_step = [this](std::string_view name, std::string_view) { steps_.emplace_back(name); };
     return Enroller(*directory, options_, std::move(seams)).run();
   }
-  // What lies in the directory belongs together: the key file is loadable and is the certificate's key.
+  // What lies in the directory belongs together: the key file is loadable and is the certificate's
+  // key.
   void expect_installed() {
     const auto directory = StateDirectory::open_for_reading(dir_);
     const auto blob = hal::read_tss2_key_file(directory.key_path());
     ASSERT_TRUE(blob);
     const auto key = tpm_->load(*blob);
     ASSERT_TRUE(key);
-    const auto chain = x509::certificates_from_pem(read_text_file(directory.certificate_path(), 1 << 20).value(), 4);
+    const auto chain = x509::certificates_from_pem(
+        read_text_file(directory.certificate_path(), 1 << 20).value(), 4);
     ASSERT_TRUE(chain);
     const auto leaf = x509::parse_certificate(chain->at(0));
     ASSERT_TRUE(leaf);
@@ -94,7 +99,8 @@ class EnrollerTest : public testing::Test {
     EXPECT_EQ(ca_.not_fresh_nonces, 0);
   }
   std::string installed_spki() {
-    const auto chain = x509::certificates_from_pem(read_text_file(dir_ + "/certificate.pem", 1 << 20).value(), 4);
+    const auto chain =
+        x509::certificates_from_pem(read_text_file(dir_ + "/certificate.pem", 1 << 20).value(), 4);
     return hex_encode(x509::parse_certificate(chain->at(0)).value().spki_der);
   }
 
@@ -114,8 +120,9 @@ TEST_F(EnrollerTest, Enrol_GoodDevice_InstallsCertificateAndKey) {
   EXPECT_FALSE(result->already);
   expect_installed();
   EXPECT_EQ(ca_.certificates_issued, 1);
-  EXPECT_THAT(steps_, testing::ElementsAre("attestation key", "key", "directory", "account", "order", "attestation",
-                                           "challenge", "finalize", "certificate", "installed"));
+  EXPECT_THAT(steps_, testing::ElementsAre("attestation key", "key", "directory", "account",
+                                           "order", "attestation", "challenge", "finalize",
+                                           "certificate", "installed"));
   const auto installed = read_installed(StateDirectory::open_for_reading(dir_));
   ASSERT_TRUE(installed);
   EXPECT_EQ(installed->key_text, "P-256");
@@ -133,7 +140,8 @@ TEST_F(EnrollerTest, Enrol_Twice_DoesNothing) {
 }
 
 TEST_F(EnrollerTest, Enrol_EveryKeyTypeAndAkAlgorithm_IsAccepted) {
-  for (const auto type : {hal::TpmKeyType::kEccP256, hal::TpmKeyType::kEccP384, hal::TpmKeyType::kRsa2048}) {
+  for (const auto type :
+       {hal::TpmKeyType::kEccP256, hal::TpmKeyType::kEccP384, hal::TpmKeyType::kRsa2048}) {
     for (const std::uint32_t ak : {kAkEcc, kAkRsa}) {
       options_.key_type = type;
       options_.ak_handle = ak;
@@ -194,7 +202,8 @@ TEST_F(EnrollerTest, Interrupted_AtEachExchange_NextRunFinishes) {
 // Within one run the same troubles are waited out.
 TEST_F(EnrollerTest, Trouble_AtEachExchange_IsWaitedOut) {
   const std::string base = dir_;
-  for (const Trouble trouble : {Trouble::kNotConnected, Trouble::kAnswerLost, Trouble::kUnavailable503, Trouble::kBadNonce}) {
+  for (const Trouble trouble : {Trouble::kNotConnected, Trouble::kAnswerLost,
+                                Trouble::kUnavailable503, Trouble::kBadNonce}) {
     for (int at = 0; at < 12; ++at) {
       dir_ = base + "-" + std::to_string(static_cast<int>(trouble)) + "-" + std::to_string(at);
       ca_.trouble_at(at, trouble);
@@ -321,7 +330,8 @@ TEST_F(EnrollerTest, StateDirectory_WithAnAgentAtWork_IsBusy) {
 
 TEST_F(EnrollerTest, Installing_Interrupted_IsRepairedByNextRun) {
   ASSERT_TRUE(run());
-  // As if the power failed between key file and certificate: pending again, key file of another key.
+  // As if the power failed between key file and certificate: pending again, key file of another
+  // key.
   const auto directory = StateDirectory::open_for_reading(dir_);
   AgentState state = **directory.load();
   state.pending = PendingEnrolment{*state.key, "https://ca.test/acme/order/o1",

@@ -23,8 +23,8 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
-Bytes issue(const crypto::PrivateKey& issuer, const Bytes& issuer_name, const crypto::PublicKey& key, Bytes subject,
-            std::vector<Bytes> extensions) {
+Bytes issue(const crypto::PrivateKey& issuer, const Bytes& issuer_name,
+            const crypto::PublicKey& key, Bytes subject, std::vector<Bytes> extensions) {
   const std::int64_t now = system_clock().utc_ms();
   x509::TbsSpec tbs;
   tbs.serial = random_bytes(8);
@@ -43,8 +43,9 @@ Bytes issue(const crypto::PrivateKey& issuer, const Bytes& issuer_name, const cr
 }
 
 Bytes tcg_attribute(std::string_view oid, std::string_view value) {
-  return x509::tlv(x509::tag::kSet,
-                   x509::der_sequence({x509::der_oid(oid), x509::tlv(x509::tag::kUtf8String, view_of(value))}));
+  return x509::tlv(
+      x509::tag::kSet,
+      x509::der_sequence({x509::der_oid(oid), x509::tlv(x509::tag::kUtf8String, view_of(value))}));
 }
 
 Bytes ak_subject_alt_name(const std::string& permanent_identifier) {
@@ -52,9 +53,11 @@ Bytes ak_subject_alt_name(const std::string& permanent_identifier) {
   append(rdns, tcg_attribute("2.23.133.2.2", "test"));
   append(rdns, tcg_attribute("2.23.133.2.3", "id:00000001"));
   Bytes names = x509::tlv(x509::tag::context_constructed(4), x509::tlv(x509::tag::kSequence, rdns));
-  const Bytes body = x509::tlv(x509::tag::kSequence, x509::tlv(x509::tag::kUtf8String, view_of(permanent_identifier)));
+  const Bytes body = x509::tlv(x509::tag::kSequence,
+                               x509::tlv(x509::tag::kUtf8String, view_of(permanent_identifier)));
   append(names, x509::tlv(x509::tag::context_constructed(0),
-                          {x509::der_oid("1.3.6.1.5.5.7.8.3"), x509::tlv(x509::tag::context_constructed(0), body)}));
+                          {x509::der_oid("1.3.6.1.5.5.7.8.3"),
+                           x509::tlv(x509::tag::context_constructed(0), body)}));
   return x509::tlv(x509::tag::kSequence, names);
 }
 
@@ -66,7 +69,9 @@ HttpReply json_reply(int status, std::string body) {
   return out;
 }
 
-json::Document parsed(const Bytes& payload) { return must(json::Document::parse(text_of(payload))); }
+json::Document parsed(const Bytes& payload) {
+  return must(json::Document::parse(text_of(payload)));
+}
 
 }  // namespace
 
@@ -77,14 +82,17 @@ Manufacturer::Manufacturer() : key_(must(crypto::PrivateKey::generate(crypto::Ke
             {x509::ext_basic_constraints(true, 0), x509::ext_key_usage({x509::kKeyCertSign})})));
 }
 
-Bytes Manufacturer::certify_ak(const crypto::PublicKey& ak, const std::string& permanent_identifier) const {
+Bytes Manufacturer::certify_ak(const crypto::PublicKey& ak,
+                               const std::string& permanent_identifier) const {
   return issue(*key_, anchor_->subject_der, ak, x509::name_der({}),
-               {x509::ext_basic_constraints(false, std::nullopt), x509::ext_extended_key_usage({"2.23.133.8.3"}),
+               {x509::ext_basic_constraints(false, std::nullopt),
+                x509::ext_extended_key_usage({"2.23.133.8.3"}),
                 x509::extension_der("2.5.29.17", true, ak_subject_alt_name(permanent_identifier))});
 }
 
 FakeCa::FakeCa(const Manufacturer& manufacturer)
-    : manufacturer_(manufacturer), key_(must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256))) {}
+    : manufacturer_(manufacturer),
+      key_(must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256))) {}
 
 void FakeCa::trouble_at(int at, Trouble trouble) {
   trouble_at_ = exchanges_ + at;
@@ -98,11 +106,15 @@ void FakeCa::forget_everything() {
 
 HttpReply FakeCa::problem(int status, const std::string& type, const std::string& detail) const {
   json::Writer writer;
-  writer.begin_object().member("type", "urn:ietf:params:acme:error:" + type).member("detail", detail).end_object();
+  writer.begin_object()
+      .member("type", "urn:ietf:params:acme:error:" + type)
+      .member("detail", detail)
+      .end_object();
   return json_reply(status, writer.take());
 }
 
-Result<HttpReply> FakeCa::exchange(const std::string& method, const std::string& url, const std::string& body) {
+Result<HttpReply> FakeCa::exchange(const std::string& method, const std::string& url,
+                                   const std::string& body) {
   const Trouble trouble = exchanges_++ == trouble_at_ ? trouble_ : Trouble::kNone;
   if (trouble == Trouble::kNotConnected) return fail(ErrorKind::kUnavailable, "no connection");
   HttpReply reply;
@@ -122,10 +134,13 @@ Result<HttpReply> FakeCa::exchange(const std::string& method, const std::string&
   return reply;
 }
 
-HttpReply FakeCa::answer(const std::string& method, const std::string& url, const std::string& body) {
+HttpReply FakeCa::answer(const std::string& method, const std::string& url,
+                         const std::string& body) {
   if (url == kDirectoryUrl) {
     json::Writer writer;
-    writer.begin_object().member("newNonce", kBase + "new-nonce").member("newAccount", kBase + "new-account");
+    writer.begin_object()
+        .member("newNonce", kBase + "new-nonce")
+        .member("newAccount", kBase + "new-account");
     writer.member("newOrder", kBase + "new-order").key("meta").begin_object();
     if (!terms.empty()) writer.member("termsOfService", terms);
     return json_reply(200, writer.end_object().end_object().take());
@@ -159,7 +174,8 @@ HttpReply FakeCa::post(const std::string& url, const std::string& body) {
   if (path == "new-order") return new_order(account->first, verified->payload());
   const std::string id = path.substr(path.find('/') + 1);
   const auto found = orders_.find(id);
-  if (found == orders_.end() || found->second.kid != account->first) return problem(404, "malformed", "no such resource");
+  if (found == orders_.end() || found->second.kid != account->first)
+    return problem(404, "malformed", "no such resource");
   Order& order = found->second;
   if (path.starts_with("order/")) {
     if (order.status == "processing" && order.polls_left-- <= 0) order.status = "valid";
@@ -169,9 +185,14 @@ HttpReply FakeCa::post(const std::string& url, const std::string& body) {
   if (path.starts_with("finalize/")) return finalize(order, id, verified->payload());
   if (path.starts_with("certificate/")) return json_reply(200, order.certificate_pem);
   json::Writer writer;  // authorization
-  writer.begin_object().member("status", order.status == "pending" ? "pending" : "valid").key("challenges").begin_array();
+  writer.begin_object()
+      .member("status", order.status == "pending" ? "pending" : "valid")
+      .key("challenges")
+      .begin_array();
   writer.begin_object().member("type", offers_device_attest ? "device-attest-01" : "http-01");
-  writer.member("url", kBase + "challenge/" + id).member("status", "pending").member("token", order.token);
+  writer.member("url", kBase + "challenge/" + id)
+      .member("status", "pending")
+      .member("token", order.token);
   writer.end_object().end_array().end_object();
   return json_reply(200, writer.take());
 }
@@ -216,9 +237,9 @@ HttpReply FakeCa::challenge(Order& order, const std::string&, const Bytes& paylo
   const auto jwk = must(jose::Jwk::from_public_key(accounts_.at(order.kid)));
   attest::DeviceAttestPolicy policy;
   policy.ak_anchors = {manufacturer_.anchor()};
-  const auto appraised = attest::appraise_device(object, {wire::IdentifierType::kPermanentIdentifier, order.identifier},
-                                                 jose::key_authorization(order.token, jwk.thumbprint()), policy,
-                                                 system_clock().utc_ms());
+  const auto appraised = attest::appraise_device(
+      object, {wire::IdentifierType::kPermanentIdentifier, order.identifier},
+      jose::key_authorization(order.token, jwk.thumbprint()), policy, system_clock().utc_ms());
   if (!appraised) {
     last_refusal_code = appraised.error().code;
     order.status = "invalid";
@@ -231,12 +252,16 @@ HttpReply FakeCa::challenge(Order& order, const std::string&, const Bytes& paylo
 
 HttpReply FakeCa::finalize(Order& order, const std::string& id, const Bytes& payload) {
   if (order.status != "ready") return problem(403, "orderNotReady", "not ready");
-  const auto csr = x509::parse_csr(must(base64url_decode(parsed(payload).root().get("csr").string())));
-  if (!csr || text_of(csr->key.spki_der()) != order.spki) return problem(400, "badCSR", "not the attested key");
-  if (csr->permanent_identifiers != std::vector<std::string>{order.identifier}) return problem(400, "badCSR", "names");
+  const auto csr =
+      x509::parse_csr(must(base64url_decode(parsed(payload).root().get("csr").string())));
+  if (!csr || text_of(csr->key.spki_der()) != order.spki)
+    return problem(400, "badCSR", "not the attested key");
+  if (csr->permanent_identifiers != std::vector<std::string>{order.identifier})
+    return problem(400, "badCSR", "names");
   const crypto::PublicKey& key = certifies_other_key ? key_.public_key() : csr->key;
-  order.certificate_pem = x509::to_pem("CERTIFICATE", issue(key_, x509::name_der({{"2.5.4.3", "Fake CA"}}), key,
-                                                            x509::name_der({{"2.5.4.3", order.identifier}}), {}));
+  order.certificate_pem =
+      x509::to_pem("CERTIFICATE", issue(key_, x509::name_der({{"2.5.4.3", "Fake CA"}}), key,
+                                        x509::name_der({{"2.5.4.3", order.identifier}}), {}));
   order.status = "processing";
   order.polls_left = processing_polls;
   ++certificates_issued;

@@ -1,5 +1,5 @@
-// Owns an ACME CA in memory that appraises statements for real, and a make-believe manufacturer of devices.
-// Fails at the nth exchange as asked. Must not know the agent's inside. Threads: one.
+// Owns an ACME CA in memory that appraises statements for real, and a make-believe manufacturer of
+// devices. Fails at the nth exchange as asked. Must not know the agent's inside. Threads: one.
 #pragma once
 
 #include <functional>
@@ -32,7 +32,8 @@ enum class Trouble { kNone, kNotConnected, kAnswerLost, kUnavailable503, kBadNon
 class FakeCa final : public HttpTransport {
  public:
   explicit FakeCa(const Manufacturer& manufacturer);
-  Result<HttpReply> exchange(const std::string& method, const std::string& url, const std::string& body) override;
+  Result<HttpReply> exchange(const std::string& method, const std::string& url,
+                             const std::string& body) override;
   std::string last_error_text() const override { return "connection refused"; }
 
   // Exchange number `at` (from 0, counted from this call) meets this trouble.
@@ -40,19 +41,19 @@ class FakeCa final : public HttpTransport {
   int exchanges() const { return exchanges_; }
 
   static constexpr const char* kDirectoryUrl = "https://ca.test/acme/directory";
-  std::string terms;           // of service
-  int processing_polls = 0;    // how often an order says "processing" after finalize
+  std::string terms;         // of service
+  int processing_polls = 0;  // how often an order says "processing" after finalize
   bool offers_device_attest = true;
   bool certifies_other_key = false;
-  int bad_nonces = 0;          // answer this many POSTs with badNonce
+  int bad_nonces = 0;  // answer this many POSTs with badNonce
 
   int accounts_made = 0;
   int orders_made = 0;
   int certificates_issued = 0;
-  int not_fresh_nonces = 0;    // a nonce was used twice: must stay 0
+  int not_fresh_nonces = 0;  // a nonce was used twice: must stay 0
   std::vector<crypto::PublicKey> issued_keys;
   std::string last_refusal_code;
-  void forget_everything();    // the database was replaced
+  void forget_everything();  // the database was replaced
 
  private:
   struct Order {

@@ -1,5 +1,11 @@
-// Tests of the HTTPS server from outside: a raw TLS client reaches each fence and sees exactly its refusal.
+// Tests of the HTTPS server from outside: a raw TLS client reaches each fence and sees exactly its
+// refusal.
 #include "firmware/https/https_server.h"
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
@@ -9,12 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <chrono>
-#include <mutex>
-#include <thread>
-
 #include "hal/base/clock.h"
+
 #include "tls_client.h"
 
 namespace keyward::https {
@@ -38,7 +40,8 @@ class Recorder : public acme::HttpHandler {
     acme::HttpResponse out;
     out.status = next_status;
     out.headers = extra_headers;
-    out.body = "saw " + request.method + " " + request.raw_path + " " + std::to_string(request.body.size());
+    out.body = "saw " + request.method + " " + request.raw_path + " " +
+               std::to_string(request.body.size());
     return out;
   }
   std::size_t body_bytes_max(std::string_view method, std::string_view path) const override {
@@ -124,8 +127,9 @@ TEST_F(HttpsServerTest, Methods_OfEveryKind_ReachHandler) {
   start();
   for (const char* method : {"PUT", "DELETE", "PATCH", "OPTIONS", "GET"}) {
     Client client(server_->port());
-    ASSERT_TRUE(client.send(std::string(method) + " /x HTTP/1.1\r\n" + host() +
-                            "Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n\r\n"));
+    ASSERT_TRUE(
+        client.send(std::string(method) + " /x HTTP/1.1\r\n" + host() +
+                    "Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n\r\n"));
     EXPECT_EQ(client.receive().body, "saw " + std::string(method) + " /x 0");
   }
 }
@@ -134,7 +138,8 @@ TEST_F(HttpsServerTest, Post_WithBody_ArrivesWhole) {
   start();
   Client client(server_->port());
   const std::string body(60'000, 'b');
-  ASSERT_TRUE(client.send("POST /p HTTP/1.1\r\n" + host() + "Content-Type: application/jose+json\r\nContent-Length: " +
+  ASSERT_TRUE(client.send("POST /p HTTP/1.1\r\n" + host() +
+                          "Content-Type: application/jose+json\r\nContent-Length: " +
                           std::to_string(body.size()) + "\r\n\r\n" + body));
   EXPECT_EQ(client.receive().body, "saw POST /p 60000");
   EXPECT_EQ(recorder_.seen.at(0).content_type, "application/jose+json");
@@ -176,25 +181,29 @@ TEST_F(HttpsServerTest, Pipelining_ManyRequests_AnswersInOrder) {
   std::string all;
   for (int i = 0; i < 20; ++i) all += get("/p" + std::to_string(i));
   ASSERT_TRUE(client.send(all));
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(client.receive().body, "saw GET /p" + std::to_string(i) + " 0");
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(client.receive().body, "saw GET /p" + std::to_string(i) + " 0");
 }
 
 TEST_F(HttpsServerTest, Framing_LengthAndTransferEncoding_Is400) {
   start();
-  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
-                 "Content-Length and Transfer-Encoding together");
+  expect_refused("POST /p HTTP/1.1\r\n" + host() +
+                     "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                 400, "Content-Length and Transfer-Encoding together");
 }
 
 TEST_F(HttpsServerTest, Framing_RepeatedLength_Is400) {
   start();
-  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400,
-                 "Content-Length is repeated");
+  expect_refused(
+      "POST /p HTTP/1.1\r\n" + host() + "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400,
+      "Content-Length is repeated");
 }
 
 TEST_F(HttpsServerTest, Framing_Chunked_Is411) {
   start();
-  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 411,
-                 "Transfer-Encoding is not accepted");
+  expect_refused(
+      "POST /p HTTP/1.1\r\n" + host() + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+      411, "Transfer-Encoding is not accepted");
 }
 
 TEST_F(HttpsServerTest, Framing_PostWithoutLength_Is411) {
@@ -204,15 +213,20 @@ TEST_F(HttpsServerTest, Framing_PostWithoutLength_Is411) {
 
 TEST_F(HttpsServerTest, Framing_LengthNotANumber_Is400) {
   start();
-  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Content-Length: 1x\r\n\r\nx", 400, "Content-Length is not a number");
-  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Content-Length: +1\r\n\r\nx", 400, "Content-Length is not a number");
+  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Content-Length: 1x\r\n\r\nx", 400,
+                 "Content-Length is not a number");
+  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Content-Length: +1\r\n\r\nx", 400,
+                 "Content-Length is not a number");
   expect_refused("POST /p HTTP/1.1\r\n" + host() + "Content-Length: -1\r\n\r\n", 400, "malformed");
 }
 
 TEST_F(HttpsServerTest, Body_LargerThanRouteTakes_Is413BeforeReading) {
   start();
-  expect_refused("POST /small HTTP/1.1\r\n" + host() + "Content-Length: 17\r\n\r\n01234567890123456", 413, "larger");
-  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Content-Length: 1000000000000000000\r\n\r\n", 413, "larger");
+  expect_refused(
+      "POST /small HTTP/1.1\r\n" + host() + "Content-Length: 17\r\n\r\n01234567890123456", 413,
+      "larger");
+  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Content-Length: 1000000000000000000\r\n\r\n",
+                 413, "larger");
   expect_refused("GET /p HTTP/1.1\r\n" + host() + "Content-Length: 1\r\n\r\nx", 413, "larger");
 }
 
@@ -221,9 +235,11 @@ TEST_F(HttpsServerTest, Host_MissingRepeatedOrForeign_IsRefused) {
   const std::string port = std::to_string(server_->port());
   expect_refused("GET / HTTP/1.1\r\nAccept: a\r\n\r\n", 400, "Host header is missing");
   expect_refused("GET / HTTP/1.1\r\n" + host() + host() + "\r\n", 400, "Host header is repeated");
-  expect_refused("GET / HTTP/1.1\r\nHost: other.example:" + port + "\r\n\r\n", 421, "does not answer for the host");
+  expect_refused("GET / HTTP/1.1\r\nHost: other.example:" + port + "\r\n\r\n", 421,
+                 "does not answer for the host");
   expect_refused("GET / HTTP/1.1\r\nHost: ca.example\r\n\r\n", 421, "does not answer for the host");
-  expect_refused("GET / HTTP/1.1\r\nHost: ca.example:" + port + "x\r\n\r\n", 421, "does not answer for the host");
+  expect_refused("GET / HTTP/1.1\r\nHost: ca.example:" + port + "x\r\n\r\n", 421,
+                 "does not answer for the host");
   expect_refused("GET / HTTP/1.1\r\nHost:\r\n\r\n", 421, "does not answer for the host");
 }
 
@@ -236,7 +252,8 @@ TEST_F(HttpsServerTest, Header_BareLineFeed_Is400) {
 
 TEST_F(HttpsServerTest, Header_FoldedLineOrSpaceBeforeColon_Is400) {
   start();
-  expect_refused("GET / HTTP/1.1\r\n" + host() + "A: b\r\n c\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "not well-formed");
+  expect_refused("GET / HTTP/1.1\r\n" + host() + "A: b\r\n c\r\nTransfer-Encoding: chunked\r\n\r\n",
+                 400, "not well-formed");
   expect_refused("GET / HTTP/1.1\r\n" + host() + "A : b\r\n\r\n", 400, "not well-formed");
   expect_refused("GET  / HTTP/1.1\r\n" + host() + "\r\n", 400, "not well-formed");
   expect_refused("GET / HTTP/1.1\r\n" + host() + "A@: b\r\n\r\n", 400, "invalid name");
@@ -280,7 +297,8 @@ TEST_F(HttpsServerTest, Target_NotAPathOrTooLong_IsRefused) {
 TEST_F(HttpsServerTest, Expect_Continue_IsAnsweredBeforeBody) {
   start();
   Client client(server_->port());
-  ASSERT_TRUE(client.send("POST /p HTTP/1.1\r\n" + host() + "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"));
+  ASSERT_TRUE(client.send("POST /p HTTP/1.1\r\n" + host() +
+                          "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"));
   EXPECT_EQ(client.receive().status, 100);
   ASSERT_TRUE(client.send("abc"));
   EXPECT_EQ(client.receive().body, "saw POST /p 3");
@@ -288,8 +306,11 @@ TEST_F(HttpsServerTest, Expect_Continue_IsAnsweredBeforeBody) {
 
 TEST_F(HttpsServerTest, Expect_ContinueOfTooLargeBody_IsRefusedWithoutContinue) {
   start();
-  expect_refused("POST /small HTTP/1.1\r\n" + host() + "Expect: 100-continue\r\nContent-Length: 99\r\n\r\n", 413, "larger");
-  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Expect: 200-ok\r\nContent-Length: 1\r\n\r\nx", 400, "Expect");
+  expect_refused(
+      "POST /small HTTP/1.1\r\n" + host() + "Expect: 100-continue\r\nContent-Length: 99\r\n\r\n",
+      413, "larger");
+  expect_refused("POST /p HTTP/1.1\r\n" + host() + "Expect: 200-ok\r\nContent-Length: 1\r\n\r\nx",
+                 400, "Expect");
 }
 
 TEST_F(HttpsServerTest, Body_Dripping_IsCutByOverallDeadline) {

@@ -1,6 +1,8 @@
 // Owns a raw TLS client and throw-away server identities. Must not know the server.
 #include "tls_client.h"
 
+#include <cstdlib>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,8 +11,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cstdlib>
 
 namespace keyward::https::test {
 namespace {
@@ -33,7 +33,8 @@ acme::TlsIdentity make_identity(const std::string& common_name) {
   ::X509_set_pubkey(certificate, key);
   X509_NAME* name = ::X509_get_subject_name(certificate);
   ::X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
+                               reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1,
+                               0);
   ::X509_set_issuer_name(certificate, name);
   ::X509_sign(certificate, key, ::EVP_sha256());
   BIO* chain = ::BIO_new(::BIO_s_mem());
@@ -79,13 +80,15 @@ std::string Client::peer_common_name() const {
   X509* certificate = ::SSL_get1_peer_certificate(ssl_);
   if (certificate == nullptr) return {};
   char text[128] = {};
-  ::X509_NAME_get_text_by_NID(::X509_get_subject_name(certificate), NID_commonName, text, sizeof text);
+  ::X509_NAME_get_text_by_NID(::X509_get_subject_name(certificate), NID_commonName, text,
+                              sizeof text);
   ::X509_free(certificate);
   return text;
 }
 
 bool Client::send(std::string_view octets) {
-  return ::SSL_write(ssl_, octets.data(), static_cast<int>(octets.size())) == static_cast<int>(octets.size());
+  return ::SSL_write(ssl_, octets.data(), static_cast<int>(octets.size())) ==
+         static_cast<int>(octets.size());
 }
 
 bool Client::fill(int timeout_ms) {
@@ -116,7 +119,9 @@ Client::Response Client::receive(bool to_head, int timeout_ms) {
   buffer_.erase(0, end + 4);
   out.status = std::atoi(out.head.c_str() + 9);
   const auto at = out.head.find("Content-Length: ");
-  const std::size_t size = at == std::string::npos || to_head ? 0 : std::strtoul(out.head.c_str() + at + 16, nullptr, 10);
+  const std::size_t size = at == std::string::npos || to_head
+                               ? 0
+                               : std::strtoul(out.head.c_str() + at + 16, nullptr, 10);
   while (buffer_.size() < size)
     if (!fill(timeout_ms)) {
       out.closed = true;

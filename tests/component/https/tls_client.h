@@ -1,12 +1,12 @@
-// Owns a raw TLS client and throw-away server identities for the tests of the HTTPS server. Must not know
-// the server.
+// Owns a raw TLS client and throw-away server identities for the tests of the HTTPS server. Must
+// not know the server.
 #pragma once
-
-#include <openssl/ssl.h>
 
 #include <chrono>
 #include <memory>
 #include <string>
+
+#include <openssl/ssl.h>
 
 #include "firmware/acme/http.h"
 
@@ -18,8 +18,8 @@ acme::TlsIdentity make_identity(const std::string& common_name);
 struct ClientOptions {
   int version_max = TLS1_3_VERSION;
   int version_min = TLS1_VERSION;
-  std::string alpn;         // wire form; empty: not offered
-  std::string ciphers;      // TLS 1.2; empty: OpenSSL's own, at security level 0
+  std::string alpn;     // wire form; empty: not offered
+  std::string ciphers;  // TLS 1.2; empty: OpenSSL's own, at security level 0
 };
 
 class Client {
@@ -34,12 +34,13 @@ class Client {
   int version() const { return ::SSL_version(ssl_); }
   bool session_was_resumed() const { return ::SSL_session_reused(ssl_) == 1; }
   bool send(std::string_view octets);
-  // Reads until one whole response is there (Content-Length or none), the peer closes, or time is over.
+  // Reads until one whole response is there (Content-Length or none), the peer closes, or time is
+  // over.
   struct Response {
-    int status = 0;           // 0: none came
-    std::string head;         // status line and headers
+    int status = 0;    // 0: none came
+    std::string head;  // status line and headers
     std::string body;
-    bool closed = false;      // the peer closed instead of, or while, answering
+    bool closed = false;  // the peer closed instead of, or while, answering
     bool has(std::string_view text) const { return head.find(text) != std::string::npos; }
   };
   Response receive(bool to_head = false, int timeout_ms = 10'000);

@@ -1,11 +1,11 @@
-// The whole way on the simulator's real parts: a device with a TPM is enrolled by keyward-agent, and OpenSSL
-// is the judge of what came out.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
+// The whole way on the simulator's real parts: a device with a TPM is enrolled by keyward-agent,
+// and OpenSSL is the judge of what came out.
 #include <cstdlib>
 #include <set>
 #include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "firmware/json/json.h"
 #include "hal/base/file.h"
@@ -61,21 +61,39 @@ class EnrollTest : public testing::Test {
     const auto document = json::Document::parse(last);
     EXPECT_TRUE(document) << made.output;
     if (!document) return {};
-    const auto text = [&](const char* key) { return std::string(document->root().get(key).string()); };
+    const auto text = [&](const char* key) {
+      return std::string(document->root().get(key).string());
+    };
     return {text("identifier"), text("tcti"), text("ak_handle"), text("ak_chain")};
   }
 
   std::string dir(const std::string& name) const { return work_->path("agent-" + name); }
-  std::vector<std::string> enroll_command(const Device& device, const std::string& identifier) const {
-    return {program("keyward-agent"), "enroll", "--dir", dir(device.name), "--tcti", device.tcti, "--directory", directory_url_,
-            "--ca-file", root_, "--identifier", identifier, "--ak-chain", device.ak_chain, "--ak-handle", device.ak_handle};
+  std::vector<std::string> enroll_command(const Device& device,
+                                          const std::string& identifier) const {
+    return {program("keyward-agent"),
+            "enroll",
+            "--dir",
+            dir(device.name),
+            "--tcti",
+            device.tcti,
+            "--directory",
+            directory_url_,
+            "--ca-file",
+            root_,
+            "--identifier",
+            identifier,
+            "--ak-chain",
+            device.ak_chain,
+            "--ak-handle",
+            device.ak_handle};
   }
   CommandResult enroll(const Device& device, std::vector<std::string> more = {}) const {
     auto command = enroll_command(device, device.name);
     command.insert(command.end(), more.begin(), more.end());
     return test::run_command(command);
   }
-  CommandResult agent(const std::string& command, const Device& device, std::vector<std::string> more = {}) const {
+  CommandResult agent(const std::string& command, const Device& device,
+                      std::vector<std::string> more = {}) const {
     more.insert(more.begin(), {program("keyward-agent"), command, "--dir", dir(device.name)});
     return test::run_command(more);
   }
@@ -84,24 +102,27 @@ class EnrollTest : public testing::Test {
     const auto document = json::Document::parse(result.output);
     return document ? std::string(document->root().get(member).string()) : result.output;
   }
-  // OpenSSL verifies the chain to the ceremony's root, and the key file works through tpm2-openssl: what it
-  // signs, the certificate's public key verifies.
+  // OpenSSL verifies the chain to the ceremony's root, and the key file works through tpm2-openssl:
+  // what it signs, the certificate's public key verifies.
   void expect_usable(const Device& device) const {
     const std::string certificate = dir(device.name) + "/certificate.pem";
-    const auto verified = test::run_command({"openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", root_,
-                                             "-untrusted", certificate, certificate});
+    const auto verified =
+        test::run_command({"openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile",
+                           root_, "-untrusted", certificate, certificate});
     EXPECT_EQ(verified.status, 0) << verified.output;
     test::write_file(work_->path("data"), view_of("what is signed"));
-    const auto signed_by_tpm = test::run_command(
-        {"env", "TPM2OPENSSL_TCTI=" + device.tcti, "TSS2_LOG=all+none", "openssl", "dgst", "-provider", "tpm2", "-provider",
-         "default", "-propquery", "?provider=tpm2", "-sha256", "-sign", dir(device.name) + "/key.pem", "-out",
-         work_->path("signature"), work_->path("data")});
+    const auto signed_by_tpm =
+        test::run_command({"env", "TPM2OPENSSL_TCTI=" + device.tcti, "TSS2_LOG=all+none", "openssl",
+                           "dgst", "-provider", "tpm2", "-provider", "default", "-propquery",
+                           "?provider=tpm2", "-sha256", "-sign", dir(device.name) + "/key.pem",
+                           "-out", work_->path("signature"), work_->path("data")});
     ASSERT_EQ(signed_by_tpm.status, 0) << signed_by_tpm.output;
-    const auto public_key = test::run_command(
-        {"openssl", "x509", "-in", certificate, "-pubkey", "-noout", "-out", work_->path("public.pem")});
+    const auto public_key = test::run_command({"openssl", "x509", "-in", certificate, "-pubkey",
+                                               "-noout", "-out", work_->path("public.pem")});
     ASSERT_EQ(public_key.status, 0) << public_key.output;
-    const auto checked = test::run_command({"openssl", "dgst", "-sha256", "-verify", work_->path("public.pem"), "-signature",
-                                            work_->path("signature"), work_->path("data")});
+    const auto checked =
+        test::run_command({"openssl", "dgst", "-sha256", "-verify", work_->path("public.pem"),
+                           "-signature", work_->path("signature"), work_->path("data")});
     EXPECT_EQ(checked.status, 0) << checked.output;
   }
 
@@ -118,7 +139,8 @@ TEST_F(EnrollTest, Enroll_Device_GivesACertificateThatOpensslTakes) {
   expect_usable(one);
   EXPECT_EQ(shown(one, "identifier"), "SN-1");
   EXPECT_EQ(shown(one, "validity"), "valid");
-  const auto text = test::run_command({"openssl", "x509", "-in", dir("SN-1") + "/certificate.pem", "-noout", "-text"});
+  const auto text = test::run_command(
+      {"openssl", "x509", "-in", dir("SN-1") + "/certificate.pem", "-noout", "-text"});
   EXPECT_THAT(text.output, HasSubstr("TLS Web Client Authentication"));
 }
 

@@ -19,7 +19,8 @@ AgentState full_state() {
   state.account_url = "https://ca.test/account/1";
   state.settings = {{"tcti", "swtpm:path=/x"}, {"ca_file", ""}};
   state.key = hal::TpmKeyBlob{{1, 2, 3}, {4, 5}, 0x40000001};
-  state.pending = PendingEnrolment{hal::TpmKeyBlob{{6}, {7}, 0x81000001}, "https://ca.test/order/1", "PEM\n"};
+  state.pending =
+      PendingEnrolment{hal::TpmKeyBlob{{6}, {7}, 0x81000001}, "https://ca.test/order/1", "PEM\n"};
   return state;
 }
 
@@ -43,9 +44,11 @@ TEST(AgentState, Json_WithoutKeys_RoundTrips) {
 }
 
 TEST(AgentState, Json_NotOurs_IsCorrupt) {
-  for (const char* text : {"", "{}", "[]", "{\"version\":2}", "{\"version\":1}", "not json",
-                           R"({"version":1,"directory":"d","identifier":"i","account_key":"k","key":{"public":"","private":"","parent":1}})",
-                           R"({"version":1,"directory":"d","identifier":"i","account_key":"k","key":{"public":"AQ","private":"AQ","parent":0}})"}) {
+  for (
+      const char* text :
+      {"", "{}", "[]", "{\"version\":2}", "{\"version\":1}", "not json",
+       R"({"version":1,"directory":"d","identifier":"i","account_key":"k","key":{"public":"","private":"","parent":1}})",
+       R"({"version":1,"directory":"d","identifier":"i","account_key":"k","key":{"public":"AQ","private":"AQ","parent":0}})"}) {
     const auto read = state_from_json(text);
     ASSERT_FALSE(read) << text;
     EXPECT_EQ(read.error().kind, ErrorKind::kCorrupt) << text;
