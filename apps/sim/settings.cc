@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <iostream>
+#include <sstream>
 
 #include "firmware/config/config.h"
 #include "firmware/crypto/crypto.h"
@@ -31,12 +32,24 @@ std::string array(const std::vector<std::string>& items) {
   return out + "]";
 }
 
+// In this process's user name space (user_namespaces(7): lines of first inside, first outside, count).
+bool uid_is_mapped(std::uint64_t uid) {
+  std::istringstream map(read_text_file("/proc/self/uid_map", 65'536).value_or(""));
+  std::uint64_t inside = 0, outside = 0, count = 0;
+  while (map >> inside >> outside >> count) {
+    if (uid >= inside && uid - inside < count) return true;
+  }
+  return false;
+}
+
 // User ids of its own for each simulator: RLIMIT_NPROC counts by user id, and one simulator's tasks shall
 // not reach another's. From the folder, so that a simulator keeps its ids.
 unsigned uid_base(const Places& places) {
-  constexpr unsigned kFirst = 200'000, kPerSimulator = 16, kSimulators = 65'536;
+  constexpr unsigned kPerSimulator = 16;
   const auto digest = crypto::sha256(view_of(places.root));
-  return kFirst + kPerSimulator * ((digest[0] * 256U + digest[1]) % kSimulators);
+  const unsigned number = digest[0] * 256U + digest[1];
+  // A container's user name space may end at 65,536: then the gap of Debian Policy §9.2.2 below that.
+  return uid_is_mapped(200'000 + kPerSimulator * 65'536) ? 200'000 + kPerSimulator * number : 63'100 + kPerSimulator * (number % 112);
 }
 
 std::vector<std::string> default_permitted() { return {"plant.example", "sim.keyward.example"}; }
@@ -85,7 +98,8 @@ Status write_installation(const Places& places, const Settings& s, bool separate
       "\n\n[attestation]\nak_roots = " + array({places.manufacturer() + "/ca.pem"}) + "\n\n[signer]\nissuer_chain = " +
       quoted(places.issuer_chain()) + "\nkey_label = \"issuing\"\npermitted_dns = " + array(s.permitted) +
       "\nbudgets.account_per_hour = 1000000\nbudgets.overall_per_hour = 1000000\n\n[pkcs11]\nmodule = " +
-      quoted(soft ? kSoftHsm : s.module) + "\ntoken_label = " + quoted(kTokenLabel) + "\nenvironment = " + array(environment) +
+      quoted(soft ? kSoftHsm : s.module) + "\ntoken_label = " + quoted(kTokenLabel) + "\nin_process = " + (soft ? "true" : "false") +
+      "\nenvironment = " + array(environment) +
       "\n\n[tpm]\ntcti = " + quoted("swtpm:path=" + places.tpm_socket()) + "\nsealed_pin = " + quoted(places.sealed_pin()) + "\npcrs = [16]\n";
   return replace_file(places.installation(), view_of(text), 0644);
 }

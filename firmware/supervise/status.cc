@@ -32,9 +32,10 @@ std::string overall_state(const ApplianceStatus& status) {
     if (task.phase == TaskPhase::kStarting && task.restarts == 0) starting = true;
     if (task.phase != TaskPhase::kReady && task.phase != TaskPhase::kStarting) degraded = true;
     if (task.phase == TaskPhase::kStarting && task.restarts != 0) degraded = true;
-    if (task.state == "starting" && task.restarts == 0) {
-      starting = true;
-    } else if (!task.state.empty() && task.state != "operational") {
+    if (task.phase != TaskPhase::kReady) continue;
+    if ((task.state.empty() || task.state == "starting") && task.restarts == 0) {
+      starting = true;  // ready to be asked, but it has not said yet what it can do
+    } else if (task.state != "operational") {
       degraded = true;
     }
   }

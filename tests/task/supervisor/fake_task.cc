@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   task.finish_config_or_die();
   misbehave(mode);
 #ifdef FAKE_STORE
+  task.report_state("operational", "");
   task.server().on<wire::AccountGet>(TaskId::kAcme, [](const wire::AccountGet&) -> task::Answer<wire::AccountGetReply> {
     return task::refuse(wire::FailureKind::kRefused, "pid-" + std::to_string(::getpid()), "");
   });

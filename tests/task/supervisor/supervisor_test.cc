@@ -54,7 +54,7 @@ class SupervisorTest : public testing::Test {
              const std::string& store_executable = "keyward-fake-store") {
     write("tasks.toml", "format = 1\n" + task("acme", 1, "keyward-fake-acme") + task("store", 2, store_executable, store_more) + kEdge);
     write("keyward.toml", "[supervisor]\nrun_dir = \"" + dir_ + "/run\"\nstate_root = \"" + dir_ + "/state\"\nbin_dir = \"" + FAKE_BIN +
-                              "\"\nwatchdog = \"" + dir_ + "/watchdog\"\nwatchdog_timeout_s = 3\nenvironment = [\"KEYWARD_TEST=1\"]\n[acme]\nmode = \"" +
+                              "\"\nuid_base = " + std::to_string(59'000 + ::getpid() % 90 * 10) + "\nwatchdog = \"" + dir_ + "/watchdog\"\nwatchdog_timeout_s = 3\nenvironment = [\"KEYWARD_TEST=1\"]\n[acme]\nmode = \"" +
                               acme_mode + "\"\n[store]\nmode = \"" + store_mode + "\"\n");
     const std::string program = std::string(std::getenv("KEYWARD_BIN")) + "/keyward-supervisor";
     const std::string config = dir_ + "/keyward.toml";

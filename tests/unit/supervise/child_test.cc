@@ -55,12 +55,14 @@ std::string overall(std::vector<TaskStatus> tasks) {
 }
 
 TEST(OverallState_EachMixture, SaysTheWorst) {
-  EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kReady, "operational")}), "operational");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "operational"), task(TaskPhase::kReady, "operational")}), "operational");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kReady, "operational")}), "starting");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "", 1), task(TaskPhase::kReady, "operational")}), "degraded");
   EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kStarting, "")}), "starting");
   EXPECT_EQ(overall({task(TaskPhase::kReady, "degraded")}), "degraded");
   EXPECT_EQ(overall({task(TaskPhase::kReady, "starting")}), "starting");
   EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kWaiting, "")}), "degraded");
-  EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kStarting, "", 1)}), "degraded");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "operational"), task(TaskPhase::kStarting, "", 1)}), "degraded");
   EXPECT_EQ(overall({task(TaskPhase::kStarting, ""), task(TaskPhase::kFailed, "")}), "failed");
 }
 
