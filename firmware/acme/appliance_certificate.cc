@@ -133,7 +133,7 @@ void ApplianceCertificate::publish(const ApplianceIdentity& identity) {
   if (identity.tls.chain_pem == x_published_pem) return;
   x_publish(identity.tls);
   x_published_pem = identity.tls.chain_pem;
-  x_report("operational", "");
+  x_report("operational", "answers at " + x_options.base_url + ", TLS certificate until " + rfc3339(identity.not_after_ms));
 }
 
 Answer<ApplianceIdentity> ApplianceCertificate::renew() {

@@ -73,7 +73,7 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"issuer-expired", ProblemType::kServerInternal, OrderFate::kProcessing},  // or the clock is not set yet
     {"lint-failed", ProblemType::kServerInternal, OrderFate::kInvalid},
     {"hsm-away", ProblemType::kServerInternal, OrderFate::kProcessing},
-    {"hsm-signature", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"hsm-signature", ProblemType::kServerInternal, OrderFate::kInvalid},  // never hammer a token that signs wrongly
     {"order-already-issued", ProblemType::kOrderNotReady, OrderFate::kInvalid},
     {"ledger-unavailable", ProblemType::kServerInternal, OrderFate::kProcessing},
     // The store's. Its limits are per account or of the whole appliance: the client may come back later.

@@ -53,7 +53,7 @@ const Expected kExpected[] = {
     {"issuer-expired", "serverInternal", 503, OrderFate::kProcessing},
     {"lint-failed", "serverInternal", 500, OrderFate::kInvalid},
     {"hsm-away", "serverInternal", 503, OrderFate::kProcessing},
-    {"hsm-signature", "serverInternal", 503, OrderFate::kProcessing},
+    {"hsm-signature", "serverInternal", 500, OrderFate::kInvalid},
     {"order-already-issued", "orderNotReady", 403, OrderFate::kInvalid},
     {"ledger-unavailable", "serverInternal", 503, OrderFate::kProcessing},
     {"account-limit", "rateLimited", 429, OrderFate::kInvalid},
