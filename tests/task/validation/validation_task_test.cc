@@ -31,6 +31,30 @@ using wire::ValidationMethod;
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr const char* kLoopback = "egress_allow = [\"127.0.0.0/8\", \"::1/128\"]\n";
 
+// The signer's side. Never freed: the threads of a Server end with their process.
+struct SignerSide {
+  task::Server server;
+  std::mutex mutex;
+  std::vector<wire::GrantName> grants;
+};
+
+// A text that a server's thread reads and the test changes.
+class SharedText {
+ public:
+  void set(std::string text) {
+    const std::lock_guard lock(mutex_);
+    text_ = std::move(text);
+  }
+  std::string get() {
+    const std::lock_guard lock(mutex_);
+    return text_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string text_;
+};
+
 class ValidationTaskTest : public ::testing::Test {
  protected:
   ValidationTaskTest() {
@@ -49,6 +73,7 @@ class ValidationTaskTest : public ::testing::Test {
   void serve(TinyHttp::Handler answer, int family = AF_INET) {
     http_ = std::make_unique<TinyHttp>(family, std::move(answer));
     ASSERT_TRUE(http_->listening());
+    port_ = http_->port();
   }
   void serve_right() {
     serve([this](const std::string& path, int fd) { TinyHttp::send_text(fd, TinyHttp::ok(right_for(path))); });
@@ -68,16 +93,16 @@ class ValidationTaskTest : public ::testing::Test {
     validation_.emplace(TaskId::kValidation);
     validation_->rebind(task_.take(TaskId::kAcme));
     signer_end_ = task_.take(TaskId::kSigner);
-    signer_.on<wire::GrantName>(TaskId::kValidation, [this](const wire::GrantName& grant) -> task::Answer<wire::GrantNameReply> {
-      const std::lock_guard lock(mutex_);
-      grants_.push_back(grant);
+    signer_->server.on<wire::GrantName>(TaskId::kValidation, [side = signer_](const wire::GrantName& grant) -> task::Answer<wire::GrantNameReply> {
+      const std::lock_guard lock(side->mutex);
+      side->grants.push_back(grant);
       return wire::GrantNameReply{};
     });
   }
-  void start_signer() { signer_.serve(TaskId::kValidation, std::move(signer_end_), 1); }
-  std::size_t grants() {
-    const std::lock_guard lock(mutex_);
-    return grants_.size();
+  void start_signer() { signer_->server.serve(TaskId::kValidation, std::move(signer_end_), 1); }
+  std::vector<wire::GrantName> grants() {
+    const std::lock_guard lock(signer_->mutex);
+    return signer_->grants;
   }
 
   wire::NameTokenMint mint_request(const std::string& name = "host.plant.example") const {
@@ -112,9 +137,8 @@ class ValidationTaskTest : public ::testing::Test {
   test::TaskProcess task_;
   std::optional<task::Peer> validation_;
   UniqueFd signer_end_;
-  task::Server signer_;
-  std::mutex mutex_;
-  std::vector<wire::GrantName> grants_;
+  SignerSide* signer_ = new SignerSide;
+  std::atomic<std::uint16_t> port_{0};
   std::string last_detail_;
 };
 
@@ -124,13 +148,14 @@ TEST_F(ValidationTaskTest, Right_Content_IsValidAndTheSignerHasTheGrantFirst) {
   start_signer();
   const auto reply = validate();
   EXPECT_FALSE(reply.problem);
-  ASSERT_EQ(grants(), 1u);
-  EXPECT_EQ(grants_[0].thumbprint, thumbprint_);
-  EXPECT_EQ(grants_[0].identifier.value, "host.plant.example");
-  EXPECT_FALSE(grants_[0].wildcard);
-  EXPECT_EQ(grants_[0].method, ValidationMethod::kHttp01);
-  EXPECT_FALSE(grants_[0].ticket);
-  EXPECT_EQ(grants_[0].expires_at_ms, reply.grant_expires_at_ms);
+  const auto granted = grants();
+  ASSERT_EQ(granted.size(), 1u);
+  EXPECT_EQ(granted[0].thumbprint, thumbprint_);
+  EXPECT_EQ(granted[0].identifier.value, "host.plant.example");
+  EXPECT_FALSE(granted[0].wildcard);
+  EXPECT_EQ(granted[0].method, ValidationMethod::kHttp01);
+  EXPECT_FALSE(granted[0].ticket);
+  EXPECT_EQ(granted[0].expires_at_ms, reply.grant_expires_at_ms);
   EXPECT_EQ(reply.grant_expires_at_ms - reply.validated_at_ms, 24 * kHourMs);
 }
 
@@ -166,7 +191,7 @@ TEST_F(ValidationTaskTest, SignerAway_IsUnavailableAndNotValid) {
 
 TEST_F(ValidationTaskTest, Redirects_WithinTheRules_AreFollowed) {
   serve([this](const std::string& path, int fd) {
-    const auto here = ":" + std::to_string(http_->port());
+    const auto here = ":" + std::to_string(port_.load());
     if (path.starts_with("/.well-known/")) return TinyHttp::send_text(fd, TinyHttp::redirect("/relative/" + path.substr(path.rfind('/') + 1)));
     if (path.starts_with("/relative/")) {
       return TinyHttp::send_text(fd, TinyHttp::redirect("http://other.plant.example" + here + "/last/" + path.substr(path.rfind('/') + 1) + "#part"));
@@ -183,12 +208,12 @@ TEST_F(ValidationTaskTest, RedirectLoop_EndsAtTheLimit) {
   start();
   EXPECT_EQ(problem(), "connection http.redirects");
   EXPECT_EQ(http_->connections(), limits::kHttp01RedirectsMax + 1);
-  EXPECT_EQ(grants(), 0u);
+  EXPECT_TRUE(grants().empty());
 }
 
 TEST_F(ValidationTaskTest, RedirectElsewhere_IsRefusedAndNothingIsFetchedThere) {
-  std::string location;
-  serve([&](const std::string&, int fd) { TinyHttp::send_text(fd, TinyHttp::redirect(location)); });
+  SharedText location;
+  serve([&](const std::string&, int fd) { TinyHttp::send_text(fd, TinyHttp::redirect(location.get())); });
   TinyHttp victim(AF_INET, [](const std::string&, int fd) { TinyHttp::send_text(fd, TinyHttp::ok("secret")); });
   start();
   const std::vector<std::pair<std::string, std::string>> table = {
@@ -209,9 +234,10 @@ TEST_F(ValidationTaskTest, RedirectElsewhere_IsRefusedAndNothingIsFetchedThere) 
       {"http://10.1/", "connection egress.refused"},
   };
   for (const auto& [to, expected] : table) {
-    location = to;
+    location.set(to);
     EXPECT_EQ(problem(), expected) << to;
   }
+  http_.reset();  // its threads read `location`
   EXPECT_EQ(victim.connections(), 0);
 }
 
@@ -287,14 +313,16 @@ TEST_F(ValidationTaskTest, MissingToken_SaysTheStatus) {
 }
 
 TEST_F(ValidationTaskTest, NotHttp_OrCut_IsAConnectionProblem) {
-  std::string answer = "SSH-2.0-OpenSSH\r\n";
-  serve([&](const std::string&, int fd) { TinyHttp::send_text(fd, answer); });
+  SharedText answer;
+  answer.set("SSH-2.0-OpenSSH\r\n");
+  serve([&](const std::string&, int fd) { TinyHttp::send_text(fd, answer.get()); });
   start();
   EXPECT_EQ(problem(), "connection http.protocol");
-  answer = "";
+  answer.set("");
   EXPECT_EQ(problem(), "connection http.cut");
-  answer = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort";
+  answer.set("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort");
   EXPECT_EQ(problem(), "connection http.cut");
+  http_.reset();  // its threads read `answer`
 }
 
 TEST_F(ValidationTaskTest, NobodyListens_IsAConnectionProblem) {
@@ -386,10 +414,10 @@ TEST_F(ValidationTaskTest, ApplianceGrant_OwnNameAlone) {
   request.ticket = "own";
   request.names = {{IdentifierType::kDns, "ca.plant.example"}};
   ASSERT_TRUE(validation_->call(request));
-  EXPECT_EQ(grants(), 1u);
+  EXPECT_EQ(grants().size(), 1u);
   request.names.push_back({IdentifierType::kDns, "victim.plant.example"});
   EXPECT_EQ(validation_->call(request).error().code, "appliance-name-unknown");
-  EXPECT_EQ(grants(), 1u);
+  EXPECT_EQ(grants().size(), 1u);
 }
 
 TEST_F(ValidationTaskTest, MessageOfAnotherEdge_IsFatal) {
