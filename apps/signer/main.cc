@@ -52,6 +52,9 @@ Configuration read(task::Task& task) {
   out.token.sessions_max = static_cast<int>(pkcs11.integer_or("sessions_max", 1, limits::kTokenSessionsMax, 8));
   out.token.session_open_stagger_ms = static_cast<int>(pkcs11.integer_or("session_open_stagger_ms", 0, 60'000, 0));
   out.token.recover_by_finalize = pkcs11.boolean_or("recover_by_finalize", true);
+  out.token.in_process = pkcs11.boolean_or("in_process", false);
+  out.token.health_interval_ms = pkcs11.integer_or("health_interval_ms", 0, 3'600'000, 0);
+  out.token.refused_pins_path = out.state_dir + "/refused-pins";
   out.environment = pkcs11.strings_or_empty("environment", kEnvironmentMax);
   task.finish_config_or_die();
   return out;

@@ -86,7 +86,7 @@ bool is_pin_wrong(CK_RV rv) {
 }
 
 bool is_pin_refusal(CK_RV rv) {
-  return is_pin_wrong(rv) || rv == CKR_PIN_EXPIRED || rv == CKR_PIN_LOCKED || rv == CKR_USER_PIN_NOT_INITIALIZED;
+  return is_pin_wrong(rv) || rv == CKR_PIN_EXPIRED || rv == CKR_PIN_LOCKED;
 }
 
 Error error_of(CK_RV rv, const char* what) {

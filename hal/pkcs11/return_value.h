@@ -18,8 +18,9 @@ bool is_request_error(CK_RV rv);
 
 // The token says that the PIN does not let us in: no try follows by itself.
 bool is_pin_refusal(CK_RV rv);
-// ... because this PIN is wrong: it must never be sent again. The other refusals (locked, expired, not
-// set) judge the token's state: tpm2-pkcs11 says CKR_PIN_LOCKED while the TPM is in lockout.
+// ... because this PIN is wrong: it must never be sent again. The other refusals (locked, expired) judge
+// the token's state: tpm2-pkcs11 says CKR_PIN_LOCKED while the TPM is in lockout. "Not initialized" is
+// none: SoftHSM says so while another process rewrites its token file, and no PIN was looked at.
 bool is_pin_wrong(CK_RV rv);
 
 // kBadInput for request errors, kUnavailable for the others. `what` names the call.

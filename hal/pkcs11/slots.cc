@@ -80,10 +80,11 @@ Result<std::vector<MechanismFact>> list_mechanisms(Module& module, CK_SLOT_ID sl
   if (rv != CKR_OK) return fail(error_of(rv, "C_GetMechanismList"));
   if (count > limits::kTokenMechanismsMax)
     return fail(ErrorKind::kExhausted, "the module lists too many mechanisms");
-  std::vector<CK_MECHANISM_TYPE> types(count);
+  // One to spare: p11-kit-client 0.24 reads one entry past the end while it drops those it cannot pass on.
+  std::vector<CK_MECHANISM_TYPE> types(count + 1);
   rv = api.C_GetMechanismList(slot, types.data(), &count);
   if (rv != CKR_OK) return fail(error_of(rv, "C_GetMechanismList"));
-  types.resize(std::min<std::size_t>(count, types.size()));
+  types.resize(std::min<std::size_t>(count, types.size() - 1));
   std::vector<MechanismFact> facts;
   for (const auto type : types) {
     MechanismFact fact{type, {}};
