@@ -12,7 +12,7 @@ namespace keyward::simulator {
 
 struct Settings {
   int port = 0;                          // of the ACME server on 127.0.0.1; 0: not chosen yet
-  int http_port = 5002;                  // where http-01 looks
+  int http_port = 0;                     // where http-01 looks; 0: not chosen yet
   std::vector<std::string> hosts;        // NAME=ADDRESS, static names for validation
   std::vector<std::string> permitted;    // DNS trees that the issuing CA may vouch for; fixed by the ceremony
   std::string module;                    // PKCS#11 module of the signer; empty: SoftHSMv2 on its token

@@ -22,6 +22,7 @@ namespace keyward::simulator {
 namespace {
 
 constexpr int kPortDefault = 14'000;
+constexpr int kHttpPortDefault = 5'002;
 constexpr std::int64_t kDownMs = 90'000;
 constexpr useconds_t kLookUs = 20'000;
 
@@ -34,6 +35,8 @@ int complain(const std::string& what, const Error& error = {}) {
 
 Status apply(const UpOptions& options, bool provisioned, Settings& settings) {
   if (options.http_port != 0) settings.http_port = options.http_port;
+  if (settings.http_port == 0) settings.http_port = bindable_port(kHttpPortDefault).value_or(0);
+  if (settings.http_port == 0) settings.http_port = bindable_port(0).value_or(kHttpPortDefault);
   if (!options.hosts.empty()) settings.hosts = options.hosts;
   if (options.module == "softhsm") {
     settings.module.clear();
