@@ -15,10 +15,10 @@ std::string keyward_binary(const std::string& name) {
   return std::string(folder != nullptr ? folder : "build/release/bin") + "/" + name;
 }
 
-Simulator::Simulator(std::vector<std::string> up_options) {
+Simulator::Simulator(std::vector<std::string> up_options, SimFolder folder) {
   std::string path = "/tmp/keyward-system-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) return;
-  ::chmod(path.c_str(), 0755);  // as root, tasks with user ids of their own must reach their folders
+  ::chmod(path.c_str(), folder == SimFolder::kShared ? 0755 : 0700);
   parent_ = path;
   dir_ = path + "/sim";
   std::vector<std::string> words{"up"};
@@ -64,6 +64,34 @@ Result<SimDevice> Simulator::device(const std::string& name) const {
   SimDevice out{member("identifier"), member("tcti"), 0, member("ak_chain")};
   out.ak_handle = static_cast<std::uint32_t>(std::strtoul(member("ak_handle").c_str(), nullptr, 16));
   return out;
+}
+
+namespace {
+
+std::optional<json::Document> status_of(const Simulator& simulator) {
+  const auto status = simulator.run({"status", "--json"});
+  const auto start = status.output.find('{');
+  if (start == std::string::npos) return std::nullopt;
+  auto document = json::Document::parse(status.output.substr(start, status.output.find('\n', start) - start));
+  if (!document) return std::nullopt;
+  return std::move(*document);
+}
+
+}  // namespace
+
+int Simulator::pid_of(const std::string& task) const {
+  const auto document = status_of(*this);
+  if (!document) return 0;
+  if (task == "supervisor") return static_cast<int>(document->root().get("supervisor_pid").integer());
+  for (const auto& item : document->root().get("tasks").items()) {
+    if (item.get("name").string() == task) return static_cast<int>(item.get("pid").integer());
+  }
+  return 0;
+}
+
+std::string Simulator::state() const {
+  const auto document = status_of(*this);
+  return document ? std::string(document->root().get("state").string()) : std::string();
 }
 
 }  // namespace keyward::test

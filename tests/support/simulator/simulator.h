@@ -19,10 +19,14 @@ struct SimDevice {
   std::string ak_chain;  // path of a PEM file
 };
 
+// kShared: as root each task has a user id of its own. kPrivate: others cannot pass the folder, so all
+// tasks run as the caller, and modules of a test can share files with the signer.
+enum class SimFolder { kShared, kPrivate };
+
 class Simulator {
  public:
   // Starts it; an unstarted one has started() false and says why in output().
-  explicit Simulator(std::vector<std::string> up_options = {});
+  explicit Simulator(std::vector<std::string> up_options = {}, SimFolder folder = SimFolder::kShared);
   ~Simulator();
   Simulator(const Simulator&) = delete;
   Simulator& operator=(const Simulator&) = delete;
@@ -33,6 +37,9 @@ class Simulator {
   std::string env(const std::string& name) const;  // of `keyward-sim env`
   CommandResult run(std::vector<std::string> words) const;
   Result<SimDevice> device(const std::string& name) const;
+  // Of `keyward-sim status`: 0 when the task is not running ("supervisor" is one too).
+  int pid_of(const std::string& task) const;
+  std::string state() const;  // "operational", "degraded", ...; "" when it cannot be asked
 
  private:
   std::string parent_;
