@@ -10,7 +10,12 @@
 #include "tests/support/softhsm/softhsm.h"
 #include "tests/support/swtpm/swtpm.h"
 
-// The modules' own leaks are not this product's; LeakSanitizer asks here (nothing else calls it).
+// The modules' own leaks are not this product's; the sanitizers ask here (nothing else calls it). Slow
+// unwinding: libcrypto has no frame pointers, so that a module below it would not be seen.
+extern "C" const char* __asan_default_options();  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "fast_unwind_on_malloc=0";
+}
 extern "C" const char* __lsan_default_suppressions();  // NOLINT(bugprone-reserved-identifier)
 extern "C" const char* __lsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
   return "leak:libtpm2_pkcs11\nleak:libtss2\nleak:libsofthsm2\n";
