@@ -10,9 +10,9 @@ namespace keyward::signer {
 namespace {
 
 constexpr std::int64_t kTickMs = 200;
-constexpr std::int64_t kPinWaitMsMin = 200;     // platform starts beside us
+constexpr std::int64_t kPinWaitMsMin = 200;  // platform starts beside us
 constexpr std::int64_t kPinWaitMsMax = 10'000;
-constexpr std::int64_t kPinCallMs = 30'000;     // a TPM that was just started
+constexpr std::int64_t kPinCallMs = 30'000;  // a TPM that was just started
 constexpr int kExitLedger = 1;
 
 }  // namespace
@@ -30,7 +30,9 @@ bool InFlight::drained_within(std::int64_t ms) {
   return changed_.wait_for(lock, std::chrono::milliseconds(ms), [this] { return count_ == 0; });
 }
 
-void KeyKeeper::start() { thread_ = std::thread([this] { run(); }); }
+void KeyKeeper::start() {
+  thread_ = std::thread([this] { run(); });
+}
 
 void KeyKeeper::stop() {
   {
@@ -64,13 +66,14 @@ KeyKeeper::Report KeyKeeper::tick() {
   }
   const auto status = token_.status();
   if (!pin_given_ || status.state == hal::TokenState::kLocked) return ask_for_pin();
-  if (status.state != hal::TokenState::kReady) return {"degraded", "the HSM is away: " + status.detail};
+  if (status.state != hal::TokenState::kReady)
+    return {"degraded", "the HSM is away: " + status.detail};
   if (!key_taken_) return take_key();
   return {"operational", "issues with key " + key_label_};
 }
 
-// Asks with a growing pause. A PIN that the token refused once is never sent again by the HAL, so asking on
-// costs no try of the token's, and a newly sealed PIN is found.
+// Asks with a growing pause. A PIN that the token refused once is never sent again by the HAL, so
+// asking on costs no try of the token's, and a newly sealed PIN is found.
 KeyKeeper::Report KeyKeeper::ask_for_pin() {
   const auto now_ms = system_clock().monotonic_ms();
   if (now_ms >= next_pin_ms_) {
@@ -82,7 +85,8 @@ KeyKeeper::Report KeyKeeper::ask_for_pin() {
     std::fill(reply->pin.begin(), reply->pin.end(), std::uint8_t{0});
     const auto unlocked = token_.unlock(std::move(pin));
     pin_given_ = unlocked.has_value() || unlocked.error().kind == ErrorKind::kUnavailable;
-    if (!pin_given_) return {"locked", std::string("the token does not take the PIN: ") + unlocked.error().what};
+    if (!pin_given_)
+      return {"locked", std::string("the token does not take the PIN: ") + unlocked.error().what};
     pin_wait_ms_ = 0;
   }
   return pin_given_ ? Report{"degraded", "logging in"} : Report{"locked", "waiting for the PIN"};

@@ -1,5 +1,5 @@
-// Owns the signer's main thread of work beside requests: gets the PIN, finds and checks the CA key, says how
-// the signer is. Must not know policy or messages from the front end.
+// Owns the signer's main thread of work beside requests: gets the PIN, finds and checks the CA key,
+// says how the signer is. Must not know policy or messages from the front end.
 #pragma once
 
 #include <condition_variable>
@@ -36,8 +36,9 @@ class InFlight {
   int count_ = 0;
 };
 
-// States it reports: "operational"; "degraded" (HSM away: orders wait); "locked" (no PIN, or the token
-// refused it). A broken ledger ends the process: only a new start may read what the disk holds.
+// States it reports: "operational"; "degraded" (HSM away: orders wait); "locked" (no PIN, or the
+// token refused it). A broken ledger ends the process: only a new start may read what the disk
+// holds.
 class KeyKeeper {
  public:
   KeyKeeper(task::Task& task, issue::Gate& gate, hal::SigningToken& token, std::string key_label)

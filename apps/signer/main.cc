@@ -1,5 +1,6 @@
-// keyward-signer: owns the HSM session and everything that decides what it signs. Wiring alone; the gate is
-// firmware/issue. It must never have a network, nor read a client's bytes before their signature (DESIGN §1).
+// keyward-signer: owns the HSM session and everything that decides what it signs. Wiring alone; the
+// gate is firmware/issue. It must never have a network, nor read a client's bytes before their
+// signature (DESIGN §1).
 #include "apps/signer/loop.h"
 #include "apps/signer/peers.h"
 #include "board/compose.h"
@@ -37,8 +38,10 @@ Configuration read(task::Task& task) {
   out.issuer_chain = own.string("issuer_chain");
   out.gate.key_label = own.string_or("key_label", "issuing");
   out.gate.names.permitted_dns = own.strings_or_empty("permitted_dns", kNamesMax);
-  out.gate.account_per_hour = own.integer_or("budgets.account_per_hour", 1, limits::kIssuancesPerHourMax, 1'000);
-  out.gate.overall_per_hour = own.integer_or("budgets.overall_per_hour", 1, limits::kIssuancesPerHourMax, 20'000);
+  out.gate.account_per_hour =
+      own.integer_or("budgets.account_per_hour", 1, limits::kIssuancesPerHourMax, 1'000);
+  out.gate.overall_per_hour =
+      own.integer_or("budgets.overall_per_hour", 1, limits::kIssuancesPerHourMax, 20'000);
   out.gate.backdate_ms = own.integer_or("backdate_s", 0, 86'400, 60) * 1'000;
   out.gate.device_days = own.integer_or("device_days", 1, 3'650, 365);
   out.gate.server_days = own.integer_or("server_days", 1, 825, 90);
@@ -49,8 +52,10 @@ Configuration read(task::Task& task) {
   auto pkcs11 = own.table("pkcs11");
   out.token.module_path = pkcs11.string("module");
   out.token.token_label = pkcs11.string("token_label");
-  out.token.sessions_max = static_cast<int>(pkcs11.integer_or("sessions_max", 1, limits::kTokenSessionsMax, 8));
-  out.token.session_open_stagger_ms = static_cast<int>(pkcs11.integer_or("session_open_stagger_ms", 0, 60'000, 0));
+  out.token.sessions_max =
+      static_cast<int>(pkcs11.integer_or("sessions_max", 1, limits::kTokenSessionsMax, 8));
+  out.token.session_open_stagger_ms =
+      static_cast<int>(pkcs11.integer_or("session_open_stagger_ms", 0, 60'000, 0));
   out.token.recover_by_finalize = pkcs11.boolean_or("recover_by_finalize", true);
   out.token.in_process = pkcs11.boolean_or("in_process", false);
   out.token.health_interval_ms = pkcs11.integer_or("health_interval_ms", 0, 3'600'000, 0);
@@ -70,7 +75,8 @@ Status complete(Configuration& config) {
   }
   for (const auto& line : config.environment) {
     const auto equals = line.find('=');
-    if (equals == std::string::npos || equals == 0) return fail(ErrorKind::kBadInput, "pkcs11.environment holds no NAME=VALUE");
+    if (equals == std::string::npos || equals == 0)
+      return fail(ErrorKind::kBadInput, "pkcs11.environment holds no NAME=VALUE");
     config.token.environment.emplace_back(line.substr(0, equals), line.substr(equals + 1));
   }
   for (auto& name : config.gate.names.permitted_dns) {
@@ -78,7 +84,8 @@ Status complete(Configuration& config) {
     name = id.value;
   }
   if (!config.gate.base_url.starts_with("https://") || config.gate.base_url.ends_with('/')) {
-    return fail(ErrorKind::kBadInput, "appliance.base_url must begin with https:// and end without a slash");
+    return fail(ErrorKind::kBadInput,
+                "appliance.base_url must begin with https:// and end without a slash");
   }
   return {};
 }
@@ -98,27 +105,41 @@ int main(int argc, char** argv) {
   if (task::print_peers(argc, argv, signer::peers())) return 0;
   task::Task task(TaskId::kSigner, signer::peers());
   auto config = read(task);
-  if (const auto completed = complete(config); !completed) die("configuration", completed.error(), task::kExitConfig);
+  if (const auto completed = complete(config); !completed)
+    die("configuration", completed.error(), task::kExitConfig);
   // Before any thread: it sets the module's environment.
   auto token = board::make_signing_token(config.token);
   if (!token) die("the PKCS#11 configuration cannot be used", token.error(), task::kExitConfig);
-  auto gate = issue::Gate::open(config.state_dir, config.gate, issuer_from(config.issuer_chain), **token, system_clock());
-  if (!gate) die("the signer's state cannot be used", gate.error(), gate.error().kind == ErrorKind::kCorrupt ? task::kExitConfig : 1);
+  auto gate = issue::Gate::open(config.state_dir, config.gate, issuer_from(config.issuer_chain),
+                                **token, system_clock());
+  if (!gate)
+    die("the signer's state cannot be used", gate.error(),
+        gate.error().kind == ErrorKind::kCorrupt ? task::kExitConfig : 1);
 
   signer::InFlight in_flight;
   auto& server = task.server();
-  server.on<wire::TicketMint>(TaskId::kAcme, [&](const auto& r) { return in_flight.run([&] { return (*gate)->mint_ticket(r); }); });
-  server.on<wire::CertificateIssue>(TaskId::kAcme, [&](const auto& r) { return in_flight.run([&] { return (*gate)->issue(r); }); });
-  server.on<wire::IssuerGet>(TaskId::kAcme, [&](const auto&) { return in_flight.run([&] { return (*gate)->issuer_chain(); }); });
-  server.on<wire::GrantName>(TaskId::kValidation, [&](const auto& r) { return in_flight.run([&] { return (*gate)->grant_name(r); }); });
-  server.on<wire::GrantDevice>(TaskId::kAttestation, [&](const auto& r) { return in_flight.run([&] { return (*gate)->grant_device(r); }); });
+  server.on<wire::TicketMint>(TaskId::kAcme, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->mint_ticket(r); });
+  });
+  server.on<wire::CertificateIssue>(TaskId::kAcme, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->issue(r); });
+  });
+  server.on<wire::IssuerGet>(TaskId::kAcme, [&](const auto&) {
+    return in_flight.run([&] { return (*gate)->issuer_chain(); });
+  });
+  server.on<wire::GrantName>(TaskId::kValidation, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->grant_name(r); });
+  });
+  server.on<wire::GrantDevice>(TaskId::kAttestation, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->grant_device(r); });
+  });
 
   signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label);
   keeper.start();
   const int code = task.run();
   keeper.stop();
-  // Sessions closed and module finalized, in order; with a call stuck in the HSM the process just ends, and
-  // its intent is closed as abandoned at the next start.
+  // Sessions closed and module finalized, in order; with a call stuck in the HSM the process just
+  // ends, and its intent is closed as abandoned at the next start.
   if (in_flight.drained_within(kDrainMs)) token->reset();
   task::Task::exit(code);
 }

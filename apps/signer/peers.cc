@@ -7,12 +7,14 @@ namespace {
 using wire::MessageType;
 using wire::TaskId;
 
-constexpr MessageType kFromAcme[] = {MessageType::kTicketMint, MessageType::kCertificateIssue, MessageType::kIssuerGet};
+constexpr MessageType kFromAcme[] = {MessageType::kTicketMint, MessageType::kCertificateIssue,
+                                     MessageType::kIssuerGet};
 constexpr MessageType kFromValidation[] = {MessageType::kGrantName};
 constexpr MessageType kFromAttestation[] = {MessageType::kGrantDevice};
 constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal};
 
-// Issuance waits for the disk and the HSM: several threads share their costs (group commit, sessions).
+// Issuance waits for the disk and the HSM: several threads share their costs (group commit,
+// sessions).
 constexpr task::PeerRule kPeers[] = {
     {TaskId::kAcme, true, kFromAcme, 4},
     {TaskId::kValidation, true, kFromValidation, 2},

@@ -1,5 +1,5 @@
-// Owns the signer's peer table: who may assert what to the heart of the CA (DESIGN §2.1). A message that is
-// allowed on one socket is fatal on the other.
+// Owns the signer's peer table: who may assert what to the heart of the CA (DESIGN §2.1). A message
+// that is allowed on one socket is fatal on the other.
 #pragma once
 
 #include <span>

@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::int64_t kHourMs = 3'600'000;
 
-tl::unexpected<wire::Failure> exhausted(std::string_view code, std::string_view detail, std::int64_t wait_ms) {
+tl::unexpected<wire::Failure> exhausted(std::string_view code, std::string_view detail,
+                                        std::int64_t wait_ms) {
   auto failure = wire::Failure::of(wire::FailureKind::kExhausted, code, detail);
   failure.retry_after_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(wait_ms, 1'000));
   return tl::unexpected<wire::Failure>(std::move(failure));
@@ -37,12 +38,15 @@ Verdict<BudgetHold> Budget::reserve(const Digest256& thumbprint, std::int64_t no
   forget_before(now_ms - kHourMs);
   const auto account = per_account_.find(thumbprint);
   if (account != per_account_.end() && account->second >= account_per_hour_) {
-    const auto oldest = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.thumbprint == thumbprint; });
-    return exhausted("rate-account", "this account has used its certificates of the hour", oldest->at_ms + kHourMs - now_ms);
+    const auto oldest = std::find_if(entries_.begin(), entries_.end(),
+                                     [&](const Entry& e) { return e.thumbprint == thumbprint; });
+    return exhausted("rate-account", "this account has used its certificates of the hour",
+                     oldest->at_ms + kHourMs - now_ms);
   }
   if (static_cast<std::int64_t>(entries_.size()) >= overall_per_hour_) {
     const auto wait_ms = entries_.empty() ? kHourMs : entries_.front().at_ms + kHourMs - now_ms;
-    return exhausted("rate-overall", "the installation has used its certificates of the hour", wait_ms);
+    return exhausted("rate-overall", "the installation has used its certificates of the hour",
+                     wait_ms);
   }
   insert(thumbprint, now_ms);
   return BudgetHold(this, thumbprint, now_ms);
@@ -56,8 +60,9 @@ void Budget::note(const Digest256& thumbprint, std::int64_t at_ms) {
 
 void Budget::give_back(const Digest256& thumbprint, std::int64_t at_ms) {
   const std::lock_guard lock(mutex_);
-  const auto entry = std::find_if(entries_.rbegin(), entries_.rend(),
-                                  [&](const Entry& e) { return e.at_ms == at_ms && e.thumbprint == thumbprint; });
+  const auto entry = std::find_if(entries_.rbegin(), entries_.rend(), [&](const Entry& e) {
+    return e.at_ms == at_ms && e.thumbprint == thumbprint;
+  });
   if (entry == entries_.rend()) return;  // an hour has passed meanwhile
   entries_.erase(std::next(entry).base());
   const auto account = per_account_.find(thumbprint);

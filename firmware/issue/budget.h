@@ -1,5 +1,6 @@
-// Owns the rate budgets: how many certificates in the last hour, per account and overall (DESIGN §2.8:
-// what still holds if a validator falls). Must not know grants. Exact sliding window. Threads: any.
+// Owns the rate budgets: how many certificates in the last hour, per account and overall (DESIGN
+// §2.8: what still holds if a validator falls). Must not know grants. Exact sliding window.
+// Threads: any.
 #pragma once
 
 #include <deque>
@@ -17,9 +18,12 @@ class Budget;
 // One certificate's share: given back when it ends, unless keep() was called.
 class BudgetHold {
  public:
-  BudgetHold(Budget* budget, const Digest256& thumbprint, std::int64_t at_ms) : budget_(budget), thumbprint_(thumbprint), at_ms_(at_ms) {}
+  BudgetHold(Budget* budget, const Digest256& thumbprint, std::int64_t at_ms)
+      : budget_(budget), thumbprint_(thumbprint), at_ms_(at_ms) {}
   BudgetHold(BudgetHold&& other) noexcept
-      : budget_(std::exchange(other.budget_, nullptr)), thumbprint_(other.thumbprint_), at_ms_(other.at_ms_) {}
+      : budget_(std::exchange(other.budget_, nullptr)),
+        thumbprint_(other.thumbprint_),
+        at_ms_(other.at_ms_) {}
   BudgetHold& operator=(BudgetHold&&) = delete;
   ~BudgetHold();
   void keep() { budget_ = nullptr; }

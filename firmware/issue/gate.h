@@ -1,12 +1,13 @@
-// Owns the gate: the only way from a client's signed request to a signature of the CA (DESIGN §2). Must not
-// know sockets, files' formats, or PKCS#11.
+// Owns the gate: the only way from a client's signed request to a signature of the CA (DESIGN §2).
+// Must not know sockets, files' formats, or PKCS#11.
 //
-// One function per step, in DESIGN §2's order; each takes what only the step before can make, so that no
-// step can be left out or moved:
+// One function per step, in DESIGN §2's order; each takes what only the step before can make, so
+// that no step can be left out or moved:
 //   admit -> VerifiedRequest -> TicketedRequest -> (seen before?) -> CheckedRequest -> LintedTbs
 //         -> IntentRecorded -> VerifiedCertificate -> reply
-// Frame and field caps are the decoder's (firmware/wire); which socket may bring what is the peer table's
-// (apps/signer/peers.h). Threads: all public methods may be called from any thread at the same time.
+// Frame and field caps are the decoder's (firmware/wire); which socket may bring what is the peer
+// table's (apps/signer/peers.h). Threads: all public methods may be called from any thread at the
+// same time.
 #pragma once
 
 #include <atomic>
@@ -51,7 +52,8 @@ class VerifiedRequest {
 
  private:
   friend class Gate;
-  VerifiedRequest(std::shared_ptr<const jose::Jwk> account, jose::VerifiedJws jws, const Digest256& digest)
+  VerifiedRequest(std::shared_ptr<const jose::Jwk> account, jose::VerifiedJws jws,
+                  const Digest256& digest)
       : account_(std::move(account)), jws_(std::move(jws)), jws_sha256_(digest) {}
   std::shared_ptr<const jose::Jwk> account_;
   jose::VerifiedJws jws_;
@@ -70,7 +72,10 @@ class TicketedRequest {
  private:
   friend class Gate;
   TicketedRequest(VerifiedRequest verified, Ticket ticket, wire::OrderTerms terms, Bytes csr_der)
-      : verified_(std::move(verified)), ticket_(std::move(ticket)), terms_(std::move(terms)), csr_der_(std::move(csr_der)),
+      : verified_(std::move(verified)),
+        ticket_(std::move(ticket)),
+        terms_(std::move(terms)),
+        csr_der_(std::move(csr_der)),
         csr_sha256_(crypto::sha256(csr_der_)) {}
   VerifiedRequest verified_;
   Ticket ticket_;
@@ -90,10 +95,14 @@ class CheckedRequest {
 
  private:
   friend class Gate;
-  CheckedRequest(TicketedRequest order, const Profile& profile, crypto::PublicKey key, std::vector<Grant> grants,
-                 BudgetHold budget, Validity validity)
-      : order_(std::move(order)), profile_(profile), key_(std::move(key)), grants_(std::move(grants)),
-        budget_(std::move(budget)), validity_(validity) {}
+  CheckedRequest(TicketedRequest order, const Profile& profile, crypto::PublicKey key,
+                 std::vector<Grant> grants, BudgetHold budget, Validity validity)
+      : order_(std::move(order)),
+        profile_(profile),
+        key_(std::move(key)),
+        grants_(std::move(grants)),
+        budget_(std::move(budget)),
+        validity_(validity) {}
   TicketedRequest order_;
   const Profile& profile_;
   crypto::PublicKey key_;
@@ -123,17 +132,19 @@ class VerifiedCertificate {
 
  private:
   friend class Gate;
-  VerifiedCertificate(Bytes der, Bytes signature) : der_(std::move(der)), signature_(std::move(signature)) {}
+  VerifiedCertificate(Bytes der, Bytes signature)
+      : der_(std::move(der)), signature_(std::move(signature)) {}
   Bytes der_;
   Bytes signature_;
 };
 
 class Gate {
  public:
-  // Opens ledger, grants and ticket key in `state_dir` and rebuilds what it remembers. Errors: those of
-  // Ledger::open, GrantBook::open, TicketKey::load_or_create.
-  static Result<std::unique_ptr<Gate>> open(const std::string& state_dir, GateConfig config, Issuer issuer,
-                                            hal::SigningToken& token, const Clock& clock);
+  // Opens ledger, grants and ticket key in `state_dir` and rebuilds what it remembers. Errors:
+  // those of Ledger::open, GrantBook::open, TicketKey::load_or_create.
+  static Result<std::unique_ptr<Gate>> open(const std::string& state_dir, GateConfig config,
+                                            Issuer issuer, hal::SigningToken& token,
+                                            const Clock& clock);
 
   Verdict<wire::TicketMintReply> mint_ticket(const wire::TicketMint& request);
   Verdict<wire::CertificateIssueReply> issue(const wire::CertificateIssue& request);
@@ -148,7 +159,8 @@ class Gate {
   GrantBook& grants() { return *grants_; }
 
  private:
-  Gate(GateConfig config, Issuer issuer, TicketKey ticket_key, hal::SigningToken& token, const Clock& clock);
+  Gate(GateConfig config, Issuer issuer, TicketKey ticket_key, hal::SigningToken& token,
+       const Clock& clock);
   Status note_row(const LedgerRow& row, const RowPlace& place);
 
   Verdict<void> admit(std::string_view account_jwk);
@@ -161,10 +173,13 @@ class Gate {
   Verdict<LintedTbs> build(const CheckedRequest& request);
   Verdict<IntentRecorded> record_intent(CheckedRequest& request, LintedTbs tbs, OrderClaim& claim);
   Verdict<VerifiedCertificate> sign(const IntentRecorded& intent);
-  Verdict<wire::CertificateIssueReply> conclude(const CheckedRequest& request, const IntentRecorded& intent,
-                                                const VerifiedCertificate& certificate, OrderClaim& claim);
+  Verdict<wire::CertificateIssueReply> conclude(const CheckedRequest& request,
+                                                const IntentRecorded& intent,
+                                                const VerifiedCertificate& certificate,
+                                                OrderClaim& claim);
   Verdict<wire::CertificateIssueReply> replay(const IssuedPlace& place) const;
-  Verdict<wire::CertificateIssueReply> answer(const Bytes& certificate_der, std::uint64_t ledger_row, bool replayed) const;
+  Verdict<wire::CertificateIssueReply> answer(const Bytes& certificate_der,
+                                              std::uint64_t ledger_row, bool replayed) const;
   void record_failure(const IntentRecorded& intent, std::string_view code);
 
   GateConfig config_;
@@ -183,8 +198,9 @@ class Gate {
   std::atomic<bool> key_ready_ = false;
 };
 
-// Every device grant names an attested key, and the CSR's is it (DESIGN §2.6, D-D12): "attested-key-missing",
-// "attested-key-mismatch".
-Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Grant>& grants, const crypto::PublicKey& csr_key);
+// Every device grant names an attested key, and the CSR's is it (DESIGN §2.6, D-D12):
+// "attested-key-missing", "attested-key-mismatch".
+Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Grant>& grants,
+                                  const crypto::PublicKey& csr_key);
 
 }  // namespace keyward::issue

@@ -1,8 +1,10 @@
 // Owns the file that lets grants live through a restart. Must not know what may be granted.
 //
-// Append-only records (record_file.h), one grant each, durable before the grant counts; rewritten with the
-// live ones at start and when it has grown over its limit. A damaged journal loses grants and never makes
-// one: what follows the damage is dropped, and the accounts prove their names again. Threads: any.
+// Append-only records (record_file.h), one grant each; rewritten with the live ones at start and
+// when it has grown over its limit. A grant good for any order is durable before it counts; one for
+// a single order outlives the process, but not a power cut. A damaged journal loses grants and
+// never makes one: what follows the damage is dropped, and the accounts prove their names again.
+// Threads: any.
 #pragma once
 
 #include <memory>
@@ -22,7 +24,7 @@ class GrantBook {
   static Result<std::unique_ptr<GrantBook>> open(const std::string& path, const Clock& clock);
   ~GrantBook();
 
-  Status record(const Grant& grant);  // durable, then live
+  Status record(const Grant& grant);  // journalled, then live
   GrantTable& table() { return table_; }
   bool damaged_at_start() const { return damaged_; }
 

@@ -1,9 +1,9 @@
-// Owns grants: who proved control of what, how, until when, and for which order (DESIGN §2.1). Must not
-// know how a proof is made, nor sockets: the peer table decides who may bring a grant at all.
+// Owns grants: who proved control of what, how, until when, and for which order (DESIGN §2.1). Must
+// not know how a proof is made, nor sockets: the peer table decides who may bring a grant at all.
 //
-// A grant is refused unless its bringer may assert it: names (dns, ip) by the methods of `validation`,
-// wildcard by dns-01 alone, the appliance's own names by kAppliance alone; devices by `attestation`, always
-// for one order and one key.
+// A grant is refused unless its bringer may assert it: names (dns, ip) by the methods of
+// `validation`, wildcard by dns-01 alone, the appliance's own names by kAppliance alone; devices by
+// `attestation`, always for one order and one key.
 #pragma once
 
 #include <mutex>
@@ -25,9 +25,9 @@ struct Grant {
   wire::Identifier identifier{};
   bool wildcard = false;
   wire::ValidationMethod method{};
-  std::optional<std::string> ticket;        // absent: any order of the account
-  std::optional<Digest256> spki_sha256;     // device grants: the attested key
-  std::optional<std::string> format;        // device grants: of the attestation statement
+  std::optional<std::string> ticket;     // absent: any order of the account
+  std::optional<Digest256> spki_sha256;  // device grants: the attested key
+  std::optional<std::string> format;     // device grants: of the attestation statement
   std::int64_t expires_at_ms = 0;
   Digest256 evidence_sha256{};
   template <class Self, class V>
@@ -53,7 +53,8 @@ struct GrantRules {
 Verdict<Grant> admit(const wire::GrantName& message, const GrantRules& rules, std::int64_t now_ms);
 Verdict<Grant> admit(const wire::GrantDevice& message, std::int64_t now_ms);
 
-// Bounded. A full account loses its own grant that expires first; a full table refuses. Threads: any.
+// Bounded. A full account loses its own grant that expires first; a full table refuses. Threads:
+// any.
 class GrantTable {
  public:
   struct Caps {
@@ -66,10 +67,10 @@ class GrantTable {
   // kExhausted: the table is full of live grants. The same proof again replaces the older one.
   Status add(const Grant& grant, std::int64_t now_ms);
   bool any_live(const Digest256& thumbprint, std::int64_t now_ms) const;
-  // The live grant that covers `identifier` (a wildcard included) for this order, or why there is none:
-  // "grant-wildcard", "grant-expired", "grant-missing".
-  Verdict<Grant> cover(const Digest256& thumbprint, const wire::Identifier& identifier, std::string_view ticket,
-                       std::int64_t now_ms) const;
+  // The live grant that covers `identifier` (a wildcard included) for this order, or why there is
+  // none: "grant-wildcard", "grant-expired", "grant-missing".
+  Verdict<Grant> cover(const Digest256& thumbprint, const wire::Identifier& identifier,
+                       std::string_view ticket, std::int64_t now_ms) const;
   // An issued order needs its device grants no more: its certificate is remembered.
   void drop_order(const Digest256& thumbprint, std::string_view ticket);
   std::vector<Grant> live(std::int64_t now_ms) const;

@@ -33,7 +33,8 @@ void IssuedOrders::finish(const TicketId& id) {
     const std::lock_guard lock(mutex_);
     const auto entry = entries_.find(id);
     entry->second.busy = false;
-    if (!entry->second.intended) entries_.erase(entry);  // nothing reached the ledger: the order is as before
+    if (!entry->second.intended)
+      entries_.erase(entry);  // nothing reached the ledger: the order is as before
   }
   finished_.notify_all();
 }
@@ -55,7 +56,8 @@ void IssuedOrders::prune(std::int64_t now_ms) {
   }
 }
 
-Verdict<IssuedOrders::Claim> IssuedOrders::claim(const OrderKey& key, std::int64_t now_ms, std::int64_t wait_ms) {
+Verdict<IssuedOrders::Claim> IssuedOrders::claim(const OrderKey& key, std::int64_t now_ms,
+                                                 std::int64_t wait_ms) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
   std::unique_lock lock(mutex_);
   prune(now_ms);
@@ -63,19 +65,23 @@ Verdict<IssuedOrders::Claim> IssuedOrders::claim(const OrderKey& key, std::int64
     const auto found = entries_.find(key.ticket_id);
     if (found == entries_.end()) break;
     Entry& entry = found->second;
-    // Before the intent the order is not bound yet, but two different CSRs at the same time are refused too.
-    if (entry.key.csr_sha256 != key.csr_sha256) return refuse("order-already-issued", "the order was finalized with another CSR");
+    // Before the intent the order is not bound yet, but two different CSRs at the same time are
+    // refused too.
+    if (entry.key.csr_sha256 != key.csr_sha256)
+      return refuse("order-already-issued", "the order was finalized with another CSR");
     if (entry.issued) return Claim(entry.place);
     if (!entry.busy) {
       entry.busy = true;
       return Claim(std::in_place_type<OrderClaim>, this, key.ticket_id);
     }
     if (finished_.wait_until(lock, until) == std::cv_status::timeout) {
-      return refuse_for_now("order-busy", "the same finalize is being worked on", limits::kHsmAwayRetryMs);
+      return refuse_for_now("order-busy", "the same finalize is being worked on",
+                            limits::kHsmAwayRetryMs);
     }
   }
   if (entries_.size() >= orders_max_) {
-    return refuse(wire::FailureKind::kExhausted, "orders-full", "too many finalized orders have not expired yet");
+    return refuse(wire::FailureKind::kExhausted, "orders-full",
+                  "too many finalized orders have not expired yet");
   }
   Entry entry;
   entry.key = key;
@@ -90,7 +96,8 @@ bool IssuedOrders::any_of(const Digest256& thumbprint, std::int64_t now_ms) {
   return intended_per_account_.contains(thumbprint);
 }
 
-void IssuedOrders::note_intent(const OrderKey& key, const RowPlace& intent, std::uint64_t row, std::int64_t now_ms) {
+void IssuedOrders::note_intent(const OrderKey& key, const RowPlace& intent, std::uint64_t row,
+                               std::int64_t now_ms) {
   if (key.expires_at_ms <= now_ms) return;
   const std::lock_guard lock(mutex_);
   auto& entry = entries_[key.ticket_id];

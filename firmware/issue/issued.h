@@ -1,10 +1,11 @@
-// Owns the memory of orders that reached the ledger: the same finalize again gets the same certificate and
-// costs no signature; another CSR for the same order is refused (DESIGN §2.4). Must not know certificates:
-// it keeps where in the ledger they stand.
+// Owns the memory of orders that reached the ledger: the same finalize again gets the same
+// certificate and costs no signature; another CSR for the same order is refused (DESIGN §2.4). Must
+// not know certificates: it keeps where in the ledger they stand.
 //
-// One caller at a time works on an order: a second one with the same CSR waits for it. After a failed or
-// abandoned intent the same CSR may try again (a new intent, a new serial); another CSR never may, since a
-// signature over the first may exist. Entries live until the ticket expires. Threads: any.
+// One caller at a time works on an order: a second one with the same CSR waits for it. After a
+// failed or abandoned intent the same CSR may try again (a new intent, a new serial); another CSR
+// never may, since a signature over the first may exist. Entries live until the ticket expires.
+// Threads: any.
 #pragma once
 
 #include <condition_variable>
@@ -38,7 +39,8 @@ class IssuedOrders;
 class OrderClaim {
  public:
   OrderClaim(IssuedOrders* orders, const TicketId& id) : orders_(orders), id_(id) {}
-  OrderClaim(OrderClaim&& other) noexcept : orders_(std::exchange(other.orders_, nullptr)), id_(other.id_) {}
+  OrderClaim(OrderClaim&& other) noexcept
+      : orders_(std::exchange(other.orders_, nullptr)), id_(other.id_) {}
   OrderClaim& operator=(OrderClaim&&) = delete;
   ~OrderClaim();
   void intent_written(const RowPlace& intent);  // from here the order is bound to its CSR
@@ -51,16 +53,19 @@ class OrderClaim {
 
 class IssuedOrders {
  public:
-  explicit IssuedOrders(std::size_t orders_max = limits::kIssuedOrdersMax) : orders_max_(orders_max) {}
+  explicit IssuedOrders(std::size_t orders_max = limits::kIssuedOrdersMax)
+      : orders_max_(orders_max) {}
 
-  // A claim, or where the certificate stands. "order-already-issued" (another CSR), "order-busy" (the first
-  // call takes too long), "orders-full".
+  // A claim, or where the certificate stands. "order-already-issued" (another CSR), "order-busy"
+  // (the first call takes too long), "orders-full".
   using Claim = std::variant<OrderClaim, IssuedPlace>;
-  Verdict<Claim> claim(const OrderKey& key, std::int64_t now_ms, std::int64_t wait_ms = limits::kDuplicateWaitMs);
+  Verdict<Claim> claim(const OrderKey& key, std::int64_t now_ms,
+                       std::int64_t wait_ms = limits::kDuplicateWaitMs);
   bool any_of(const Digest256& thumbprint, std::int64_t now_ms);
 
   // Rebuilding from the ledger at start: rows in their order.
-  void note_intent(const OrderKey& key, const RowPlace& intent, std::uint64_t row, std::int64_t now_ms);
+  void note_intent(const OrderKey& key, const RowPlace& intent, std::uint64_t row,
+                   std::int64_t now_ms);
   void note_outcome(std::uint64_t intent_row, bool issued, const RowPlace& outcome);
   std::size_t size() const;
 
@@ -86,7 +91,8 @@ class IssuedOrders {
   mutable std::mutex mutex_;
   std::condition_variable finished_;
   std::unordered_map<TicketId, Entry, RandomOctetsHash> entries_;
-  std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;  // of intended entries, once each
+  std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>>
+      expiries_;  // of intended entries, once each
   std::unordered_map<Digest256, std::size_t, RandomOctetsHash> intended_per_account_;
   std::unordered_map<std::uint64_t, TicketId> without_outcome_;  // during rebuilding alone
 };

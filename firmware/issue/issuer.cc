@@ -7,21 +7,27 @@
 namespace keyward::issue {
 namespace {
 
-constexpr std::string_view kKeyUsage = "2.5.29.15", kNameConstraints = "2.5.29.30", kSubjectKeyId = "2.5.29.14";
+constexpr std::string_view kKeyUsage = "2.5.29.15", kNameConstraints = "2.5.29.30",
+                           kSubjectKeyId = "2.5.29.14";
 
 Result<hal::KeyAlgorithm> algorithm_of(const crypto::PublicKey& key) {
   switch (key.kind()) {
-    case crypto::KeyKind::kEcP256: return hal::KeyAlgorithm::kEcdsaP256;
-    case crypto::KeyKind::kEcP384: return hal::KeyAlgorithm::kEcdsaP384;
-    case crypto::KeyKind::kEd25519: return hal::KeyAlgorithm::kEd25519;
+    case crypto::KeyKind::kEcP256:
+      return hal::KeyAlgorithm::kEcdsaP256;
+    case crypto::KeyKind::kEcP384:
+      return hal::KeyAlgorithm::kEcdsaP384;
+    case crypto::KeyKind::kEd25519:
+      return hal::KeyAlgorithm::kEd25519;
     case crypto::KeyKind::kRsa:
       if (key.bits() == 2048) return hal::KeyAlgorithm::kRsa2048;
       if (key.bits() == 3072) return hal::KeyAlgorithm::kRsa3072;
       if (key.bits() == 4096) return hal::KeyAlgorithm::kRsa4096;
       break;
-    case crypto::KeyKind::kEcP521: break;
+    case crypto::KeyKind::kEcP521:
+      break;
   }
-  return fail(ErrorKind::kRefused, "the issuing CA's key is of a kind that no token signs with here");
+  return fail(ErrorKind::kRefused,
+              "the issuing CA's key is of a kind that no token signs with here");
 }
 
 // RFC 5280 §4.2.1.3: bit 5 is keyCertSign.
@@ -35,7 +41,9 @@ bool may_sign_certificates(const x509::Certificate& certificate) {
 
 Result<Bytes> key_id_of_issuer(const x509::Certificate& certificate) {
   const auto* extension = certificate.extension(kSubjectKeyId);
-  if (extension == nullptr) return fail(ErrorKind::kRefused, "the issuing CA has no subject key identifier (RFC 5280 §4.2.1.2)");
+  if (extension == nullptr)
+    return fail(ErrorKind::kRefused,
+                "the issuing CA has no subject key identifier (RFC 5280 §4.2.1.2)");
   x509::DerReader reader(extension->value);
   KEYWARD_TRY(id, reader.element(x509::tag::kOctetString));
   return to_bytes(id);
@@ -49,12 +57,14 @@ Result<std::vector<std::string>> permitted_dns_of(const x509::Certificate& certi
   x509::DerReader outer(extension->value);
   KEYWARD_TRY(constraints, outer.sequence());
   KEYWARD_TRY(permitted, constraints.nested(x509::tag::context_constructed(0)));
-  if (!constraints.at_end()) return fail(ErrorKind::kRefused, "excluded subtrees in the issuing CA are not supported");
+  if (!constraints.at_end())
+    return fail(ErrorKind::kRefused, "excluded subtrees in the issuing CA are not supported");
   while (!permitted.at_end()) {
     KEYWARD_TRY(subtree, permitted.sequence());
     KEYWARD_TRY(name, subtree.any());
     if (name.tag != x509::tag::context(2) || !subtree.at_end()) {
-      return fail(ErrorKind::kRefused, "name constraints of the issuing CA other than dns names are not supported");
+      return fail(ErrorKind::kRefused,
+                  "name constraints of the issuing CA other than dns names are not supported");
     }
     out.emplace_back(text_of(name.content));
   }
@@ -62,14 +72,17 @@ Result<std::vector<std::string>> permitted_dns_of(const x509::Certificate& certi
   return out;
 }
 
-bool is_self_signed(const x509::Certificate& certificate) { return equal(certificate.issuer_der, certificate.subject_der); }
+bool is_self_signed(const x509::Certificate& certificate) {
+  return equal(certificate.issuer_der, certificate.subject_der);
+}
 
 Status check_chain(const std::vector<x509::Certificate>& chain) {
   for (std::size_t i = 0; i < chain.size(); ++i) {
     const bool last = i + 1 == chain.size();
     if (last && !is_self_signed(chain[i])) return {};  // the root is elsewhere
     const auto& parent = last ? chain[i] : chain[i + 1];
-    if (!equal(chain[i].issuer_der, parent.subject_der) || !parent.key) return fail(ErrorKind::kBadInput, "the issuer chain is not in order");
+    if (!equal(chain[i].issuer_der, parent.subject_der) || !parent.key)
+      return fail(ErrorKind::kBadInput, "the issuer chain is not in order");
     KEYWARD_CHECK(x509::verify_signed_by(chain[i], *parent.key));
   }
   return {};
@@ -88,7 +101,8 @@ Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms) {
   KEYWARD_CHECK(check_chain(chain));
   const auto& own = chain.front();
   if (own.version != 3 || own.basic_constraints_ca() != true || !may_sign_certificates(own)) {
-    return fail(ErrorKind::kRefused, "the issuing certificate is not a CA that may sign certificates");
+    return fail(ErrorKind::kRefused,
+                "the issuing certificate is not a CA that may sign certificates");
   }
   if (!own.key) return fail(ErrorKind::kRefused, "the issuing CA's key is of an unknown kind");
   if (now_ms > own.not_after_ms) return fail(ErrorKind::kRefused, "the issuing CA has expired");
@@ -100,18 +114,24 @@ Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms) {
     if (i == 0 || !is_self_signed(chain[i])) to_send.push_back(ders[i]);
   }
   auto key = *own.key;
-  return Issuer{std::move(ders), std::move(to_send), own, std::move(key), algorithm,
-                x509::signature_algorithm_der(algorithm), std::move(key_id), std::move(permitted)};
+  return Issuer{std::move(ders),   std::move(to_send),  own,
+                std::move(key),    algorithm,           x509::signature_algorithm_der(algorithm),
+                std::move(key_id), std::move(permitted)};
 }
 
 Status check_token_key(const Issuer& issuer, const hal::TokenKey& key) {
   if (key.spki_der.empty() || !equal(key.spki_der, issuer.certificate.spki_der)) {
     return fail(ErrorKind::kRefused, "the token's key is not the issuing certificate's");
   }
-  if (key.algorithm != issuer.algorithm) return fail(ErrorKind::kRefused, "the token's key is of another kind than the issuing certificate's");
-  if (!key.sensitive || !key.always_sensitive) return fail(ErrorKind::kRefused, "the token's key is or was readable");
-  if (key.extractable || !key.never_extractable) return fail(ErrorKind::kRefused, "the token's key is or was extractable");
-  if (!key.local) return fail(ErrorKind::kRefused, "the token's key was not generated in the token");
+  if (key.algorithm != issuer.algorithm)
+    return fail(ErrorKind::kRefused,
+                "the token's key is of another kind than the issuing certificate's");
+  if (!key.sensitive || !key.always_sensitive)
+    return fail(ErrorKind::kRefused, "the token's key is or was readable");
+  if (key.extractable || !key.never_extractable)
+    return fail(ErrorKind::kRefused, "the token's key is or was extractable");
+  if (!key.local)
+    return fail(ErrorKind::kRefused, "the token's key was not generated in the token");
   return {};
 }
 

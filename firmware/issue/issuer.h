@@ -1,5 +1,5 @@
-// Owns what the signer knows of its own CA: chain, names, key identifier, constraints. Must not know tokens
-// beyond the public half and attributes that they report.
+// Owns what the signer knows of its own CA: chain, names, key identifier, constraints. Must not
+// know tokens beyond the public half and attributes that they report.
 #pragma once
 
 #include <string>
@@ -12,24 +12,24 @@
 namespace keyward::issue {
 
 struct Issuer {
-  std::vector<Bytes> chain;             // issuing CA first, as configured
-  std::vector<Bytes> chain_to_send;     // without a self-signed root, unless the issuing CA is it
+  std::vector<Bytes> chain;          // issuing CA first, as configured
+  std::vector<Bytes> chain_to_send;  // without a self-signed root, unless the issuing CA is it
   x509::Certificate certificate;
   crypto::PublicKey key;
   hal::KeyAlgorithm algorithm{};
-  Bytes signature_algorithm_der;        // of certificates it signs
-  Bytes key_id;                         // its subjectKeyIdentifier
+  Bytes signature_algorithm_der;           // of certificates it signs
+  Bytes key_id;                            // its subjectKeyIdentifier
   std::vector<std::string> permitted_dns;  // name constraints; empty: none
 };
 
-// PEM, issuing CA first. The chain must verify up to its last certificate; the issuing one must be a CA that
-// may sign certificates; name constraints other than permitted dns subtrees are refused, since nothing here
-// would check them. Errors: kBadInput, kRefused.
+// PEM, issuing CA first. The chain must verify up to its last certificate; the issuing one must be
+// a CA that may sign certificates; name constraints other than permitted dns subtrees are refused,
+// since nothing here would check them. Errors: kBadInput, kRefused.
 Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms);
 
-// The token's key is the issuer's, was generated inside, and cannot leave (DESIGN §3): else kRefused. This
-// comparison, made at every load of the key, is why a signature that the HAL verified with the token key's
-// public half is one that verifies under the CA certificate.
+// The token's key is the issuer's, was generated inside, and cannot leave (DESIGN §3): else
+// kRefused. This comparison, made at every load of the key, is why a signature that the HAL
+// verified with the token key's public half is one that verifies under the CA certificate.
 Status check_token_key(const Issuer& issuer, const hal::TokenKey& key);
 
 }  // namespace keyward::issue

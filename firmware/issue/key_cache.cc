@@ -11,7 +11,8 @@ Result<std::shared_ptr<const jose::Jwk>> KeyCache::get(std::string_view canonica
       return *found->second;
     }
   }
-  KEYWARD_TRY(parsed, jose::Jwk::from_canonical(canonical));  // outside the lock: it is the dear part
+  KEYWARD_TRY(parsed,
+              jose::Jwk::from_canonical(canonical));  // outside the lock: it is the dear part
   auto key = std::make_shared<const jose::Jwk>(std::move(parsed));
   const std::lock_guard lock(mutex_);
   if (by_text_.contains(canonical)) return key;

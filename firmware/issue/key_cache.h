@@ -1,5 +1,6 @@
-// Owns parsed account keys by their canonical JWK text: decoding a key costs twice a verification (field
-// notes). Must not know accounts: the text is the identity. Bounded, least recently used goes. Threads: any.
+// Owns parsed account keys by their canonical JWK text: decoding a key costs twice a verification
+// (field notes). Must not know accounts: the text is the identity. Bounded, least recently used
+// goes. Threads: any.
 #pragma once
 
 #include <list>
@@ -17,7 +18,8 @@ namespace keyward::issue {
 class KeyCache {
  public:
   explicit KeyCache(std::size_t keys_max = limits::kSignerKeyCacheMax) : keys_max_(keys_max) {}
-  Result<std::shared_ptr<const jose::Jwk>> get(std::string_view canonical);  // errors of Jwk::from_canonical
+  Result<std::shared_ptr<const jose::Jwk>> get(
+      std::string_view canonical);  // errors of Jwk::from_canonical
   std::size_t size() const;
 
  private:

@@ -13,8 +13,8 @@ Ledger::Ledger(std::string directory, const Clock& clock, const Options& options
 
 Ledger::~Ledger() = default;
 
-Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& directory, const Clock& clock, const RowVisitor& visit,
-                                             const Options& options) {
+Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& directory, const Clock& clock,
+                                             const RowVisitor& visit, const Options& options) {
   KEYWARD_CHECK(make_directories(directory, 0700));
   auto summary = read_ledger(directory, visit);
   if (!summary) return fail(summary.error());
@@ -30,7 +30,8 @@ Status Ledger::recover(const LedgerSummary& summary, const RowVisitor& visit) {
   torn_bytes_cut_ = summary.torn_bytes;
   if (!summary.segments.empty()) {
     segment_ = summary.segments.back();
-    KEYWARD_TRY(file, RecordFile::open(segment_path(directory_, segment_), limits::kLedgerRowBytesMax, summary.last_segment_bytes));
+    KEYWARD_TRY(file, RecordFile::open(segment_path(directory_, segment_),
+                                       limits::kLedgerRowBytesMax, summary.last_segment_bytes));
     file_ = file;
   } else {
     KEYWARD_CHECK(start_segment());
@@ -51,14 +52,16 @@ Status Ledger::recover(const LedgerSummary& summary, const RowVisitor& visit) {
   for (const auto intent_row : summary.open_intents) {
     LedgerRow row;
     row.kind = RowKind::kOutcome;
-    row.outcome = OutcomeRow{intent_row, OutcomeResult::kAbandoned, std::nullopt, std::nullopt, std::nullopt};
+    row.outcome =
+        OutcomeRow{intent_row, OutcomeResult::kAbandoned, std::nullopt, std::nullopt, std::nullopt};
     KEYWARD_CHECK(write(row));
   }
   return {};
 }
 
 Status Ledger::start_segment() {
-  KEYWARD_TRY(file, RecordFile::open(segment_path(directory_, rows_), limits::kLedgerRowBytesMax, 0));
+  KEYWARD_TRY(file,
+              RecordFile::open(segment_path(directory_, rows_), limits::kLedgerRowBytesMax, 0));
   file_ = file;
   segment_ = rows_;
   return {};
@@ -71,7 +74,8 @@ Result<AppendedRow> Ledger::append(LedgerRow row) {
   {
     const std::lock_guard lock(mutex_);
     if (file_->size_bytes() >= options_.segment_bytes_max) {
-      KEYWARD_CHECK(file_->sync(file_->size_bytes()));  // a later segment on disk implies the whole earlier one
+      KEYWARD_CHECK(file_->sync(
+          file_->size_bytes()));  // a later segment on disk implies the whole earlier one
       KEYWARD_CHECK(start_segment());
     }
     row.number = rows_;
@@ -111,8 +115,10 @@ Result<LedgerRow> Ledger::read(const RowPlace& place) const {
     if (place.segment == segment_) file = file_;
   }
   if (!file) {
-    if (!file_exists(segment_path(directory_, place.segment))) return fail(ErrorKind::kUnavailable, "a ledger segment is not here");
-    KEYWARD_TRY(opened, RecordFile::open(segment_path(directory_, place.segment), limits::kLedgerRowBytesMax, UINT64_MAX));
+    if (!file_exists(segment_path(directory_, place.segment)))
+      return fail(ErrorKind::kUnavailable, "a ledger segment is not here");
+    KEYWARD_TRY(opened, RecordFile::open(segment_path(directory_, place.segment),
+                                         limits::kLedgerRowBytesMax, UINT64_MAX));
     file = opened;
   }
   KEYWARD_TRY(body, file->read(place.offset));

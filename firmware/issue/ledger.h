@@ -1,8 +1,8 @@
-// Owns the signer's ledger: what was about to be signed and what came of it, on disk before anything
-// leaves (DESIGN §2.7). Must not know policy, tokens or tasks.
+// Owns the signer's ledger: what was about to be signed and what came of it, on disk before
+// anything leaves (DESIGN §2.7). Must not know policy, tokens or tasks.
 //
-// append_*() return when the row is durable; concurrent callers share one fdatasync. After a failed sync
-// the ledger is broken and refuses every row: the process must end and read the disk again.
+// append_*() return when the row is durable; concurrent callers share one fdatasync. After a failed
+// sync the ledger is broken and refuses every row: the process must end and read the disk again.
 // Errors: kUnavailable (disk), kCorrupt (at open: a break other than a torn last row), kInternal.
 // Threads: any. Format: docs/ledger.md; why no database: docs/adr/0003-ledger.md.
 #pragma once
@@ -29,8 +29,8 @@ class Ledger {
   struct Options {
     std::size_t segment_bytes_max = limits::kLedgerSegmentBytesMax;  // tests take less
   };
-  // Reads everything (visiting each row), cuts a torn last row, writes the genesis row into an empty
-  // ledger, and closes intents without outcome as abandoned (visited as well).
+  // Reads everything (visiting each row), cuts a torn last row, writes the genesis row into an
+  // empty ledger, and closes intents without outcome as abandoned (visited as well).
   static Result<std::unique_ptr<Ledger>> open(const std::string& directory, const Clock& clock,
                                               const RowVisitor& visit, const Options& options);
   ~Ledger();

@@ -1,13 +1,13 @@
 #include "firmware/issue/ledger_reader.h"
 
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include <algorithm>
 #include <map>
 #include <memory>
 #include <unordered_set>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "firmware/issue/record_file.h"
 #include "firmware/x509/certificate.h"
@@ -26,8 +26,10 @@ tl::unexpected<Error> corrupt(const char* what, std::uint64_t row) {
 
 // First row of the file of that name; kCorrupt for a name that no segment has.
 Result<std::uint64_t> segment_from(std::string_view name) {
-  const bool shaped = name.size() == kSegmentDigits + kSegmentSuffix.size() && name.ends_with(kSegmentSuffix) &&
-                      std::all_of(name.begin(), name.begin() + kSegmentDigits, [](char c) { return c >= '0' && c <= '9'; });
+  const bool shaped = name.size() == kSegmentDigits + kSegmentSuffix.size() &&
+                      name.ends_with(kSegmentSuffix) &&
+                      std::all_of(name.begin(), name.begin() + kSegmentDigits,
+                                  [](char c) { return c >= '0' && c <= '9'; });
   if (!shaped) return corrupt("a file that is no ledger segment lies in the ledger directory", 0);
   return std::strtoull(std::string(name.substr(0, kSegmentDigits)).c_str(), nullptr, 10);
 }
@@ -39,7 +41,8 @@ Result<std::vector<std::uint64_t>> list_segments(const std::string& directory) {
   while (const dirent* entry = ::readdir(dir.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
-    if (out.size() >= limits::kLedgerSegmentsMax) return fail(ErrorKind::kExhausted, "too many ledger segments");
+    if (out.size() >= limits::kLedgerSegmentsMax)
+      return fail(ErrorKind::kExhausted, "too many ledger segments");
     KEYWARD_TRY(first, segment_from(name));
     out.push_back(first);
   }
@@ -53,15 +56,19 @@ class RowChecker {
   explicit RowChecker(LedgerSummary& summary) : summary_(summary) {}
 
   Status take(const LedgerRow& row, const Digest256& hash) {
-    if (row.number != summary_.rows) return corrupt("a row number is missing or repeated", summary_.rows);
+    if (row.number != summary_.rows)
+      return corrupt("a row number is missing or repeated", summary_.rows);
     if (row.previous != summary_.head) return corrupt("the chain of hashes is broken", row.number);
-    if (row.time_ms < summary_.last_time_ms) return corrupt("a row is older than the one before", row.number);
+    if (row.time_ms < summary_.last_time_ms)
+      return corrupt("a row is older than the one before", row.number);
     const bool shaped = row.genesis.has_value() == (row.kind == RowKind::kGenesis) &&
                         row.intent.has_value() == (row.kind == RowKind::kIntent) &&
                         row.outcome.has_value() == (row.kind == RowKind::kOutcome);
     if (!shaped) return corrupt("a row's content is not of its kind", row.number);
-    if ((row.number == 0) != (row.kind == RowKind::kGenesis)) return corrupt("the genesis row is not the first, or not alone", row.number);
-    if (row.genesis && row.genesis->format != "keyward-ledger-1") return corrupt("a ledger of another format", row.number);
+    if ((row.number == 0) != (row.kind == RowKind::kGenesis))
+      return corrupt("the genesis row is not the first, or not alone", row.number);
+    if (row.genesis && row.genesis->format != "keyward-ledger-1")
+      return corrupt("a ledger of another format", row.number);
     if (row.intent) KEYWARD_CHECK(take_intent(row));
     if (row.outcome) KEYWARD_CHECK(take_outcome(row));
     ++summary_.rows;
@@ -78,7 +85,8 @@ class RowChecker {
  private:
   Status take_intent(const LedgerRow& row) {
     if (row.intent->serial.empty()) return corrupt("an intent has no serial", row.number);
-    if (!serials_.insert(std::string(text_of(row.intent->serial))).second) return corrupt("a serial stands twice", row.number);
+    if (!serials_.insert(std::string(text_of(row.intent->serial))).second)
+      return corrupt("a serial stands twice", row.number);
     open_.emplace(row.number, *row.intent);
     ++summary_.intents;
     return {};
@@ -86,9 +94,11 @@ class RowChecker {
   Status take_outcome(const LedgerRow& row) {
     const OutcomeRow& outcome = *row.outcome;
     const auto found = open_.find(outcome.intent_row);
-    if (found == open_.end()) return corrupt("an outcome without intent, or a second one", row.number);
+    if (found == open_.end())
+      return corrupt("an outcome without intent, or a second one", row.number);
     const bool issued = outcome.result == OutcomeResult::kIssued;
-    if (outcome.signature.has_value() != issued || outcome.certificate_sha256.has_value() != issued) {
+    if (outcome.signature.has_value() != issued ||
+        outcome.certificate_sha256.has_value() != issued) {
       return corrupt("an outcome's content does not fit its result", row.number);
     }
     if (issued) {
@@ -121,15 +131,17 @@ Result<LedgerSummary> read_ledger(const std::string& directory, const RowVisitor
   LedgerSummary summary;
   RowChecker checker(summary);
   for (const auto first : segments) {
-    if (summary.torn_bytes > 0) return corrupt("a segment that is not the last one is torn", summary.rows);
+    if (summary.torn_bytes > 0)
+      return corrupt("a segment that is not the last one is torn", summary.rows);
     if (first != summary.rows) return corrupt("a ledger segment is missing", summary.rows);
-    auto scan = scan_records(segment_path(directory, first), limits::kLedgerRowBytesMax,
-                             [&](ByteView body, const Digest256& hash, std::uint64_t offset) -> Status {
-                               auto row = wire::decode_body<LedgerRow>(body);
-                               if (!row) return corrupt("a row is not readable", summary.rows);
-                               KEYWARD_CHECK(checker.take(*row, hash));
-                               return visit(*row, RowPlace{first, offset});
-                             });
+    auto scan =
+        scan_records(segment_path(directory, first), limits::kLedgerRowBytesMax,
+                     [&](ByteView body, const Digest256& hash, std::uint64_t offset) -> Status {
+                       auto row = wire::decode_body<LedgerRow>(body);
+                       if (!row) return corrupt("a row is not readable", summary.rows);
+                       KEYWARD_CHECK(checker.take(*row, hash));
+                       return visit(*row, RowPlace{first, offset});
+                     });
     if (!scan) return fail(scan.error());
     summary.segments.push_back(first);
     summary.last_segment_bytes = scan->good_bytes;
@@ -144,13 +156,15 @@ Result<Bytes> certificate_of(const IntentRow& intent, const OutcomeRow& outcome)
   // TBSCertificate (RFC 5280 §4.1.2): version, serialNumber, then the AlgorithmIdentifier.
   x509::DerReader outer(intent.tbs_der);
   auto tbs = outer.sequence();
-  if (!tbs || !tbs->any() || !tbs->any()) return fail(ErrorKind::kCorrupt, "the intent's TBS is not readable");
+  if (!tbs || !tbs->any() || !tbs->any())
+    return fail(ErrorKind::kCorrupt, "the intent's TBS is not readable");
   auto algorithm = tbs->element_whole(x509::tag::kSequence);
   if (!algorithm) return fail(ErrorKind::kCorrupt, "the intent's TBS is not readable");
   return x509::join_certificate(intent.tbs_der, *algorithm, *outcome.signature);
 }
 
-Result<LedgerSummary> verify_issued(const std::string& directory, const crypto::PublicKey& issuer_key) {
+Result<LedgerSummary> verify_issued(const std::string& directory,
+                                    const crypto::PublicKey& issuer_key) {
   std::map<std::uint64_t, IntentRow> open;
   return read_ledger(directory, [&](const LedgerRow& row, const RowPlace&) -> Status {
     if (row.intent) open.emplace(row.number, *row.intent);

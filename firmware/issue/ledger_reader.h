@@ -1,10 +1,11 @@
-// Owns the reading and checking of a ledger directory, by the signer at start and by offline tools. Must
-// not write, and must not know tasks or tokens.
+// Owns the reading and checking of a ledger directory, by the signer at start and by offline tools.
+// Must not write, and must not know tasks or tokens.
 //
-// Checks: frames, digests, chain of hashes, row numbers without gaps, times that never step back, one
-// outcome per intent and after it, an issued certificate that is the intent's TBS, no serial twice.
-// Not checked here: signatures (verify_issued), and that the end was not cut off (needs a signed head).
-// Errors: kCorrupt (any break; native is the row), kUnavailable (cannot read). Threads: functions.
+// Checks: frames, digests, chain of hashes, row numbers without gaps, times that never step back,
+// one outcome per intent and after it, an issued certificate that is the intent's TBS, no serial
+// twice. Not checked here: signatures (verify_issued), and that the end was not cut off (needs a
+// signed head). Errors: kCorrupt (any break; native is the row), kUnavailable (cannot read).
+// Threads: functions.
 #pragma once
 
 #include <functional>
@@ -25,9 +26,9 @@ struct LedgerSummary {
   std::vector<std::uint64_t> open_intents;  // rows without outcome: under way, or a crash
   Digest256 head{};                         // hash of the last row
   std::int64_t last_time_ms = 0;
-  std::vector<std::uint64_t> segments;      // first rows, ascending
-  std::uint64_t last_segment_bytes = 0;     // whole rows of the last file
-  std::uint64_t torn_bytes = 0;             // of the last file: a row that never got whole
+  std::vector<std::uint64_t> segments;   // first rows, ascending
+  std::uint64_t last_segment_bytes = 0;  // whole rows of the last file
+  std::uint64_t torn_bytes = 0;          // of the last file: a row that never got whole
 };
 
 using RowVisitor = std::function<Status(const LedgerRow& row, const RowPlace& place)>;
@@ -41,6 +42,7 @@ std::string segment_path(const std::string& directory, std::uint64_t first_row);
 Result<Bytes> certificate_of(const IntentRow& intent, const OutcomeRow& outcome);
 
 // Reads the whole ledger and verifies every issued certificate with the issuer's key.
-Result<LedgerSummary> verify_issued(const std::string& directory, const crypto::PublicKey& issuer_key);
+Result<LedgerSummary> verify_issued(const std::string& directory,
+                                    const crypto::PublicKey& issuer_key);
 
 }  // namespace keyward::issue

@@ -23,7 +23,9 @@ enum class OutcomeResult : std::uint8_t {
   kFailed = 2,     // no signature came back; one may exist all the same
   kAbandoned = 3,  // written at start: the process ended between intent and outcome
 };
-inline bool is_known(OutcomeResult r) { return r >= OutcomeResult::kIssued && r <= OutcomeResult::kAbandoned; }
+inline bool is_known(OutcomeResult r) {
+  return r >= OutcomeResult::kIssued && r <= OutcomeResult::kAbandoned;
+}
 
 struct GenesisRow {
   std::string format;  // "keyward-ledger-1"
@@ -75,9 +77,9 @@ struct IntentRow {
 struct OutcomeRow {
   std::uint64_t intent_row = 0;
   OutcomeResult result{};
-  std::optional<Bytes> signature;          // issued alone: with the intent's TBS it is the certificate
+  std::optional<Bytes> signature;  // issued alone: with the intent's TBS it is the certificate
   std::optional<Digest256> certificate_sha256;
-  std::optional<std::string> reason;       // failed alone: a stable code
+  std::optional<std::string> reason;  // failed alone: a stable code
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "intent_row", m.intent_row);

@@ -12,15 +12,21 @@ namespace keyward::issue {
 namespace {
 
 namespace oid {
-constexpr std::string_view kSubjectKeyId = "2.5.29.14", kKeyUsage = "2.5.29.15", kSubjectAltName = "2.5.29.17",
-                           kBasicConstraints = "2.5.29.19", kAuthorityKeyId = "2.5.29.35", kExtendedKeyUsage = "2.5.29.37";
+constexpr std::string_view kSubjectKeyId = "2.5.29.14", kKeyUsage = "2.5.29.15",
+                           kSubjectAltName = "2.5.29.17", kBasicConstraints = "2.5.29.19",
+                           kAuthorityKeyId = "2.5.29.35", kExtendedKeyUsage = "2.5.29.37";
 }  // namespace oid
-constexpr std::array kAllowedExtensions{oid::kSubjectKeyId, oid::kKeyUsage, oid::kSubjectAltName,
-                                        oid::kBasicConstraints, oid::kAuthorityKeyId, oid::kExtendedKeyUsage};
+constexpr std::array kAllowedExtensions{oid::kSubjectKeyId,   oid::kKeyUsage,
+                                        oid::kSubjectAltName, oid::kBasicConstraints,
+                                        oid::kAuthorityKeyId, oid::kExtendedKeyUsage};
 // BIT STRING digitalSignature; the same with keyEncipherment (RFC 5280 §4.2.1.3).
-constexpr std::array<std::uint8_t, 4> kUsageSign{0x03, 0x02, 0x07, 0x80}, kUsageSignEncipher{0x03, 0x02, 0x05, 0xa0};
+constexpr std::array<std::uint8_t, 2> kNotCa{0x30, 0x00};
+constexpr std::array<std::uint8_t, 4> kUsageSign{0x03, 0x02, 0x07, 0x80},
+    kUsageSignEncipher{0x03, 0x02, 0x05, 0xa0};
 
-const char* version(const LintSubject& s) { return s.certificate.version == 3 ? nullptr : "not version 3"; }
+const char* version(const LintSubject& s) {
+  return s.certificate.version == 3 ? nullptr : "not version 3";
+}
 
 const char* serial(const LintSubject& s) {
   const auto& serial = s.certificate.serial;
@@ -31,53 +37,69 @@ const char* serial(const LintSubject& s) {
 }
 
 const char* validity_order(const LintSubject& s) {
-  return s.certificate.not_before_ms < s.certificate.not_after_ms ? nullptr : "ends before it begins";
+  return s.certificate.not_before_ms < s.certificate.not_after_ms ? nullptr
+                                                                  : "ends before it begins";
 }
 
 const char* validity_cap(const LintSubject& s) {
   const auto length_ms = s.certificate.not_after_ms - s.certificate.not_before_ms;
-  return length_ms <= s.profile.lifetime_ms + s.backdate_ms ? nullptr : "longer than the profile allows";
+  return length_ms <= s.profile.lifetime_ms + s.backdate_ms ? nullptr
+                                                            : "longer than the profile allows";
 }
 
 const char* validity_of_issuer(const LintSubject& s) {
   const auto& issuer = s.issuer.certificate;
-  const bool inside = s.certificate.not_before_ms >= issuer.not_before_ms && s.certificate.not_after_ms <= issuer.not_after_ms;
+  const bool inside = s.certificate.not_before_ms >= issuer.not_before_ms &&
+                      s.certificate.not_after_ms <= issuer.not_after_ms;
   return inside ? nullptr : "outside the issuer's validity";
 }
 
 const char* issuer_name(const LintSubject& s) {
-  return equal(s.certificate.issuer_der, s.issuer.certificate.subject_der) ? nullptr : "not the issuing CA's name";
+  return equal(s.certificate.issuer_der, s.issuer.certificate.subject_der)
+             ? nullptr
+             : "not the issuing CA's name";
 }
 
 const char* subject_name(const LintSubject& s) {
-  if (equal(s.certificate.subject_der, s.issuer.certificate.subject_der)) return "the issuing CA's own name";
-  return s.profile.for_devices && s.certificate.subject_is_empty ? "a device without a name" : nullptr;
+  if (equal(s.certificate.subject_der, s.issuer.certificate.subject_der))
+    return "the issuing CA's own name";
+  return s.profile.for_devices && s.certificate.subject_is_empty ? "a device without a name"
+                                                                 : nullptr;
 }
 
 const char* signature_algorithm(const LintSubject& s) {
-  return equal(s.certificate.signature_algorithm_der, s.issuer.signature_algorithm_der) ? nullptr : "not the issuing key's";
+  return equal(s.certificate.signature_algorithm_der, s.issuer.signature_algorithm_der)
+             ? nullptr
+             : "not the issuing key's";
 }
 
 const char* public_key(const LintSubject& s) {
   if (!equal(s.certificate.spki_der, s.key.spki_der())) return "not the request's key";
-  return equal(s.certificate.spki_der, s.issuer.certificate.spki_der) ? "the issuing CA's own key" : nullptr;
+  return equal(s.certificate.spki_der, s.issuer.certificate.spki_der) ? "the issuing CA's own key"
+                                                                      : nullptr;
 }
 
 const char* no_ca(const LintSubject& s) {
   const auto* extension = s.certificate.extension(oid::kBasicConstraints);
-  if (extension == nullptr || !extension->critical) return "basicConstraints missing or not critical";
-  return s.certificate.basic_constraints_ca() == false ? nullptr : "a CA certificate";
+  if (extension == nullptr || !extension->critical)
+    return "basicConstraints missing or not critical";
+  // DER of an empty sequence: cA is FALSE by default (X.690 §11.5).
+  return equal(extension->value, kNotCa) ? nullptr : "a CA certificate";
 }
 
 const char* key_usage(const LintSubject& s) {
   const auto* extension = s.certificate.extension(oid::kKeyUsage);
   if (extension == nullptr || !extension->critical) return "missing or not critical";
-  const ByteView wanted = s.key.kind() == crypto::KeyKind::kRsa ? ByteView(kUsageSignEncipher) : ByteView(kUsageSign);
+  const ByteView wanted =
+      s.key.kind() == crypto::KeyKind::kRsa ? ByteView(kUsageSignEncipher) : ByteView(kUsageSign);
   return equal(extension->value, wanted) ? nullptr : "not the profile's bits";
 }
 
 const char* extended_key_usage(const LintSubject& s) {
-  return s.certificate.extended_key_usages() == std::vector<std::string>{s.profile.extended_key_usage} ? nullptr : "not exactly the profile's purpose";
+  return s.certificate.extended_key_usages() ==
+                 std::vector<std::string>{s.profile.extended_key_usage}
+             ? nullptr
+             : "not exactly the profile's purpose";
 }
 
 const char* authority_key_id(const LintSubject& s) {
@@ -87,7 +109,9 @@ const char* authority_key_id(const LintSubject& s) {
   auto sequence = outer.sequence();
   if (!sequence) return "not readable";
   const auto id = sequence->element(x509::tag::context(0));
-  return id && sequence->at_end() && equal(*id, s.issuer.key_id) ? nullptr : "not the issuer's subject key identifier";
+  return id && sequence->at_end() && equal(*id, s.issuer.key_id)
+             ? nullptr
+             : "not the issuer's subject key identifier";
 }
 
 const char* subject_key_id(const LintSubject& s) {
@@ -101,7 +125,8 @@ const char* subject_key_id(const LintSubject& s) {
 const char* alternative_names(const LintSubject& s) {
   const auto* extension = s.certificate.extension(oid::kSubjectAltName);
   if (extension == nullptr) return "missing";
-  if (extension->critical != s.certificate.subject_is_empty) return "critical if, and only if, the subject is empty (RFC 5280 §4.2.1.6)";
+  if (extension->critical != s.certificate.subject_is_empty)
+    return "critical if, and only if, the subject is empty (RFC 5280 §4.2.1.6)";
   const auto wanted = x509::ext_subject_alt_name(s.identifiers, extension->critical);
   if (!wanted || s.identifiers.empty()) return "the order's identifiers have no form";
   const auto got = x509::extension_der(oid::kSubjectAltName, extension->critical, extension->value);
@@ -109,9 +134,12 @@ const char* alternative_names(const LintSubject& s) {
 }
 
 const char* no_other_extension(const LintSubject& s) {
-  const bool known = std::all_of(s.certificate.extensions.begin(), s.certificate.extensions.end(), [](const x509::Extension& e) {
-    return std::find(kAllowedExtensions.begin(), kAllowedExtensions.end(), e.oid) != kAllowedExtensions.end();
-  });
+  const bool known =
+      std::all_of(s.certificate.extensions.begin(), s.certificate.extensions.end(),
+                  [](const x509::Extension& e) {
+                    return std::find(kAllowedExtensions.begin(), kAllowedExtensions.end(), e.oid) !=
+                           kAllowedExtensions.end();
+                  });
   return known ? nullptr : "an extension that no profile has";
 }
 
@@ -119,7 +147,8 @@ const char* no_other_extension(const LintSubject& s) {
 const char* name_constraints(const LintSubject& s) {
   const auto& permitted = s.issuer.permitted_dns;
   const auto* extension = s.certificate.extension(oid::kSubjectAltName);
-  if (permitted.empty() || extension == nullptr) return nullptr;  // `alternative_names` wants it there
+  if (permitted.empty() || extension == nullptr)
+    return nullptr;  // `alternative_names` wants it there
   x509::DerReader outer(extension->value);
   auto names = outer.sequence();
   if (!names) return "not readable";
@@ -129,7 +158,9 @@ const char* name_constraints(const LintSubject& s) {
     if (name->tag != x509::tag::context(2)) continue;
     std::string_view dns = text_of(name->content);
     if (dns.starts_with("*.")) dns.remove_prefix(2);
-    const bool inside = std::any_of(permitted.begin(), permitted.end(), [&](const std::string& base) { return identifier::is_within(dns, base); });
+    const bool inside =
+        std::any_of(permitted.begin(), permitted.end(),
+                    [&](const std::string& base) { return identifier::is_within(dns, base); });
     if (!inside) return "a name outside the issuer's name constraints";
   }
   return nullptr;
@@ -161,13 +192,20 @@ std::span<const Lint> all_lints() { return kLints; }
 
 Verdict<LintedTbs> lint_tbs(Bytes tbs_der, const CertificatePlan& plan, std::int64_t backdate_ms) {
   const Bytes dummy_signature(64, 0);  // never leaves: a certificate that verifies nowhere
-  const auto certificate = x509::parse_certificate(x509::join_certificate(tbs_der, plan.issuer.signature_algorithm_der, dummy_signature));
-  if (!certificate) return refuse(wire::FailureKind::kInternal, "lint-failed", std::string("parse: ") + certificate.error().what);
-  if (!equal(certificate->tbs_der, tbs_der)) return refuse(wire::FailureKind::kInternal, "lint-failed", "parse: another TBS was read back");
-  const LintSubject subject{*certificate, plan.profile, plan.issuer, plan.identifiers, plan.key, backdate_ms};
+  const auto certificate = x509::parse_certificate(
+      x509::join_certificate(tbs_der, plan.issuer.signature_algorithm_der, dummy_signature),
+      x509::KeyReading::kSkip);  // `public_key` compares its octets
+  if (!certificate)
+    return refuse(wire::FailureKind::kInternal, "lint-failed",
+                  std::string("parse: ") + certificate.error().what);
+  if (!equal(certificate->tbs_der, tbs_der))
+    return refuse(wire::FailureKind::kInternal, "lint-failed", "parse: another TBS was read back");
+  const LintSubject subject{*certificate,     plan.profile, plan.issuer,
+                            plan.identifiers, plan.key,     backdate_ms};
   for (const auto& lint : kLints) {
     if (const char* why = lint.check(subject)) {
-      return refuse(wire::FailureKind::kInternal, "lint-failed", std::string(lint.name) + ": " + why);
+      return refuse(wire::FailureKind::kInternal, "lint-failed",
+                    std::string(lint.name) + ": " + why);
     }
   }
   return LintedTbs(std::move(tbs_der), plan);

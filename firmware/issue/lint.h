@@ -1,7 +1,9 @@
-// Owns the last look at a certificate before it is signed: parsed back from its octets, with a dummy
-// signature, and compared with RFC 5280 and with what the order allows. Must not know how the TBS was built.
+// Owns the last look at a certificate before it is signed: parsed back from its octets, with a
+// dummy signature, and compared with RFC 5280 and with what the order allows. Must not know how the
+// TBS was built.
 //
-// Each lint is one small function; kLints is all of them. A lint answers null, or why not (static text).
+// Each lint is one small function; kLints is all of them. A lint answers null, or why not (static
+// text).
 #pragma once
 
 #include <span>
@@ -38,7 +40,8 @@ class LintedTbs {
 
  private:
   friend Verdict<LintedTbs> lint_tbs(Bytes, const CertificatePlan&, std::int64_t);
-  LintedTbs(Bytes tbs_der, const CertificatePlan& plan) : tbs_der_(std::move(tbs_der)), serial_(plan.serial), validity_(plan.validity) {}
+  LintedTbs(Bytes tbs_der, const CertificatePlan& plan)
+      : tbs_der_(std::move(tbs_der)), serial_(plan.serial), validity_(plan.validity) {}
   Bytes tbs_der_;
   Bytes serial_;
   Validity validity_;

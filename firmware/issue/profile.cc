@@ -20,10 +20,12 @@ bool is_printable_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
 }
 
-// OpenSSL applies dns name constraints to a CN that looks like a host name when there is no dns SAN.
+// OpenSSL applies dns name constraints to a CN that looks like a host name when there is no dns
+// SAN.
 bool looks_like_host(std::string_view text) {
   return text.find('.') != text.npos && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_';
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  c == '-' || c == '.' || c == '_';
          });
 }
 
@@ -42,12 +44,14 @@ Profiles::Profiles(std::int64_t device_days, std::int64_t server_days)
                 Profile{"server", false, std::string(kServerAuth), server_days * kDayMs}} {}
 
 const Profile* Profiles::find(std::string_view name) const {
-  const auto found = std::find_if(profiles_.begin(), profiles_.end(), [&](const Profile& p) { return p.name == name; });
+  const auto found = std::find_if(profiles_.begin(), profiles_.end(),
+                                  [&](const Profile& p) { return p.name == name; });
   return found == profiles_.end() ? nullptr : &*found;
 }
 
 const Profile* Profiles::fitting(const std::vector<wire::Identifier>& identifiers) const {
-  const auto found = std::find_if(profiles_.begin(), profiles_.end(), [&](const Profile& p) { return takes(p, identifiers); });
+  const auto found = std::find_if(profiles_.begin(), profiles_.end(),
+                                  [&](const Profile& p) { return takes(p, identifiers); });
   return found == profiles_.end() ? nullptr : &*found;
 }
 
@@ -58,28 +62,33 @@ std::vector<std::string> Profiles::names() const {
 }
 
 bool takes(const Profile& profile, const std::vector<wire::Identifier>& identifiers) {
-  return !identifiers.empty() && std::all_of(identifiers.begin(), identifiers.end(), [&](const wire::Identifier& id) {
-    return is_device_type(id.type) == profile.for_devices;
-  });
+  return !identifiers.empty() &&
+         std::all_of(identifiers.begin(), identifiers.end(), [&](const wire::Identifier& id) {
+           return is_device_type(id.type) == profile.for_devices;
+         });
 }
 
-std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer, std::int64_t backdate_ms, std::int64_t now_ms) {
+std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer,
+                                    std::int64_t backdate_ms, std::int64_t now_ms) {
   const auto& own = issuer.certificate;
   if (now_ms < own.not_before_ms || now_ms >= own.not_after_ms) return std::nullopt;
   Validity validity;
   validity.not_before_ms = std::max(floor_to_second(now_ms - backdate_ms), own.not_before_ms);
   // notAfter is inclusive (RFC 5280 §4.1.2.5): one second less than the lifetime.
-  validity.not_after_ms = std::min(floor_to_second(now_ms + profile.lifetime_ms) - 1'000, own.not_after_ms);
+  validity.not_after_ms =
+      std::min(floor_to_second(now_ms + profile.lifetime_ms) - 1'000, own.not_after_ms);
   return validity;
 }
 
 Bytes subject_of(const CertificatePlan& plan) {
   const std::string common_name(kCommonName);
   if (plan.profile.for_devices) {
-    return x509::name_der({{common_name, device_name(plan.identifiers.front(), !plan.issuer.permitted_dns.empty())}});
+    return x509::name_der(
+        {{common_name, device_name(plan.identifiers.front(), !plan.issuer.permitted_dns.empty())}});
   }
   for (const auto& id : plan.identifiers) {
-    if (id.type == wire::IdentifierType::kDns && id.value.size() <= kCommonNameMax) return x509::name_der({{common_name, id.value}});
+    if (id.type == wire::IdentifierType::kDns && id.value.size() <= kCommonNameMax)
+      return x509::name_der({{common_name, id.value}});
   }
   return x509::name_der({});
 }
@@ -88,7 +97,8 @@ Result<Bytes> build_profile_tbs(const CertificatePlan& plan) {
   const Bytes subject = subject_of(plan);
   const bool subject_is_empty = subject == x509::name_der({});
   KEYWARD_TRY(names, x509::ext_subject_alt_name(plan.identifiers, subject_is_empty));
-  // Key transport only where the key can do it (RFC 8446 clients need digitalSignature alone; TLS 1.2 RSA).
+  // Key transport only where the key can do it (RFC 8446 clients need digitalSignature alone;
+  // TLS 1.2 RSA).
   const Bytes usage = plan.key.kind() == crypto::KeyKind::kRsa
                           ? x509::ext_key_usage({x509::kDigitalSignature, x509::kKeyEncipherment})
                           : x509::ext_key_usage({x509::kDigitalSignature});

@@ -1,10 +1,13 @@
-// Owns the built-in certificate profiles and turns one into a TBSCertificate: every octet comes from here
-// (DESIGN §2.5). Must not know who asked or which proof there is.
+// Owns the built-in certificate profiles and turns one into a TBSCertificate: every octet comes
+// from here (DESIGN §2.5). Must not know who asked or which proof there is.
 //
-// device: clientAuth, fit for EAP-TLS; SAN permanent-identifier / hardware-module (device-attest-10 §3; D-D10:
-//   included always, since this profile's relying parties look the device up by it); subject CN is the device's
-//   name if it is printable and fits (RFC 5280: 64), else a pseudonym made of its digest. Never empty.
-// server: serverAuth; SAN dns and ip; subject CN is the first dns name that fits, else the subject is empty
+// device: clientAuth, fit for EAP-TLS; SAN permanent-identifier / hardware-module (device-attest-10
+// §3; D-D10:
+//   included always, since this profile's relying parties look the device up by it); subject CN is
+//   the device's name if it is printable and fits (RFC 5280: 64), else a pseudonym made of its
+//   digest. Never empty.
+// server: serverAuth; SAN dns and ip; subject CN is the first dns name that fits, else the subject
+// is empty
 //   and the SAN critical (RFC 5280 §4.2.1.6).
 #pragma once
 
@@ -45,7 +48,8 @@ struct Validity {
   std::int64_t not_after_ms = 0;
 };
 // Whole seconds; never outside the issuer's. Empty: the issuer's time is over, or not come.
-std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer, std::int64_t backdate_ms, std::int64_t now_ms);
+std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer,
+                                    std::int64_t backdate_ms, std::int64_t now_ms);
 
 struct CertificatePlan {
   const Profile& profile;

@@ -1,11 +1,11 @@
 #include "firmware/issue/record_file.h"
 
+#include <algorithm>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 #include "firmware/crypto/crypto.h"
 #include "hal/base/file.h"
@@ -16,7 +16,8 @@ namespace {
 constexpr std::size_t kReadAheadBytes = 1u << 20;
 
 void put_u32(Bytes& out, std::uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(value >> shift));
+  for (int shift = 24; shift >= 0; shift -= 8)
+    out.push_back(static_cast<std::uint8_t>(value >> shift));
 }
 
 std::uint32_t get_u32(const std::uint8_t* at) {
@@ -40,7 +41,8 @@ Result<Bytes> read_at(int fd, std::uint64_t offset, std::size_t size) {
   Bytes out(size);
   std::size_t done = 0;
   while (done < size) {
-    const ssize_t got = ::pread(fd, out.data() + done, size - done, static_cast<off_t>(offset + done));
+    const ssize_t got =
+        ::pread(fd, out.data() + done, size - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail(ErrorKind::kUnavailable, "cannot read a record file", errno);
     if (got == 0) break;
@@ -65,7 +67,8 @@ class Window {
       bytes_ = std::move(bytes);
       start_ = at;
     }
-    if (bytes_.size() < at - start_ + want) return fail(ErrorKind::kUnavailable, "a record file shrank while it was read");
+    if (bytes_.size() < at - start_ + want)
+      return fail(ErrorKind::kUnavailable, "a record file shrank while it was read");
     return ByteView(bytes_).subspan(static_cast<std::size_t>(at - start_), want);
   }
 
@@ -84,10 +87,12 @@ RecordScan torn(RecordScan scan, std::uint64_t left) {
 
 }  // namespace
 
-Result<RecordScan> scan_records(const std::string& path, std::size_t body_bytes_max, const RecordVisitor& visit) {
+Result<RecordScan> scan_records(const std::string& path, std::size_t body_bytes_max,
+                                const RecordVisitor& visit) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0) return fail(ErrorKind::kUnavailable, "cannot open a record file", errno);
+  if (!fd || ::fstat(fd.get(), &info) != 0)
+    return fail(ErrorKind::kUnavailable, "cannot open a record file", errno);
   Window window(fd.get(), static_cast<std::uint64_t>(info.st_size));
   RecordScan scan;
   while (window.left(scan.good_bytes) > 0) {
@@ -98,12 +103,16 @@ Result<RecordScan> scan_records(const std::string& path, std::size_t body_bytes_
     const std::uint32_t length = get_u32(head.data());
     const std::uint64_t whole = kRecordHeadBytes + std::uint64_t{length} + kRecordTailBytes;
     if (get_u32(head.data() + 4) != ~length || length > body_bytes_max) {
-      // Zeros up to the end: the file grew, its content never came (a power cut). Anything else is damage.
+      // Zeros up to the end: the file grew, its content never came (a power cut). Anything else is
+      // damage.
       const auto rest_max = kRecordHeadBytes + body_bytes_max + kRecordTailBytes;
-      if (left > rest_max) return fail(ErrorKind::kCorrupt, "a record's length is damaged", static_cast<std::int64_t>(at));
+      if (left > rest_max)
+        return fail(ErrorKind::kCorrupt, "a record's length is damaged",
+                    static_cast<std::int64_t>(at));
       KEYWARD_TRY(rest, window.view(at, static_cast<std::size_t>(left)));
       if (all_zero(rest)) return torn(scan, left);
-      return fail(ErrorKind::kCorrupt, "a record's length is damaged", static_cast<std::int64_t>(at));
+      return fail(ErrorKind::kCorrupt, "a record's length is damaged",
+                  static_cast<std::int64_t>(at));
     }
     if (left < whole) return torn(scan, left);
     KEYWARD_TRY(record, window.view(at, static_cast<std::size_t>(whole)));
@@ -111,7 +120,8 @@ Result<RecordScan> scan_records(const std::string& path, std::size_t body_bytes_
     const Digest256 digest = crypto::sha256(body);
     if (!equal(digest, record.subspan(kRecordHeadBytes + length))) {
       if (left == whole) return torn(scan, left);
-      return fail(ErrorKind::kCorrupt, "a record's digest does not match", static_cast<std::int64_t>(at));
+      return fail(ErrorKind::kCorrupt, "a record's digest does not match",
+                  static_cast<std::int64_t>(at));
     }
     KEYWARD_CHECK(visit(body, digest, at));
     scan.good_bytes += whole;
@@ -123,18 +133,24 @@ Result<RecordScan> scan_records(const std::string& path, std::size_t body_bytes_
 RecordFile::RecordFile(UniqueFd fd, std::size_t body_bytes_max, std::uint64_t size)
     : fd_(std::move(fd)), body_bytes_max_(body_bytes_max), written_(size), synced_(size) {}
 
-Result<std::shared_ptr<RecordFile>> RecordFile::open(const std::string& path, std::size_t body_bytes_max, std::uint64_t keep_bytes) {
+Result<std::shared_ptr<RecordFile>> RecordFile::open(const std::string& path,
+                                                     std::size_t body_bytes_max,
+                                                     std::uint64_t keep_bytes) {
   const bool fresh = !file_exists(path);
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0) return fail(ErrorKind::kUnavailable, "cannot open a record file", errno);
+  if (!fd || ::fstat(fd.get(), &info) != 0)
+    return fail(ErrorKind::kUnavailable, "cannot open a record file", errno);
   auto size = static_cast<std::uint64_t>(info.st_size);
   if (size > keep_bytes) {
-    if (::ftruncate(fd.get(), static_cast<off_t>(keep_bytes)) != 0) return fail(ErrorKind::kUnavailable, "cannot cut a torn tail", errno);
+    if (::ftruncate(fd.get(), static_cast<off_t>(keep_bytes)) != 0)
+      return fail(ErrorKind::kUnavailable, "cannot cut a torn tail", errno);
     size = keep_bytes;
   }
-  // Also what an earlier process wrote and never synced becomes durable here, before anyone relies on it.
-  if (::fsync(fd.get()) != 0) return fail(ErrorKind::kUnavailable, "cannot sync a record file", errno);
+  // Also what an earlier process wrote and never synced becomes durable here, before anyone relies
+  // on it.
+  if (::fsync(fd.get()) != 0)
+    return fail(ErrorKind::kUnavailable, "cannot sync a record file", errno);
   if (fresh) {
     const auto slash = path.rfind('/');
     KEYWARD_CHECK(sync_directory(slash == std::string::npos ? "." : path.substr(0, slash + 1)));
@@ -143,7 +159,8 @@ Result<std::shared_ptr<RecordFile>> RecordFile::open(const std::string& path, st
 }
 
 Result<RecordFile::Place> RecordFile::append(ByteView body) {
-  if (body.size() > body_bytes_max_) return fail(ErrorKind::kExhausted, "a record is over its limit");
+  if (body.size() > body_bytes_max_)
+    return fail(ErrorKind::kExhausted, "a record is over its limit");
   const Digest256 digest = crypto::sha256(body);
   const Bytes frame = frame_of(body, digest);
   const std::lock_guard lock(mutex_);
@@ -194,11 +211,13 @@ Result<Bytes> RecordFile::read(std::uint64_t offset) const {
   KEYWARD_TRY(head, read_at(fd_.get(), offset, kRecordHeadBytes));
   if (head.size() != kRecordHeadBytes) return fail(ErrorKind::kCorrupt, "no record at this place");
   const std::uint32_t length = get_u32(head.data());
-  if (get_u32(head.data() + 4) != ~length || length > body_bytes_max_) return fail(ErrorKind::kCorrupt, "a record's length is damaged");
+  if (get_u32(head.data() + 4) != ~length || length > body_bytes_max_)
+    return fail(ErrorKind::kCorrupt, "a record's length is damaged");
   KEYWARD_TRY(rest, read_at(fd_.get(), offset + kRecordHeadBytes, length + kRecordTailBytes));
   if (rest.size() != length + kRecordTailBytes) return fail(ErrorKind::kCorrupt, "a record is cut");
   const ByteView body(rest.data(), length);
-  if (!equal(crypto::sha256(body), ByteView(rest).subspan(length))) return fail(ErrorKind::kCorrupt, "a record's digest does not match");
+  if (!equal(crypto::sha256(body), ByteView(rest).subspan(length)))
+    return fail(ErrorKind::kCorrupt, "a record's digest does not match");
   rest.resize(length);
   return std::move(rest);
 }

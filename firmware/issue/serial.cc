@@ -18,7 +18,8 @@ void Serials::note(ByteView serial) {
 
 Result<Bytes> Serials::next() {
   const std::lock_guard lock(mutex_);
-  if (used_.size() >= serials_max_) return fail(ErrorKind::kExhausted, "the memory of used serials is full");
+  if (used_.size() >= serials_max_)
+    return fail(ErrorKind::kExhausted, "the memory of used serials is full");
   for (int i = 0; i < limits::kSerialTriesMax; ++i) {
     Bytes serial = random_bytes(kSerialBytes);
     serial[0] = static_cast<std::uint8_t>((serial[0] & 0x3f) | 0x40);

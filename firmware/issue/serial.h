@@ -1,6 +1,6 @@
-// Owns serial numbers: random, positive, never twice (RFC 5280 §4.1.2.2: at most 20 octets). Must not know
-// certificates. 16 octets, 126 random bits from the kernel; the first octet is 0x40..0x7f, so that the
-// encoding is positive, minimal and always of one length. Threads: any.
+// Owns serial numbers: random, positive, never twice (RFC 5280 §4.1.2.2: at most 20 octets). Must
+// not know certificates. 16 octets, 126 random bits from the kernel; the first octet is 0x40..0x7f,
+// so that the encoding is positive, minimal and always of one length. Threads: any.
 #pragma once
 
 #include <mutex>
@@ -18,11 +18,13 @@ class Serials {
   explicit Serials(std::size_t serials_max = limits::kSerialsMax) : serials_max_(serials_max) {}
 
   void note(ByteView serial);  // of the ledger, at start
-  // Never one that was noted or given before. kExhausted: the memory is full; kInternal: the generator repeats.
+  // Never one that was noted or given before. kExhausted: the memory is full; kInternal: the
+  // generator repeats.
   Result<Bytes> next();
 
  private:
-  static std::uint64_t key_of(ByteView serial);  // 64 of the random bits: a clash only costs another try
+  static std::uint64_t key_of(
+      ByteView serial);  // 64 of the random bits: a clash only costs another try
   std::size_t serials_max_;
   std::mutex mutex_;
   std::unordered_set<std::uint64_t> used_;

@@ -24,7 +24,8 @@ Result<TicketKey> TicketKey::load_or_create(const std::string& path) {
     return TicketKey(std::move(key));
   }
   KEYWARD_TRY(bytes, read_file(path, kKeyBytes));
-  if (bytes.size() != kKeyBytes) return fail(ErrorKind::kCorrupt, "the ticket key has another size");
+  if (bytes.size() != kKeyBytes)
+    return fail(ErrorKind::kCorrupt, "the ticket key has another size");
   return TicketKey(SecretBytes(bytes));
 }
 
@@ -36,22 +37,26 @@ Digest256 TicketKey::seal(ByteView head, const Digest256& thumbprint, ByteView t
   return crypto::hmac_sha256(key_.view(), message);
 }
 
-Ticket TicketKey::mint(const Digest256& thumbprint, ByteView terms, std::int64_t expires_at_ms) const {
+Ticket TicketKey::mint(const Digest256& thumbprint, ByteView terms,
+                       std::int64_t expires_at_ms) const {
   Ticket ticket;
   ticket.expires_at_ms = expires_at_ms;
   random_fill(ticket.id);
   Bytes raw;
   const auto expiry = static_cast<std::uint64_t>(expires_at_ms);
-  for (int shift = 56; shift >= 0; shift -= 8) raw.push_back(static_cast<std::uint8_t>(expiry >> shift));
+  for (int shift = 56; shift >= 0; shift -= 8)
+    raw.push_back(static_cast<std::uint8_t>(expiry >> shift));
   append(raw, ticket.id);
   append(raw, seal(raw, thumbprint, terms));
   ticket.text = base64url_encode(raw);
   return ticket;
 }
 
-Verdict<Ticket> TicketKey::open(std::string_view text, const Digest256& thumbprint, ByteView terms, std::int64_t now_ms) const {
+Verdict<Ticket> TicketKey::open(std::string_view text, const Digest256& thumbprint, ByteView terms,
+                                std::int64_t now_ms) const {
   const auto raw = base64url_decode(text);
-  if (!raw || raw->size() != kTicketBytes) return bad_input("ticket-malformed", "the order's path holds no ticket");
+  if (!raw || raw->size() != kTicketBytes)
+    return bad_input("ticket-malformed", "the order's path holds no ticket");
   const ByteView head = ByteView(*raw).first(kHeadBytes);
   if (!equal_constant_time(seal(head, thumbprint, terms), ByteView(*raw).subspan(kHeadBytes))) {
     return refuse("ticket-forged", "the ticket was not minted for this account and these terms");

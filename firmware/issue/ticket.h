@@ -1,9 +1,10 @@
-// Owns order tickets: the signer's own statement, in the order's URL, of what a client asked for (DESIGN
-// §2.4). Must not know orders or the store.
+// Owns order tickets: the signer's own statement, in the order's URL, of what a client asked for
+// (DESIGN §2.4). Must not know orders or the store.
 //
-// ticket = base64url(expires_at_ms u64be || id(16) || HMAC-SHA256(key, "keyward-ticket-1" || expires_at_ms ||
-// id || account thumbprint || SHA-256(terms))). The signer keeps nothing per order: a ticket with other terms,
-// for another account or with another expiry is a forged one. Threads: values.
+// ticket = base64url(expires_at_ms u64be || id(16) || HMAC-SHA256(key, "keyward-ticket-1" ||
+// expires_at_ms || id || account thumbprint || SHA-256(terms))). The signer keeps nothing per
+// order: a ticket with other terms, for another account or with another expiry is a forged one.
+// Threads: values.
 #pragma once
 
 #include <string>
@@ -29,7 +30,8 @@ class TicketKey {
 
   Ticket mint(const Digest256& thumbprint, ByteView terms, std::int64_t expires_at_ms) const;
   // "ticket-malformed", "ticket-forged", "ticket-expired", checked in this order.
-  Verdict<Ticket> open(std::string_view text, const Digest256& thumbprint, ByteView terms, std::int64_t now_ms) const;
+  Verdict<Ticket> open(std::string_view text, const Digest256& thumbprint, ByteView terms,
+                       std::int64_t now_ms) const;
 
  private:
   Digest256 seal(ByteView head, const Digest256& thumbprint, ByteView terms) const;

@@ -35,7 +35,7 @@ Status read_validity(DerReader& in, Certificate& out) {
   return {};
 }
 
-Status read_names_and_key(DerReader& in, Certificate& out) {
+Status read_names_and_key(DerReader& in, KeyReading reading, Certificate& out) {
   KEYWARD_TRY(issuer, in.element_whole(tag::kSequence));
   KEYWARD_CHECK(read_validity(in, out));
   KEYWARD_TRY(subject, in.element_whole(tag::kSequence));
@@ -44,6 +44,7 @@ Status read_names_and_key(DerReader& in, Certificate& out) {
   out.subject_der = to_bytes(subject);
   out.subject_is_empty = subject.size() == 2;
   out.spki_der = to_bytes(spki);
+  if (reading == KeyReading::kSkip) return {};
   auto key = crypto::PublicKey::from_spki(spki);
   if (key) {
     out.key = std::move(*key);
@@ -94,7 +95,7 @@ Result<ByteView> read_serial(DerReader& in) {
   return serial;
 }
 
-Status read_tbs(ByteView tbs_der, ByteView outer_algorithm, Certificate& out) {
+Status read_tbs(ByteView tbs_der, ByteView outer_algorithm, KeyReading reading, Certificate& out) {
   DerReader outer(tbs_der);
   KEYWARD_TRY(in, outer.sequence());
   KEYWARD_CHECK(read_version(in, out));
@@ -103,7 +104,7 @@ Status read_tbs(ByteView tbs_der, ByteView outer_algorithm, Certificate& out) {
   KEYWARD_TRY(algorithm, in.element_whole(tag::kSequence));
   if (!equal(algorithm, outer_algorithm))
     return bad("certificate: two signature algorithms");  // RFC 5280 §4.1.1.2
-  KEYWARD_CHECK(read_names_and_key(in, out));
+  KEYWARD_CHECK(read_names_and_key(in, reading, out));
   KEYWARD_CHECK(read_extensions(
       in, out));  // unique identifiers (§4.1.2.8) fail here: nothing else may follow
   return in.expect_end();
@@ -202,7 +203,7 @@ std::optional<bool> Certificate::key_usage(unsigned bit) const {
   return octet < bits->size() && ((*bits)[octet] & (0x80U >> bit % 8)) != 0;
 }
 
-Result<Certificate> parse_certificate(ByteView der) {
+Result<Certificate> parse_certificate(ByteView der, KeyReading reading) {
   if (der.size() > limits::kCertificateBytesMax) return bad("certificate: over its limit");
   DerReader outer(der);
   KEYWARD_TRY(in, outer.sequence());
@@ -216,7 +217,7 @@ Result<Certificate> parse_certificate(ByteView der) {
   out.tbs_der = to_bytes(tbs);
   out.signature_algorithm_der = to_bytes(algorithm);
   out.signature = to_bytes(signature);
-  KEYWARD_CHECK(read_tbs(tbs, algorithm, out));
+  KEYWARD_CHECK(read_tbs(tbs, algorithm, reading, out));
   return out;
 }
 

@@ -1,5 +1,5 @@
-// Owns what tests of issuance share: a small CA above any issuing key, and a client that signs its requests.
-// Must not know the signer. A failure inside ends the test program. Threads: values.
+// Owns what tests of issuance share: a small CA above any issuing key, and a client that signs its
+// requests. Must not know the signer. A failure inside ends the test program. Threads: values.
 #pragma once
 
 #include <optional>
@@ -36,8 +36,8 @@ TestCa make_test_ca(const Bytes& issuing_spki, const TestCaSpec& spec = {});
 
 struct CsrSpec {
   std::vector<x509::NameAttribute> subject;
-  std::vector<Bytes> extensions;             // whole Extension TLVs
-  std::optional<Bytes> spki;                 // instead of the key's
+  std::vector<Bytes> extensions;  // whole Extension TLVs
+  std::optional<Bytes> spki;      // instead of the key's
   bool break_signature = false;
 };
 Bytes make_csr(const crypto::PrivateKey& key, const CsrSpec& spec);
@@ -59,7 +59,8 @@ class TestClient {
   wire::TicketMint new_order(const std::string& payload) const;
   wire::TicketMint new_order(const std::vector<wire::Identifier>& identifiers) const;
   wire::CertificateIssue finalize(const wire::TicketMintReply& order, ByteView csr_der) const;
-  static std::string order_payload(const std::vector<wire::Identifier>& identifiers, const std::string& profile = "");
+  static std::string order_payload(const std::vector<wire::Identifier>& identifiers,
+                                   const std::string& profile = "");
   static std::string finalize_url(const std::string& ticket);
 
  private:

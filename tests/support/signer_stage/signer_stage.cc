@@ -1,10 +1,10 @@
 #include "tests/support/signer_stage/signer_stage.h"
 
-#include <sys/socket.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+#include <sys/socket.h>
 
 #include "firmware/wire/messages/issuer_get.h"
 #include "firmware/wire/messages/pin_unseal.h"
@@ -27,9 +27,10 @@ SignerStage::SignerStage(std::string extra_toml) : extra_toml_(std::move(extra_t
   shim_ = std::make_unique<ShimControl>(directory_.path("shim"));
   if (!make_directories(directory_.path("state"), 0700)) die("no state directory");
   make_key();
-  platform_.on<wire::PinUnseal>(wire::TaskId::kSigner, [this](const auto&) -> task::Answer<wire::PinUnsealReply> {
-    return wire::PinUnsealReply{to_bytes(softhsm_.pin().view())};
-  });
+  platform_.on<wire::PinUnseal>(wire::TaskId::kSigner,
+                                [this](const auto&) -> task::Answer<wire::PinUnsealReply> {
+                                  return wire::PinUnsealReply{to_bytes(softhsm_.pin().view())};
+                                });
 }
 
 SignerStage::~SignerStage() {
@@ -46,22 +47,31 @@ void SignerStage::make_key() {
 }
 
 std::string SignerStage::config() const {
-  return "state_dir = \"" + directory_.path("state") + "\"\nissuer_chain = \"" + directory_.path("chain.pem") + "\"\n" + extra_toml_ +
-         "\n[appliance]\nbase_url = \"" + std::string(kBaseUrl) + "\"\nnames = [\"ca.test.example\"]\nsimulator = true\n" +
-         "[pkcs11]\nmodule = \"" + KEYWARD_SHIM_PATH + "\"\ntoken_label = \"" + softhsm_.label() + "\"\nsessions_max = 4\n" +
-         "environment = [\"SOFTHSM2_CONF=" + softhsm_.conf_path() + "\", \"KEYWARD_SHIM_MODULE=" + SoftHsm::module_path() +
+  return "state_dir = \"" + directory_.path("state") + "\"\nissuer_chain = \"" +
+         directory_.path("chain.pem") + "\"\n" + extra_toml_ + "\n[appliance]\nbase_url = \"" +
+         std::string(kBaseUrl) + "\"\nnames = [\"ca.test.example\"]\nsimulator = true\n" +
+         "[pkcs11]\nmodule = \"" + KEYWARD_SHIM_PATH + "\"\ntoken_label = \"" + softhsm_.label() +
+         "\"\nsessions_max = 4\n" + "environment = [\"SOFTHSM2_CONF=" + softhsm_.conf_path() +
+         "\", \"KEYWARD_SHIM_MODULE=" + SoftHsm::module_path() +
          "\", \"KEYWARD_SHIM_STATE=" + shim_->path() + "\"]\n";
 }
 
 void SignerStage::start() {
   using wire::TaskId;
-  const std::vector<wire::PeerEnd> peers{{TaskId::kAcme, true}, {TaskId::kValidation, true}, {TaskId::kAttestation, true}, {TaskId::kPlatform, false}};
+  const std::vector<wire::PeerEnd> peers{{TaskId::kAcme, true},
+                                         {TaskId::kValidation, true},
+                                         {TaskId::kAttestation, true},
+                                         {TaskId::kPlatform, false}};
   ends_.clear();
-  if (!process_.start("keyward-signer", TaskId::kSigner, config(), peers, directory_.path("signer.log"))) die("keyward-signer does not start");
+  if (!process_.start("keyward-signer", TaskId::kSigner, config(), peers,
+                      directory_.path("signer.log")))
+    die("keyward-signer does not start");
   running_ = true;
   platform_.serve(TaskId::kSigner, process_.take(TaskId::kPlatform), 1);
-  for (const auto task : {TaskId::kAcme, TaskId::kValidation, TaskId::kAttestation}) ends_[task] = process_.take(task);
-  if (!process_.wait_ready() || !process_.wait_state("operational")) die("keyward-signer is not operational:\n" + log());
+  for (const auto task : {TaskId::kAcme, TaskId::kValidation, TaskId::kAttestation})
+    ends_[task] = process_.take(task);
+  if (!process_.wait_ready() || !process_.wait_state("operational"))
+    die("keyward-signer is not operational:\n" + log());
   baseline_ = shim_->succeeded(ShimCall::kSign);
 }
 
@@ -88,7 +98,9 @@ std::uint64_t SignerStage::signatures() const {
   return before_ + (running_ ? shim_->succeeded(ShimCall::kSign) - baseline_ : 0);
 }
 
-bool SignerStage::alive() { return running_ && call(wire::TaskId::kAcme, wire::IssuerGet{}).has_value(); }
+bool SignerStage::alive() {
+  return running_ && call(wire::TaskId::kAcme, wire::IssuerGet{}).has_value();
+}
 
 void SignerStage::send(wire::TaskId edge, ByteView datagram, std::span<const int> descriptors) {
   const int fd = ends_.at(edge).get();
@@ -96,23 +108,27 @@ void SignerStage::send(wire::TaskId edge, ByteView datagram, std::span<const int
     (void)task::send_frame(fd, datagram, descriptors, Deadline::after_ms(kReplyMs));
     return;
   }
-  if (::send(fd, datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0) die(std::string("cannot send: ") + std::strerror(errno));
+  if (::send(fd, datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0)
+    die(std::string("cannot send: ") + std::strerror(errno));
 }
 
 task::Answer<Bytes> SignerStage::receive_body(wire::TaskId edge, wire::MessageType type) {
   const int fd = ends_.at(edge).get();
   const auto readable = task::wait_readable(fd, kReplyMs);
-  if (!readable || !*readable) return task::refuse(wire::FailureKind::kUnavailable, "no-reply", "nothing came");
+  if (!readable || !*readable)
+    return task::refuse(wire::FailureKind::kUnavailable, "no-reply", "nothing came");
   const auto frame = task::receive_frame(fd, 0);
   if (!frame) return task::refuse(wire::FailureKind::kUnavailable, "lost", frame.error().what);
   const auto opened = wire::open_frame(frame->bytes);
   if (!opened) return task::refuse(wire::FailureKind::kInternal, "bad-reply", opened.error().what);
   if (opened->head.type == wire::MessageType::kFailure) {
     auto failure = wire::decode_body<wire::Failure>(opened->body);
-    if (!failure) return task::refuse(wire::FailureKind::kInternal, "bad-reply", failure.error().what);
+    if (!failure)
+      return task::refuse(wire::FailureKind::kInternal, "bad-reply", failure.error().what);
     return tl::unexpected<wire::Failure>(std::move(*failure));
   }
-  if (opened->head.type != type) return task::refuse(wire::FailureKind::kInternal, "bad-reply", "another type");
+  if (opened->head.type != type)
+    return task::refuse(wire::FailureKind::kInternal, "bad-reply", "another type");
   return to_bytes(opened->body);
 }
 
@@ -122,15 +138,23 @@ issue::LedgerSummary SignerStage::ledger() const {
   return *summary;
 }
 
-task::Answer<wire::GrantNameReply> SignerStage::prove(const TestClient& client, const wire::Identifier& identifier, std::int64_t lifetime_ms) {
-  return call(wire::TaskId::kValidation, wire::GrantName{client.thumbprint(), identifier, false, wire::ValidationMethod::kHttp01, std::nullopt,
-                                                         system_clock().utc_ms() + lifetime_ms, Digest256{1}});
+task::Answer<wire::GrantNameReply> SignerStage::prove(const TestClient& client,
+                                                      const wire::Identifier& identifier,
+                                                      std::int64_t lifetime_ms) {
+  return call(
+      wire::TaskId::kValidation,
+      wire::GrantName{client.thumbprint(), identifier, false, wire::ValidationMethod::kHttp01,
+                      std::nullopt, system_clock().utc_ms() + lifetime_ms, Digest256{1}});
 }
 
-task::Answer<wire::GrantDeviceReply> SignerStage::attest(const TestClient& client, const wire::Identifier& identifier, const std::string& ticket,
-                                                         const crypto::PublicKey& key, std::int64_t lifetime_ms) {
-  return call(wire::TaskId::kAttestation, wire::GrantDevice{client.thumbprint(), identifier, "tpm", ticket, key.spki_sha256(),
-                                                            system_clock().utc_ms() + lifetime_ms, Digest256{1}});
+task::Answer<wire::GrantDeviceReply> SignerStage::attest(const TestClient& client,
+                                                         const wire::Identifier& identifier,
+                                                         const std::string& ticket,
+                                                         const crypto::PublicKey& key,
+                                                         std::int64_t lifetime_ms) {
+  return call(wire::TaskId::kAttestation,
+              wire::GrantDevice{client.thumbprint(), identifier, "tpm", ticket, key.spki_sha256(),
+                                system_clock().utc_ms() + lifetime_ms, Digest256{1}});
 }
 
 }  // namespace keyward::test

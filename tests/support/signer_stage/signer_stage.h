@@ -1,6 +1,7 @@
-// Owns the real signer on a stage where the test plays everyone else: supervisor, acme, validation, attestation
-// and platform, each with the raw end of its socket; the HSM is SoftHSM behind a shim that counts what the
-// module really signed. Must not know what is attempted. A failure to set the stage ends the test program.
+// Owns the real signer on a stage where the test plays everyone else: supervisor, acme, validation,
+// attestation and platform, each with the raw end of its socket; the HSM is SoftHSM behind a shim
+// that counts what the module really signed. Must not know what is attempted. A failure to set the
+// stage ends the test program.
 #pragma once
 
 #include <memory>
@@ -24,11 +25,11 @@ class SignerStage {
   explicit SignerStage(std::string extra_toml = "");
   ~SignerStage();
 
-  void start();                  // and waits until the signer is operational
-  int stop();                    // in order; its exit status
+  void start();  // and waits until the signer is operational
+  int stop();    // in order; its exit status
   int wait_exit(std::int64_t timeout_ms = 20'000);
-  void kill();                   // -9
-  bool alive();                  // it still answers
+  void kill();   // -9
+  bool alive();  // it still answers
 
   // A request on an edge and its reply. "lost": the signer ended.
   template <class Request>
@@ -48,18 +49,25 @@ class SignerStage {
   void send(wire::TaskId edge, ByteView datagram, std::span<const int> descriptors = {});
   std::uint64_t next_id() { return ++last_id_; }
 
-  // Signatures that the module made, beside the self-test at each login, over all runs of the signer.
+  // Signatures that the module made, beside the self-test at each login, over all runs of the
+  // signer.
   std::uint64_t signatures() const;
   issue::LedgerSummary ledger() const;
   const crypto::PublicKey& issuer_key() const { return *issuer_key_; }
   std::string ledger_directory() const { return directory_.path("state/ledger"); }
   std::string log() const { return log_text(directory_.path("signer.log")); }
   ShimControl& shim() { return *shim_; }
+  pid_t pid() const { return process_.pid(); }
 
   // What validation and attestation would send.
-  task::Answer<wire::GrantNameReply> prove(const TestClient& client, const wire::Identifier& identifier, std::int64_t lifetime_ms = 3'600'000);
-  task::Answer<wire::GrantDeviceReply> attest(const TestClient& client, const wire::Identifier& identifier, const std::string& ticket,
-                                              const crypto::PublicKey& key, std::int64_t lifetime_ms = 3'600'000);
+  task::Answer<wire::GrantNameReply> prove(const TestClient& client,
+                                           const wire::Identifier& identifier,
+                                           std::int64_t lifetime_ms = 3'600'000);
+  task::Answer<wire::GrantDeviceReply> attest(const TestClient& client,
+                                              const wire::Identifier& identifier,
+                                              const std::string& ticket,
+                                              const crypto::PublicKey& key,
+                                              std::int64_t lifetime_ms = 3'600'000);
 
  private:
   task::Answer<Bytes> receive_body(wire::TaskId edge, wire::MessageType type);

@@ -1,9 +1,9 @@
-// The acceptance test of the product: a front end that was taken over speaks raw frames to the real signer and
-// attempts what DESIGN §2 forbids. After every attempt: signatures that the module made == intents in the
-// ledger, and no certificate that no validation authorised.
-#include <gtest/gtest.h>
-
+// The acceptance test of the product: a front end that was taken over speaks raw frames to the real
+// signer and attempts what DESIGN §2 forbids. After every attempt: signatures that the module made
+// == intents in the ledger, and no certificate that no validation authorised.
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 #include "firmware/wire/messages/issuer_get.h"
 #include "firmware/wire/messages/order_terms.h"
@@ -33,7 +33,8 @@ class HostileAcme : public ::testing::Test {
     EXPECT_EQ(ledger.issued - issued_before_, expected_);
     EXPECT_TRUE(stage_->alive()) << stage_->log();
   }
-  wire::TicketMintReply order(const TestClient& client, const std::vector<wire::Identifier>& identifiers) {
+  wire::TicketMintReply order(const TestClient& client,
+                              const std::vector<wire::Identifier>& identifiers) {
     auto reply = stage_->call(TaskId::kAcme, client.new_order(identifiers));
     EXPECT_TRUE(reply) << reply.error().code << " " << reply.error().detail;
     return reply ? *reply : wire::TicketMintReply{};
@@ -66,10 +67,22 @@ class HostileAcme : public ::testing::Test {
     return made;
   }
   wire::GrantName name_grant() const {
-    return {client_.thumbprint(), dns("a.example"), false, wire::ValidationMethod::kHttp01, std::nullopt, system_clock().utc_ms() + 3'600'000, {}};
+    return {client_.thumbprint(),
+            dns("a.example"),
+            false,
+            wire::ValidationMethod::kHttp01,
+            std::nullopt,
+            system_clock().utc_ms() + 3'600'000,
+            {}};
   }
   wire::GrantDevice device_grant() const {
-    return {client_.thumbprint(), device("SN-1"), "tpm", "ticket", key_.public_key().spki_sha256(), system_clock().utc_ms() + 3'600'000, {}};
+    return {client_.thumbprint(),
+            device("SN-1"),
+            "tpm",
+            "ticket",
+            key_.public_key().spki_sha256(),
+            system_clock().utc_ms() + 3'600'000,
+            {}};
   }
 
   static std::unique_ptr<SignerStage> stage_;
@@ -83,7 +96,9 @@ std::unique_ptr<SignerStage> HostileAcme::stage_;
 // ---- the honest way works, or nothing below would mean anything
 
 TEST_F(HostileAcme, HonestServerAndDevice_Issued) {
-  EXPECT_EQ(attempt(client_.finalize(proved_order("honest.example"), make_csr(key_, {dns("honest.example")}))), "issued");
+  EXPECT_EQ(attempt(client_.finalize(proved_order("honest.example"),
+                                     make_csr(key_, {dns("honest.example")}))),
+            "issued");
   const auto made = order(client_, {device("SN-1")});
   ASSERT_TRUE(stage_->attest(client_, device("SN-1"), made.ticket, key_.public_key()));
   EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {device("SN-1")}))), "issued");
@@ -101,7 +116,8 @@ TEST_F(HostileAcme, GrantForAnotherName_Refused) {
   const auto made = order(client_, {dns("bank.example")});
   ASSERT_TRUE(stage_->prove(client_, dns("a.example")));
   ASSERT_TRUE(stage_->prove(client_, dns("a.bank.example")));  // below is not above
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("bank.example")}))), "grant-missing");
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("bank.example")}))),
+            "grant-missing");
 }
 
 TEST_F(HostileAcme, GrantExpired_Refused) {
@@ -149,14 +165,16 @@ TEST_F(HostileAcme, DeviceGrantOfAnotherOrder_Refused) {
 TEST_F(HostileAcme, WildcardFromHttp01_Refused) {
   const auto made = order(client_, {dns("*.plant.example")});
   ASSERT_TRUE(stage_->prove(client_, dns("plant.example")));
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("*.plant.example")}))), "grant-wildcard");
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("*.plant.example")}))),
+            "grant-wildcard");
   // Nor may validation itself claim it.
   auto grant = name_grant();
   grant.wildcard = true;
   EXPECT_EQ(stage_->call(TaskId::kValidation, grant).error().code, "grant-not-permitted");
   // And the name itself does not open what lies below it.
   const auto below = order(client_, {dns("x.plant.example")});
-  EXPECT_EQ(attempt(client_.finalize(below, make_csr(key_, {dns("x.plant.example")}))), "grant-missing");
+  EXPECT_EQ(attempt(client_.finalize(below, make_csr(key_, {dns("x.plant.example")}))),
+            "grant-missing");
 }
 
 TEST_F(HostileAcme, AppliancesNameByHttp01_Refused) {
@@ -169,7 +187,8 @@ TEST_F(HostileAcme, AnotherKeyThanTheAttested_Refused) {
   const auto made = order(client_, {device("SN-3")});
   const auto attested = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
   ASSERT_TRUE(stage_->attest(client_, device("SN-3"), made.ticket, attested->public_key()));
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {device("SN-3")}))), "attested-key-mismatch");
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {device("SN-3")}))),
+            "attested-key-mismatch");
 }
 
 // ---- the client's signature
@@ -178,7 +197,8 @@ TEST_F(HostileAcme, CsrSwappedAfterSigning_Refused) {
   const auto made = proved_order("swap.example");
   const auto thief = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
   auto request = client_.finalize(made, make_csr(key_, {dns("swap.example")}));
-  request.jws.payload_b64 = base64url_encode(view_of("{\"csr\":\"" + base64url_encode(make_csr(*thief, {dns("swap.example")})) + "\"}"));
+  request.jws.payload_b64 = base64url_encode(
+      view_of("{\"csr\":\"" + base64url_encode(make_csr(*thief, {dns("swap.example")})) + "\"}"));
   EXPECT_EQ(attempt(request), "jws-signature");
 }
 
@@ -192,7 +212,9 @@ TEST_F(HostileAcme, SignatureOrHeaderChanged_Refused) {
   request.jws.signature.clear();
   EXPECT_EQ(attempt(request), "jws-malformed");
   request = good;
-  request.jws.protected_b64 = base64url_encode(view_of(R"({"alg":"none","kid":"x","nonce":"AAAA","url":")" + TestClient::finalize_url(made.ticket) + "\"}"));
+  request.jws.protected_b64 =
+      base64url_encode(view_of(R"({"alg":"none","kid":"x","nonce":"AAAA","url":")" +
+                               TestClient::finalize_url(made.ticket) + "\"}"));
   EXPECT_EQ(attempt(request), "jws-algorithm");
   request.jws.protected_b64 = "!";
   EXPECT_EQ(attempt(request), "jws-malformed");
@@ -203,10 +225,13 @@ TEST_F(HostileAcme, AnotherSignedRequestAsFinalize_Refused) {
   const auto made = proved_order("replayed.example");
   const auto new_order = client_.new_order({dns("replayed.example")});
   EXPECT_EQ(attempt({client_.jwk(), new_order.jws, made.terms}), "jws-url");
-  const auto elsewhere = client_.sign("https://other-ca.example/acme/order/" + made.ticket + "/finalize",
-                                      "{\"csr\":\"" + base64url_encode(make_csr(key_, {dns("replayed.example")})) + "\"}");
+  const auto elsewhere = client_.sign(
+      "https://other-ca.example/acme/order/" + made.ticket + "/finalize",
+      "{\"csr\":\"" + base64url_encode(make_csr(key_, {dns("replayed.example")})) + "\"}");
   EXPECT_EQ(attempt({client_.jwk(), elsewhere, made.terms}), "jws-url");
-  EXPECT_EQ(attempt_order({client_.jwk(), client_.finalize(made, make_csr(key_, {dns("replayed.example")})).jws}), "jws-url");
+  EXPECT_EQ(attempt_order({client_.jwk(),
+                           client_.finalize(made, make_csr(key_, {dns("replayed.example")})).jws}),
+            "jws-url");
 }
 
 TEST_F(HostileAcme, JwkInAnotherSpelling_Refused) {
@@ -245,11 +270,16 @@ TEST_F(HostileAcme, TicketForgedAlteredOrProlonged_Refused) {
 TEST_F(HostileAcme, TermsSwapped_Refused) {
   auto made = proved_order("terms.example");
   made.terms = order(client_, {dns("bank.example")}).terms;
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("bank.example")}))), "ticket-forged");
-  made.terms = wire::encode_body(wire::OrderTerms{{dns("terms.example"), dns("bank.example")}, "server", std::nullopt, std::nullopt});
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("terms.example"), dns("bank.example")}))), "ticket-forged");
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("bank.example")}))),
+            "ticket-forged");
+  made.terms = wire::encode_body(wire::OrderTerms{
+      {dns("terms.example"), dns("bank.example")}, "server", std::nullopt, std::nullopt});
+  EXPECT_EQ(
+      attempt(client_.finalize(made, make_csr(key_, {dns("terms.example"), dns("bank.example")}))),
+      "ticket-forged");
   made.terms.clear();
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("terms.example")}))), "ticket-forged");
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("terms.example")}))),
+            "ticket-forged");
 }
 
 TEST_F(HostileAcme, TicketOfAnotherAccount_Refused) {
@@ -272,25 +302,36 @@ TEST_F(HostileAcme, TicketOfAnotherOrder_Refused) {
 // ---- the CSR
 
 TEST_F(HostileAcme, CsrWithAccountKey_Refused) {
-  EXPECT_EQ(attempt(client_.finalize(proved_order("self.example"), make_csr(client_.key(), {dns("self.example")}))), "csr-key-is-account-key");
+  EXPECT_EQ(attempt(client_.finalize(proved_order("self.example"),
+                                     make_csr(client_.key(), {dns("self.example")}))),
+            "csr-key-is-account-key");
 }
 
 TEST_F(HostileAcme, CsrThatAsksForCa_Refused) {
   CsrSpec spec;
-  spec.extensions = {*x509::ext_subject_alt_name({dns("ca.example")}, false), x509::ext_basic_constraints(true, std::nullopt)};
-  EXPECT_EQ(attempt(client_.finalize(proved_order("ca.example"), make_csr(key_, spec))), "csr-extension");
+  spec.extensions = {*x509::ext_subject_alt_name({dns("ca.example")}, false),
+                     x509::ext_basic_constraints(true, std::nullopt)};
+  EXPECT_EQ(attempt(client_.finalize(proved_order("ca.example"), make_csr(key_, spec))),
+            "csr-extension");
 }
 
 TEST_F(HostileAcme, CsrWithMoreOrOtherNames_Refused) {
   const auto made = proved_order("names.example");
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("names.example"), dns("bank.example")}))), "csr-names");
+  EXPECT_EQ(
+      attempt(client_.finalize(made, make_csr(key_, {dns("names.example"), dns("bank.example")}))),
+      "csr-names");
   EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("bank.example")}))), "csr-names");
   CsrSpec spec;
   spec.subject = {{"2.5.4.3", "bank.example"}};
   spec.extensions = {*x509::ext_subject_alt_name({dns("names.example")}, false)};
   EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, spec))), "csr-names");
   spec.subject.clear();
-  spec.extensions = {x509::extension_der("2.5.29.17", false, *hex_decode("300d8105" "614062" "2e63" "8204" "612e6263"))};  // with an email
+  spec.extensions = {x509::extension_der("2.5.29.17", false,
+                                         *hex_decode("300d8105"
+                                                     "614062"
+                                                     "2e63"
+                                                     "8204"
+                                                     "612e6263"))};  // with an email
   EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, spec))), "csr-names");
 }
 
@@ -298,7 +339,8 @@ TEST_F(HostileAcme, CsrWithoutProofOfPossession_Refused) {
   CsrSpec spec;
   spec.extensions = {*x509::ext_subject_alt_name({dns("pop.example")}, false)};
   spec.break_signature = true;
-  EXPECT_EQ(attempt(client_.finalize(proved_order("pop.example"), make_csr(key_, spec))), "csr-signature");
+  EXPECT_EQ(attempt(client_.finalize(proved_order("pop.example"), make_csr(key_, spec))),
+            "csr-signature");
   const auto made = proved_order("garbage.example");
   EXPECT_EQ(attempt(client_.finalize(made, to_bytes("garbage"))), "csr-malformed");
   EXPECT_EQ(attempt(client_.finalize(made, Bytes(limits::kCsrBytesMax + 1))), "csr-malformed");
@@ -307,7 +349,8 @@ TEST_F(HostileAcme, CsrWithoutProofOfPossession_Refused) {
 // ---- replay
 
 TEST_F(HostileAcme, Replay_SameCertificateOneSignature) {
-  const auto request = client_.finalize(proved_order("again.example"), make_csr(key_, {dns("again.example")}));
+  const auto request =
+      client_.finalize(proved_order("again.example"), make_csr(key_, {dns("again.example")}));
   const auto first = stage_->call(TaskId::kAcme, request);
   ASSERT_TRUE(first) << first.error().code;
   ++expected_;
@@ -328,10 +371,12 @@ TEST_F(HostileAcme, Replay_SameCertificateOneSignature) {
 }
 
 TEST_F(HostileAcme, ReplayInABurst_OneSignature) {
-  const auto request = client_.finalize(proved_order("burst.example"), make_csr(key_, {dns("burst.example")}));
+  const auto request =
+      client_.finalize(proved_order("burst.example"), make_csr(key_, {dns("burst.example")}));
   const auto signatures = stage_->signatures();
   constexpr int kCopies = 8;
-  for (int i = 0; i < kCopies; ++i) stage_->send(TaskId::kAcme, wire::encode_frame(stage_->next_id(), request));
+  for (int i = 0; i < kCopies; ++i)
+    stage_->send(TaskId::kAcme, wire::encode_frame(stage_->next_id(), request));
   std::vector<Bytes> serials;
   for (int i = 0; i < kCopies; ++i) {
     const auto reply = stage_->receive<wire::CertificateIssueReply>(TaskId::kAcme);
@@ -347,7 +392,8 @@ TEST_F(HostileAcme, IssuedOrderWithAnotherCsr_Refused) {
   const auto made = proved_order("second.example");
   EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("second.example")}))), "issued");
   const auto other = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(*other, {dns("second.example")}))), "order-already-issued");
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(*other, {dns("second.example")}))),
+            "order-already-issued");
 }
 
 // ---- names in other forms
@@ -356,18 +402,25 @@ TEST_F(HostileAcme, CaseAndTrailingDot_AreTheSameNameAndNoOther) {
   const auto made = order(client_, {dns("MIXED.Example.")});
   ASSERT_TRUE(stage_->prove(client_, dns("mixed.example")));
   CsrSpec spec;
-  spec.extensions = {x509::extension_der("2.5.29.17", false, *hex_decode("3010820e4d697865642e6578616d706c652e"))};  // dNSName "Mixed.example."
+  spec.extensions = {x509::extension_der(
+      "2.5.29.17", false,
+      *hex_decode("3010820e4d697865642e6578616d706c652e"))};  // dNSName "Mixed.example."
   const auto reply = stage_->call(TaskId::kAcme, client_.finalize(made, make_csr(key_, spec)));
   ASSERT_TRUE(reply) << reply.error().code << reply.error().detail;
   ++expected_;
   const auto wanted = *x509::ext_subject_alt_name({dns("mixed.example")}, false);
-  EXPECT_NE(std::search(reply->chain[0].begin(), reply->chain[0].end(), wanted.begin(), wanted.end()), reply->chain[0].end());
+  EXPECT_NE(
+      std::search(reply->chain[0].begin(), reply->chain[0].end(), wanted.begin(), wanted.end()),
+      reply->chain[0].end());
   // The proof is of one name; a name that only looks like it has none.
-  for (const auto& name : {"mixed.example.com", "m1xed.example", "mixed.examp1e", "xmixed.example"}) {
+  for (const auto& name :
+       {"mixed.example.com", "m1xed.example", "mixed.examp1e", "xmixed.example"}) {
     const auto other = order(client_, {dns(name)});
-    EXPECT_EQ(attempt(client_.finalize(other, make_csr(key_, {dns(name)}))), "grant-missing") << name;
+    EXPECT_EQ(attempt(client_.finalize(other, make_csr(key_, {dns(name)}))), "grant-missing")
+        << name;
   }
-  for (const auto& name : {"mixed.example..", ".mixed.example", "mixed..example", "mixed.example/", "mixed.example:80", " mixed.example", "-mixed.example"}) {
+  for (const auto& name : {"mixed.example..", ".mixed.example", "mixed..example", "mixed.example/",
+                           "mixed.example:80", " mixed.example", "-mixed.example"}) {
     EXPECT_EQ(attempt_order(client_.new_order({dns(name)})), "identifier-malformed") << name;
   }
 }
@@ -375,28 +428,39 @@ TEST_F(HostileAcme, CaseAndTrailingDot_AreTheSameNameAndNoOther) {
 // A NUL is refused by the parsers themselves: nothing behind it is ever compared.
 TEST_F(HostileAcme, ControlCharactersInAName_Refused) {
   EXPECT_EQ(attempt_order(client_.new_order({dns("nul.example\n")})), "identifier-not-permitted");
-  EXPECT_EQ(attempt_order(client_.new_order({dns("xn--\x7f.example")})), "identifier-not-permitted");
-  EXPECT_EQ(attempt_order(client_.new_order(R"({"identifiers":[{"type":"dns","value":"nul.example\u0000.bank.example"}]})")), "payload-malformed");
+  EXPECT_EQ(attempt_order(client_.new_order({dns("xn--\x7f.example")})),
+            "identifier-not-permitted");
+  EXPECT_EQ(attempt_order(client_.new_order(
+                R"({"identifiers":[{"type":"dns","value":"nul.example\u0000.bank.example"}]})")),
+            "payload-malformed");
   CsrSpec spec;
-  spec.extensions = {x509::extension_der("2.5.29.17", false, *hex_decode("300e820c6e756c2e6578616d706c6500"))};
-  EXPECT_EQ(attempt(client_.finalize(proved_order("nul.example"), make_csr(key_, spec))), "csr-malformed");
+  spec.extensions = {
+      x509::extension_der("2.5.29.17", false, *hex_decode("300e820c6e756c2e6578616d706c6500"))};
+  EXPECT_EQ(attempt(client_.finalize(proved_order("nul.example"), make_csr(key_, spec))),
+            "csr-malformed");
 }
 
 TEST_F(HostileAcme, ALabels_ProvedAsWritten) {
   const auto made = order(client_, {dns("XN--BCHER-kva.example")});
   ASSERT_TRUE(stage_->prove(client_, dns("bcher-kva.example")));  // a look-alike is another name
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("xn--bcher-kva.example")}))), "grant-missing");
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("xn--bcher-kva.example")}))),
+            "grant-missing");
   ASSERT_TRUE(stage_->prove(client_, dns("xn--bcher-kva.example")));
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("xn--bcher-kva.example")}))), "issued");
-  EXPECT_EQ(attempt_order(client_.new_order({dns("b\xc3\xbc" "cher.example")})), "identifier-malformed");
-  EXPECT_EQ(attempt_order(client_.new_order({dns("xn--a.example")})), "identifier-malformed");  // no valid punycode
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("xn--bcher-kva.example")}))),
+            "issued");
+  EXPECT_EQ(attempt_order(client_.new_order({dns("b\xc3\xbc"
+                                                 "cher.example")})),
+            "identifier-malformed");
+  EXPECT_EQ(attempt_order(client_.new_order({dns("xn--a.example")})),
+            "identifier-malformed");  // no valid punycode
 }
 
 TEST_F(HostileAcme, IpForms_OneAddressOneForm) {
   const auto made = order(client_, {ip("2001:DB8:0:0::1")});
   ASSERT_TRUE(stage_->prove(client_, ip("2001:db8::1")));
   EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {ip("2001:db8::1")}))), "issued");
-  for (const auto& address : {"192.0.2.01", "192.0.2", "0xc0000201", "3221225985", "192.0.2.1/24", "[2001:db8::1]", "2001:db8::1%eth0", "192.0.2.1."}) {
+  for (const auto& address : {"192.0.2.01", "192.0.2", "0xc0000201", "3221225985", "192.0.2.1/24",
+                              "[2001:db8::1]", "2001:db8::1%eth0", "192.0.2.1."}) {
     EXPECT_EQ(attempt_order(client_.new_order({ip(address)})), "identifier-malformed") << address;
   }
   // An address is no dns name, and the other way round.
@@ -412,7 +476,8 @@ TEST_F(HostileAcme, DeviceNames_OctetForOctet) {
   EXPECT_EQ(attempt(client_.finalize(upper, make_csr(key_, {device("SN-9A")}))), "grant-missing");
   const auto assigned = order(client_, {device("SN-9B/1.2.3")});
   ASSERT_TRUE(stage_->attest(client_, device("SN-9B"), assigned.ticket, key_.public_key()));
-  EXPECT_EQ(attempt(client_.finalize(assigned, make_csr(key_, {device("SN-9B/1.2.3")}))), "grant-missing");
+  EXPECT_EQ(attempt(client_.finalize(assigned, make_csr(key_, {device("SN-9B/1.2.3")}))),
+            "grant-missing");
 }
 
 // ---- the wire: fatal to the signer, useless to the front end
@@ -421,7 +486,8 @@ TEST_F(HostileAcme, GrantsFromTheFrontEnd_Fatal) {
   fatal(TaskId::kAcme, name_grant());
   fatal(TaskId::kAcme, device_grant());
   const auto made = order(client_, {dns("a.example")});
-  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("a.example")}))), "no-grant");  // nothing stayed
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {dns("a.example")}))),
+            "no-grant");  // nothing stayed
 }
 
 TEST_F(HostileAcme, GrantsOnTheOtherVerifiersSocket_Fatal) {
@@ -432,7 +498,8 @@ TEST_F(HostileAcme, GrantsOnTheOtherVerifiersSocket_Fatal) {
 }
 
 TEST_F(HostileAcme, UnknownTypeOrReply_Fatal) {
-  for (const unsigned type : {0x04feu, 0x0401u, 0x0403u, 0x0001u, 0x0010u, 0x0014u, 0x0500u, 0xffffu}) {
+  for (const unsigned type :
+       {0x04feu, 0x0401u, 0x0403u, 0x0001u, 0x0010u, 0x0014u, 0x0500u, 0xffffu}) {
     wire::CborWriter out;
     out.array(3);
     out.unsigned_integer(type);
@@ -442,7 +509,9 @@ TEST_F(HostileAcme, UnknownTypeOrReply_Fatal) {
   }
 }
 
-TEST_F(HostileAcme, OversizeFrame_Fatal) { fatal_octets(TaskId::kAcme, Bytes(limits::kFrameBytesMax + 1, 0x83)); }
+TEST_F(HostileAcme, OversizeFrame_Fatal) {
+  fatal_octets(TaskId::kAcme, Bytes(limits::kFrameBytesMax + 1, 0x83));
+}
 
 TEST_F(HostileAcme, OversizeField_Fatal) {
   auto request = client_.new_order({dns("a.example")});
@@ -452,8 +521,10 @@ TEST_F(HostileAcme, OversizeField_Fatal) {
 
 TEST_F(HostileAcme, TruncatedAndHalfFrames_Fatal) {
   const auto made = proved_order("half.example");
-  const Bytes frame = wire::encode_frame(stage_->next_id(), client_.finalize(made, make_csr(key_, {dns("half.example")})));
-  for (const auto size : {std::size_t{1}, std::size_t{4}, std::size_t{8}, frame.size() / 2, frame.size() - 1}) {
+  const Bytes frame = wire::encode_frame(
+      stage_->next_id(), client_.finalize(made, make_csr(key_, {dns("half.example")})));
+  for (const auto size :
+       {std::size_t{1}, std::size_t{4}, std::size_t{8}, frame.size() / 2, frame.size() - 1}) {
     fatal_octets(TaskId::kAcme, ByteView(frame).first(size));
   }
   fatal_octets(TaskId::kAcme, ByteView(frame).subspan(frame.size() / 2));  // the other half
@@ -464,17 +535,27 @@ TEST_F(HostileAcme, TrailingOctetsAndLooseEncoding_Fatal) {
   Bytes trailing = good;
   trailing.push_back(0);
   fatal_octets(TaskId::kAcme, trailing);
-  Bytes loose = *hex_decode("83190404" "1801" "a0");  // the id 1 in two octets
+  Bytes loose = *hex_decode(
+      "83190404"
+      "1801"
+      "a0");  // the id 1 in two octets
   fatal_octets(TaskId::kAcme, loose);
-  Bytes indefinite = *hex_decode("9f190404" "01" "a0ff");
+  Bytes indefinite = *hex_decode(
+      "9f190404"
+      "01"
+      "a0ff");
   fatal_octets(TaskId::kAcme, indefinite);
-  Bytes unknown_field = *hex_decode("83190404" "01" "a1183f00");
+  Bytes unknown_field = *hex_decode(
+      "83190404"
+      "01"
+      "a1183f00");
   fatal_octets(TaskId::kAcme, unknown_field);
 }
 
 TEST_F(HostileAcme, AttachedDescriptor_Fatal) {
   const int descriptor = STDERR_FILENO;
-  fatal_octets(TaskId::kAcme, wire::encode_frame(stage_->next_id(), wire::IssuerGet{}), std::span(&descriptor, 1));
+  fatal_octets(TaskId::kAcme, wire::encode_frame(stage_->next_id(), wire::IssuerGet{}),
+               std::span(&descriptor, 1));
 }
 
 // Grants, tickets and certificates of before are there after each of these ends.

@@ -1,10 +1,10 @@
-// Tests of the signer's end at the worst moment: kill -9 between intent and outcome, and after it. What was
-// answered is in the ledger, what was begun is closed as abandoned, and no serial stands twice.
-#include <gtest/gtest.h>
-
-#include <unistd.h>
-
+// Tests of the signer's end at the worst moment: kill -9 between intent and outcome, and after it.
+// What was answered is in the ledger, what was begun is closed as abandoned, and no serial stands
+// twice.
 #include <set>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "tests/support/signer_stage/signer_stage.h"
 
@@ -22,7 +22,8 @@ class SignerCrash : public ::testing::Test {
     EXPECT_TRUE(stage_.prove(client_, dns(name)));
     return client_.finalize(*made, make_csr(key_, {dns(name)}));
   }
-  // Sends it and waits until the module holds the signature: the intent is on disk, the outcome is not.
+  // Sends it and waits until the module holds the signature: the intent is on disk, the outcome is
+  // not.
   void hang_in_signature(const wire::CertificateIssue& request) {
     stage_.shim().stall(ShimCall::kSign);
     stage_.send(TaskId::kAcme, wire::encode_frame(stage_.next_id(), request));
@@ -36,10 +37,13 @@ class SignerCrash : public ::testing::Test {
   // read_ledger refuses a serial that stands twice; this says how many there are.
   std::set<Bytes> serials() const {
     std::set<Bytes> out;
-    EXPECT_TRUE(issue::read_ledger(stage_.ledger_directory(), [&](const issue::LedgerRow& row, const issue::RowPlace&) -> Status {
-      if (row.intent && !out.insert(row.intent->serial).second) ADD_FAILURE() << "a serial twice";
-      return {};
-    }));
+    EXPECT_TRUE(
+        issue::read_ledger(stage_.ledger_directory(),
+                           [&](const issue::LedgerRow& row, const issue::RowPlace&) -> Status {
+                             if (row.intent && !out.insert(row.intent->serial).second)
+                               ADD_FAILURE() << "a serial twice";
+                             return {};
+                           }));
     return out;
   }
 
@@ -85,8 +89,11 @@ TEST_F(SignerCrash, KilledAgainAndAgainUnderLoad_NothingAnsweredIsMissing) {
   std::set<Bytes> answered;
   for (int round = 0; round < 6; ++round) {
     std::vector<wire::CertificateIssue> requests;
-    for (int i = 0; i < 10; ++i) requests.push_back(request_for("r" + std::to_string(round) + "-" + std::to_string(i) + ".example"));
-    for (const auto& request : requests) stage_.send(TaskId::kAcme, wire::encode_frame(stage_.next_id(), request));
+    for (int i = 0; i < 10; ++i)
+      requests.push_back(
+          request_for("r" + std::to_string(round) + "-" + std::to_string(i) + ".example"));
+    for (const auto& request : requests)
+      stage_.send(TaskId::kAcme, wire::encode_frame(stage_.next_id(), request));
     for (int i = 0; i < round; ++i) {  // a different moment each time
       const auto reply = stage_.receive<wire::CertificateIssueReply>(TaskId::kAcme);
       ASSERT_TRUE(reply) << reply.error().code;

@@ -7,7 +7,14 @@ namespace keyward::test {
 SoftwareToken::SoftwareToken() : key_(*crypto::PrivateKey::generate(crypto::KeyKind::kEcP256)) {}
 
 Result<hal::TokenKey> SoftwareToken::find_key(std::string_view label) {
-  return hal::TokenKey{std::string(label), hal::KeyAlgorithm::kEcdsaP256, key().spki_der(), true, false, true, true, true};
+  return hal::TokenKey{std::string(label),
+                       hal::KeyAlgorithm::kEcdsaP256,
+                       key().spki_der(),
+                       true,
+                       false,
+                       true,
+                       true,
+                       true};
 }
 
 Result<Bytes> SoftwareToken::sign(std::string_view, ByteView message, Deadline, hal::SignPriority) {
@@ -57,20 +64,25 @@ void GateTest::TearDown() {
 }
 
 issue::LedgerSummary GateTest::ledger() const {
-  auto summary = issue::read_ledger(directory_.path("ledger"), [](const auto&, const auto&) -> Status { return {}; });
+  auto summary = issue::read_ledger(directory_.path("ledger"),
+                                    [](const auto&, const auto&) -> Status { return {}; });
   EXPECT_TRUE(summary) << summary.error().what;
   return summary ? *summary : issue::LedgerSummary{};
 }
 
-Result<Bytes> GateTest::leaf_of(const wire::CertificateIssueReply& reply) const { return reply.chain.at(0); }
+Result<Bytes> GateTest::leaf_of(const wire::CertificateIssueReply& reply) const {
+  return reply.chain.at(0);
+}
 
-wire::TicketMintReply GateTest::order(const TestClient& client, const std::vector<wire::Identifier>& identifiers) {
+wire::TicketMintReply GateTest::order(const TestClient& client,
+                                      const std::vector<wire::Identifier>& identifiers) {
   auto reply = gate_->mint_ticket(client.new_order(identifiers));
   EXPECT_TRUE(reply) << reply.error().code;
   return reply ? *reply : wire::TicketMintReply{};
 }
 
-void GateTest::prove(const TestClient& client, const wire::Identifier& identifier, std::int64_t lifetime_ms) {
+void GateTest::prove(const TestClient& client, const wire::Identifier& identifier,
+                     std::int64_t lifetime_ms) {
   wire::GrantName grant;
   grant.thumbprint = client.thumbprint();
   grant.identifier = identifier;
@@ -80,7 +92,8 @@ void GateTest::prove(const TestClient& client, const wire::Identifier& identifie
   EXPECT_TRUE(reply) << reply.error().code;
 }
 
-void GateTest::attest(const TestClient& client, const wire::Identifier& identifier, const std::string& ticket, const crypto::PublicKey& key) {
+void GateTest::attest(const TestClient& client, const wire::Identifier& identifier,
+                      const std::string& ticket, const crypto::PublicKey& key) {
   wire::GrantDevice grant;
   grant.thumbprint = client.thumbprint();
   grant.identifier = identifier;
@@ -92,7 +105,11 @@ void GateTest::attest(const TestClient& client, const wire::Identifier& identifi
   EXPECT_TRUE(reply) << reply.error().code;
 }
 
-std::string GateTest::code(const issue::Verdict<wire::CertificateIssueReply>& verdict) const { return verdict ? "issued" : verdict.error().code; }
-std::string GateTest::code(const issue::Verdict<wire::TicketMintReply>& verdict) const { return verdict ? "minted" : verdict.error().code; }
+std::string GateTest::code(const issue::Verdict<wire::CertificateIssueReply>& verdict) const {
+  return verdict ? "issued" : verdict.error().code;
+}
+std::string GateTest::code(const issue::Verdict<wire::TicketMintReply>& verdict) const {
+  return verdict ? "minted" : verdict.error().code;
+}
 
 }  // namespace keyward::test

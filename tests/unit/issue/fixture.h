@@ -1,14 +1,14 @@
-// Owns the stage of the gate's unit tests: a manual clock, a token with a software key, a CA, a directory.
-// Must not know single tests.
+// Owns the stage of the gate's unit tests: a manual clock, a token with a software key, a CA, a
+// directory. Must not know single tests.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+
+#include <gtest/gtest.h>
 
 #include "firmware/issue/gate.h"
 #include "tests/support/command/command.h"
@@ -32,7 +32,9 @@ class SoftwareToken final : public hal::SigningToken {
   SoftwareToken();
   Status unlock(SecretBytes) override { return {}; }
   Result<hal::TokenKey> find_key(std::string_view label) override;
-  Result<hal::TokenKey> generate_key(std::string_view, hal::KeyAlgorithm) override { return fail(ErrorKind::kRefused, "a test token"); }
+  Result<hal::TokenKey> generate_key(std::string_view, hal::KeyAlgorithm) override {
+    return fail(ErrorKind::kRefused, "a test token");
+  }
   Result<Bytes> sign(std::string_view, ByteView message, Deadline, hal::SignPriority) override;
   Result<Bytes> random(std::size_t size) override;
   bool supports(hal::KeyAlgorithm) override { return true; }
@@ -41,7 +43,8 @@ class SoftwareToken final : public hal::SigningToken {
   const crypto::PublicKey& key() const { return key_->public_key(); }
   std::atomic<hal::TokenState> state = hal::TokenState::kReady;
   std::atomic<int> sign_calls = 0;
-  std::function<std::optional<Result<Bytes>>()> instead;  // answers for the token when it returns something
+  std::function<std::optional<Result<Bytes>>()>
+      instead;  // answers for the token when it returns something
 
  private:
   std::optional<crypto::PrivateKey> key_;
@@ -58,9 +61,12 @@ class GateTest : public ::testing::Test {
   issue::LedgerSummary ledger() const;
 
   // Each ends the test if the step that is not under test fails.
-  wire::TicketMintReply order(const TestClient& client, const std::vector<wire::Identifier>& identifiers);
-  void prove(const TestClient& client, const wire::Identifier& identifier, std::int64_t lifetime_ms = 3'600'000);
-  void attest(const TestClient& client, const wire::Identifier& identifier, const std::string& ticket, const crypto::PublicKey& key);
+  wire::TicketMintReply order(const TestClient& client,
+                              const std::vector<wire::Identifier>& identifiers);
+  void prove(const TestClient& client, const wire::Identifier& identifier,
+             std::int64_t lifetime_ms = 3'600'000);
+  void attest(const TestClient& client, const wire::Identifier& identifier,
+              const std::string& ticket, const crypto::PublicKey& key);
   std::string code(const issue::Verdict<wire::CertificateIssueReply>& verdict) const;
   std::string code(const issue::Verdict<wire::TicketMintReply>& verdict) const;
 

@@ -1,4 +1,5 @@
-// Tests of the gate: one for each way in, one for each refusal that it can give, and the replay rules.
+// Tests of the gate: one for each way in, one for each refusal that it can give, and the replay
+// rules.
 #include <algorithm>
 #include <thread>
 
@@ -7,6 +8,7 @@
 #include "firmware/issue/ticket.h"
 #include "firmware/jose/jws.h"
 #include "hal/base/file.h"
+
 #include "fixture.h"
 
 namespace keyward::test {
@@ -22,7 +24,8 @@ TEST_F(GateTest, Issue_ServerWithGrant_CertificateOfProfileServer) {
   const auto made = order(client_, {dns("web.plant.example"), ip("192.0.2.1")});
   prove(client_, dns("web.plant.example"));
   prove(client_, ip("192.0.2.1"));
-  const auto reply = gate_->issue(client_.finalize(made, make_csr(*key_, {dns("web.plant.example"), ip("192.0.2.1")})));
+  const auto reply = gate_->issue(
+      client_.finalize(made, make_csr(*key_, {dns("web.plant.example"), ip("192.0.2.1")})));
   ASSERT_TRUE(reply) << reply.error().code;
   EXPECT_FALSE(reply->replayed);
   ASSERT_EQ(reply->chain.size(), 2u);
@@ -39,7 +42,8 @@ TEST_F(GateTest, Issue_DeviceWithAttestedKey_CertificateOfProfileDevice) {
   open();
   const auto made = order(client_, {device("SN-0001")});
   attest(client_, device("SN-0001"), made.ticket, key_->public_key());
-  const auto reply = gate_->issue(client_.finalize(made, make_csr(*key_, CsrSpec{})));  // a device may leave its name out
+  const auto reply = gate_->issue(
+      client_.finalize(made, make_csr(*key_, CsrSpec{})));  // a device may leave its name out
   ASSERT_TRUE(reply) << reply.error().code;
   const auto certificate = x509::parse_certificate(reply->chain[0]);
   ASSERT_TRUE(certificate);
@@ -62,19 +66,25 @@ TEST_F(GateTest, Issue_NamesInOtherForms_AreTheSameNames) {
 TEST_F(GateTest, Issue_EveryAcceptedKeyKind_IsIssued) {
   open();
   prove(client_, dns("a.example"));
-  for (const auto kind : {crypto::KeyKind::kEcP256, crypto::KeyKind::kEcP384, crypto::KeyKind::kEd25519, crypto::KeyKind::kRsa}) {
+  for (const auto kind : {crypto::KeyKind::kEcP256, crypto::KeyKind::kEcP384,
+                          crypto::KeyKind::kEd25519, crypto::KeyKind::kRsa}) {
     const auto made = order(client_, {dns("a.example")});
     const auto key = crypto::PrivateKey::generate(kind);
-    EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key, {dns("a.example")})))), "issued") << static_cast<int>(kind);
+    EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key, {dns("a.example")})))),
+              "issued")
+        << static_cast<int>(kind);
   }
 }
 
 TEST_F(GateTest, Issue_Wildcard_WithGrantForAllBelow_IsIssued) {
   open();
   const auto made = order(client_, {dns("*.plant.example")});
-  wire::GrantName grant{client_.thumbprint(), dns("plant.example"), true, ValidationMethod::kDns01, std::nullopt, clock_.utc_ms() + kHourMs, {}};
+  wire::GrantName grant{
+      client_.thumbprint(), dns("plant.example"),      true, ValidationMethod::kDns01,
+      std::nullopt,         clock_.utc_ms() + kHourMs, {}};
   ASSERT_TRUE(gate_->grant_name(grant));
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("*.plant.example")})))), "issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("*.plant.example")})))),
+            "issued");
 }
 
 // ---- who asks
@@ -82,7 +92,8 @@ TEST_F(GateTest, Issue_Wildcard_WithGrantForAllBelow_IsIssued) {
 TEST_F(GateTest, Issue_NothingProved_NoGrant) {
   open();
   const auto made = order(client_, {dns("a.example")});
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "no-grant");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "no-grant");
 }
 
 TEST_F(GateTest, Issue_OnlyExpiredGrants_NoGrant) {
@@ -90,7 +101,8 @@ TEST_F(GateTest, Issue_OnlyExpiredGrants_NoGrant) {
   const auto made = order(client_, {dns("a.example")});
   prove(client_, dns("a.example"), 1'000);
   clock_.advance(1'000);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "no-grant");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "no-grant");
 }
 
 TEST_F(GateTest, Mint_JwkNotCanonical_JwkMalformed) {
@@ -103,7 +115,13 @@ TEST_F(GateTest, Mint_JwkNotCanonical_JwkMalformed) {
 TEST_F(GateTest, Issue_GrantForTheDigestOfGarbage_JwkMalformed) {
   open();
   const auto made = order(client_, {dns("a.example")});
-  wire::GrantName grant{crypto::sha256(view_of("garbage")), dns("a.example"), false, ValidationMethod::kHttp01, std::nullopt, clock_.utc_ms() + kHourMs, {}};
+  wire::GrantName grant{crypto::sha256(view_of("garbage")),
+                        dns("a.example"),
+                        false,
+                        ValidationMethod::kHttp01,
+                        std::nullopt,
+                        clock_.utc_ms() + kHourMs,
+                        {}};
   ASSERT_TRUE(gate_->grant_name(grant));
   auto request = client_.finalize(made, make_csr(*key_, {dns("a.example")}));
   request.account_jwk = "garbage";
@@ -116,7 +134,8 @@ TEST_F(GateTest, Issue_PayloadChangedAfterSigning_JwsSignature) {
   prove(client_, dns("a.example"));
   auto request = client_.finalize(made, make_csr(*key_, {dns("a.example")}));
   const auto thief = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
-  request.jws.payload_b64 = client_.finalize(made, make_csr(*thief, {dns("a.example")})).jws.payload_b64;
+  request.jws.payload_b64 =
+      client_.finalize(made, make_csr(*thief, {dns("a.example")})).jws.payload_b64;
   EXPECT_EQ(code(gate_->issue(request)), "jws-signature");
 }
 
@@ -126,7 +145,9 @@ TEST_F(GateTest, Issue_AlgorithmOfAnotherKeyKind_JwsAlgorithm) {
   prove(client_, dns("a.example"));
   for (const std::string alg : {"RS256", "none", "HS256"}) {
     auto request = client_.finalize(made, make_csr(*key_, {dns("a.example")}));
-    request.jws.protected_b64 = base64url_encode(view_of(R"({"alg":")" + alg + R"(","kid":"x","nonce":"AAAA","url":")" + TestClient::finalize_url(made.ticket) + R"("})"));
+    request.jws.protected_b64 =
+        base64url_encode(view_of(R"({"alg":")" + alg + R"(","kid":"x","nonce":"AAAA","url":")" +
+                                 TestClient::finalize_url(made.ticket) + R"("})"));
     EXPECT_EQ(code(gate_->issue(request)), "jws-algorithm") << alg;
   }
 }
@@ -143,14 +164,18 @@ TEST_F(GateTest, Issue_HeaderIsNoHeader_JwsMalformed) {
 TEST_F(GateTest, Mint_EmbeddedKey_JwsMalformed) {
   open();
   auto request = client_.new_order({dns("a.example")});
-  const auto jws = jose::sign(client_.key(), {std::string(kBaseUrl) + "/acme/new-order", "AAAA", std::nullopt, TestClient::order_payload({dns("a.example")})});
+  const auto jws =
+      jose::sign(client_.key(), {std::string(kBaseUrl) + "/acme/new-order", "AAAA", std::nullopt,
+                                 TestClient::order_payload({dns("a.example")})});
   request.jws = {jws->protected_b64, jws->payload_b64, jws->signature};
   EXPECT_EQ(code(gate_->mint_ticket(request)), "jws-malformed");
 }
 
 TEST_F(GateTest, Mint_AnotherUrl_JwsUrl) {
   open();
-  wire::TicketMint request{client_.jwk(), client_.sign(std::string(kBaseUrl) + "/acme/new-account", TestClient::order_payload({dns("a.example")}))};
+  wire::TicketMint request{client_.jwk(),
+                           client_.sign(std::string(kBaseUrl) + "/acme/new-account",
+                                        TestClient::order_payload({dns("a.example")}))};
   EXPECT_EQ(code(gate_->mint_ticket(request)), "jws-url");
 }
 
@@ -158,10 +183,14 @@ TEST_F(GateTest, Issue_AnotherUrl_JwsUrl) {
   open();
   const auto made = order(client_, {dns("a.example")});
   prove(client_, dns("a.example"));
-  const std::string payload = "{\"csr\":\"" + base64url_encode(make_csr(*key_, {dns("a.example")})) + "\"}";
-  for (const auto& url : {std::string(kBaseUrl) + "/acme/order/" + made.ticket, "https://other.example/acme/order/" + made.ticket + "/finalize",
+  const std::string payload =
+      "{\"csr\":\"" + base64url_encode(make_csr(*key_, {dns("a.example")})) + "\"}";
+  for (const auto& url : {std::string(kBaseUrl) + "/acme/order/" + made.ticket,
+                          "https://other.example/acme/order/" + made.ticket + "/finalize",
                           std::string(kBaseUrl) + "/acme/order/finalize"}) {
-    EXPECT_EQ(code(gate_->issue({client_.jwk(), client_.sign(url, payload), made.terms})), "jws-url") << url;
+    EXPECT_EQ(code(gate_->issue({client_.jwk(), client_.sign(url, payload), made.terms})),
+              "jws-url")
+        << url;
   }
 }
 
@@ -171,9 +200,12 @@ TEST_F(GateTest, Issue_NoTicketInPath_TicketMalformed) {
   open();
   auto made = order(client_, {dns("a.example")});
   prove(client_, dns("a.example"));
-  for (const auto& ticket : {std::string(""), std::string("x/y"), made.ticket.substr(1), made.ticket + "AAAA"}) {
+  for (const auto& ticket :
+       {std::string(""), std::string("x/y"), made.ticket.substr(1), made.ticket + "AAAA"}) {
     made.ticket = ticket;
-    EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "ticket-malformed") << ticket;
+    EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+              "ticket-malformed")
+        << ticket;
   }
 }
 
@@ -187,7 +219,9 @@ TEST_F(GateTest, Issue_EveryOctetOfTheTicketChanged_TicketForged) {
     changed[i] ^= 0x01;
     auto forged = made;
     forged.ticket = base64url_encode(changed);
-    ASSERT_EQ(code(gate_->issue(client_.finalize(forged, make_csr(*key_, {dns("a.example")})))), "ticket-forged") << i;
+    ASSERT_EQ(code(gate_->issue(client_.finalize(forged, make_csr(*key_, {dns("a.example")})))),
+              "ticket-forged")
+        << i;
   }
 }
 
@@ -198,7 +232,8 @@ TEST_F(GateTest, Issue_TermsOfAnotherOrder_TicketForged) {
   prove(client_, dns("a.example"));
   prove(client_, dns("b.example"));
   made.terms = other.terms;
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("b.example")})))), "ticket-forged");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("b.example")})))),
+            "ticket-forged");
 }
 
 TEST_F(GateTest, Issue_AnotherAccountsOrder_TicketForged) {
@@ -207,7 +242,8 @@ TEST_F(GateTest, Issue_AnotherAccountsOrder_TicketForged) {
   const auto made = order(client_, {dns("a.example")});
   prove(client_, dns("a.example"));
   prove(other, dns("b.example"));
-  EXPECT_EQ(code(gate_->issue(other.finalize(made, make_csr(*key_, {dns("a.example")})))), "ticket-forged");
+  EXPECT_EQ(code(gate_->issue(other.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "ticket-forged");
 }
 
 TEST_F(GateTest, Issue_AfterTheOrdersEnd_TicketExpired) {
@@ -215,17 +251,20 @@ TEST_F(GateTest, Issue_AfterTheOrdersEnd_TicketExpired) {
   const auto made = order(client_, {dns("a.example")});
   prove(client_, dns("a.example"), 48 * kHourMs);
   clock_.advance(limits::kOrderLifetimeMs);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "ticket-expired");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "ticket-expired");
 }
 
 TEST_F(GateTest, Issue_TermsThatAreNone_TicketTerms) {
   open();
   prove(client_, dns("a.example"));
-  const auto key = issue::TicketKey::load_or_create(directory_.path("ticket.key"));  // as a former version might have minted
+  const auto key = issue::TicketKey::load_or_create(
+      directory_.path("ticket.key"));  // as a former version might have minted
   wire::TicketMintReply made;
   made.terms = to_bytes("no terms");
   made.ticket = key->mint(client_.thumbprint(), made.terms, clock_.utc_ms() + kHourMs).text;
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "ticket-terms");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "ticket-terms");
 }
 
 TEST_F(GateTest, Ticket_AfterRestart_IsStillGood) {
@@ -233,24 +272,34 @@ TEST_F(GateTest, Ticket_AfterRestart_IsStillGood) {
   const auto made = order(client_, {dns("a.example")});
   prove(client_, dns("a.example"));
   open();
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "issued");
 }
 
 // ---- newOrder
 
 TEST_F(GateTest, Mint_PayloadIsNoOrder_PayloadMalformed) {
   open();
-  for (const std::string payload : {"", "[]", "{}", R"({"identifiers":{}})", R"({"identifiers":[]})", R"({"identifiers":[{"type":"dns"}]})"}) {
+  for (const std::string payload :
+       {"", "[]", "{}", R"({"identifiers":{}})", R"({"identifiers":[]})",
+        R"({"identifiers":[{"type":"dns"}]})"}) {
     EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(payload))), "payload-malformed") << payload;
   }
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(std::vector<wire::Identifier>(limits::kIdentifiersPerOrderMax + 1, dns("a.example"))))), "payload-malformed");
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(std::vector<wire::Identifier>(
+                limits::kIdentifiersPerOrderMax + 1, dns("a.example"))))),
+            "payload-malformed");
 }
 
 TEST_F(GateTest, Mint_IdentifierTypes_RefusedByReason) {
   open();
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(R"({"identifiers":[{"type":"email","value":"a@b"}]})"))), "identifier-unsupported");
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("a..example")}))), "identifier-malformed");
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(R"({"identifiers":[{"type":"permanent-identifier","value":"a\u0007b"}]})"))), "identifier-not-permitted");
+  EXPECT_EQ(code(gate_->mint_ticket(
+                client_.new_order(R"({"identifiers":[{"type":"email","value":"a@b"}]})"))),
+            "identifier-unsupported");
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("a..example")}))),
+            "identifier-malformed");
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(
+                R"({"identifiers":[{"type":"permanent-identifier","value":"a\u0007b"}]})"))),
+            "identifier-not-permitted");
 }
 
 TEST_F(GateTest, Mint_OutsideTheSubtrees_IdentifierNotPermitted) {
@@ -258,11 +307,15 @@ TEST_F(GateTest, Mint_OutsideTheSubtrees_IdentifierNotPermitted) {
   config_.names.appliance_names = {dns("ca.other.example"), ip("192.0.2.9")};
   open();
   EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("web.plant.example")}))), "minted");
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("ca.other.example"), ip("192.0.2.9")}))), "minted");
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("ca.other.example"), ip("192.0.2.9")}))),
+            "minted");
   EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({device("SN-1")}))), "minted");
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("web.notplant.example")}))), "identifier-not-permitted");
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("*.example")}))), "identifier-not-permitted");
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({ip("192.0.2.8")}))), "identifier-not-permitted");
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("web.notplant.example")}))),
+            "identifier-not-permitted");
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("*.example")}))),
+            "identifier-not-permitted");
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({ip("192.0.2.8")}))),
+            "identifier-not-permitted");
 }
 
 TEST_F(GateTest, Issue_SubtreesNarrowedAfterTheOrder_IdentifierNotPermitted) {
@@ -271,20 +324,31 @@ TEST_F(GateTest, Issue_SubtreesNarrowedAfterTheOrder_IdentifierNotPermitted) {
   prove(client_, dns("a.example"));
   config_.names.permitted_dns = {"plant.example"};
   open();
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "identifier-not-permitted");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "identifier-not-permitted");
 }
 
 TEST_F(GateTest, Mint_ValidityAsked_ValidityNotSupported) {
   open();
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(R"({"identifiers":[{"type":"dns","value":"a.example"}],"notAfter":"2027-01-01T00:00:00Z"})"))), "validity-not-supported");
+  EXPECT_EQ(
+      code(gate_->mint_ticket(client_.new_order(
+          R"({"identifiers":[{"type":"dns","value":"a.example"}],"notAfter":"2027-01-01T00:00:00Z"})"))),
+      "validity-not-supported");
 }
 
 TEST_F(GateTest, Mint_Profiles_ByNameOrByIdentifiers) {
   open();
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(TestClient::order_payload({dns("a.example")}, "server")))), "minted");
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(TestClient::order_payload({dns("a.example")}, "ca")))), "profile-unknown");
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order(TestClient::order_payload({dns("a.example")}, "device")))), "profile-identifiers");
-  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("a.example"), device("SN-1")}))), "profile-identifiers");
+  EXPECT_EQ(code(gate_->mint_ticket(
+                client_.new_order(TestClient::order_payload({dns("a.example")}, "server")))),
+            "minted");
+  EXPECT_EQ(code(gate_->mint_ticket(
+                client_.new_order(TestClient::order_payload({dns("a.example")}, "ca")))),
+            "profile-unknown");
+  EXPECT_EQ(code(gate_->mint_ticket(
+                client_.new_order(TestClient::order_payload({dns("a.example")}, "device")))),
+            "profile-identifiers");
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("a.example"), device("SN-1")}))),
+            "profile-identifiers");
 }
 
 TEST_F(GateTest, Mint_SameNameInTwoForms_OneIdentifierInTheTerms) {
@@ -312,8 +376,13 @@ TEST_F(CsrTest, Issue_PayloadIsNoFinalize_PayloadMalformed) {
   const auto made = order(client_, {dns("a.example")});
   prove(client_, dns("a.example"));
   const std::string padded = R"({"csr":"AAA="})";
-  for (const auto& payload : {std::string("{}"), std::string("x"), std::string(R"({"csr":1})"), padded}) {
-    EXPECT_EQ(code(gate_->issue({client_.jwk(), client_.sign(TestClient::finalize_url(made.ticket), payload), made.terms})), "payload-malformed") << payload;
+  for (const auto& payload :
+       {std::string("{}"), std::string("x"), std::string(R"({"csr":1})"), padded}) {
+    EXPECT_EQ(code(gate_->issue({client_.jwk(),
+                                 client_.sign(TestClient::finalize_url(made.ticket), payload),
+                                 made.terms})),
+              "payload-malformed")
+        << payload;
   }
 }
 
@@ -337,7 +406,8 @@ TEST_F(CsrTest, Issue_KeyOfRefusedKind_CsrKeyRefused) {
   CsrSpec spec;
   spec.extensions = {*x509::ext_subject_alt_name({dns("a.example")}, false)};
   Bytes spki = key_->public_key().spki_der();
-  const Bytes p256 = *hex_decode("06082a8648ce3d030107"), other = *hex_decode("06082a8648ce3d030102");  // prime192v2
+  const Bytes p256 = *hex_decode("06082a8648ce3d030107"),
+              other = *hex_decode("06082a8648ce3d030102");  // prime192v2
   const auto at = std::search(spki.begin(), spki.end(), p256.begin(), p256.end());
   ASSERT_NE(at, spki.end());
   std::copy(other.begin(), other.end(), at);
@@ -374,14 +444,17 @@ TEST_F(CsrTest, Issue_OtherNamesThanTheOrders_CsrNames) {
 TEST_F(CsrTest, Issue_NameThatIsNone_CsrNames) {
   open();
   CsrSpec spec;
-  spec.extensions = {x509::extension_der("2.5.29.17", false, *hex_decode("3006820461" "2e2e62"))};  // dNSName "a..b"
+  spec.extensions = {x509::extension_der("2.5.29.17", false,
+                                         *hex_decode("3006820461"
+                                                     "2e2e62"))};  // dNSName "a..b"
   EXPECT_EQ(finalize_with(make_csr(*key_, spec)), "csr-names");
 }
 
 TEST_F(CsrTest, Issue_AsksForCaOrUnknownExtension_CsrExtension) {
   open();
   CsrSpec spec;
-  spec.extensions = {*x509::ext_subject_alt_name({dns("a.example")}, false), x509::ext_basic_constraints(true, std::nullopt)};
+  spec.extensions = {*x509::ext_subject_alt_name({dns("a.example")}, false),
+                     x509::ext_basic_constraints(true, std::nullopt)};
   EXPECT_EQ(finalize_with(make_csr(*key_, spec)), "csr-extension");
   spec.extensions[1] = x509::ext_name_constraints_dns({"example"});
   EXPECT_EQ(finalize_with(make_csr(*key_, spec)), "csr-extension");
@@ -393,7 +466,9 @@ TEST_F(GateTest, Issue_OneNameNotProved_GrantMissing) {
   open();
   const auto made = order(client_, {dns("a.example"), dns("b.example")});
   prove(client_, dns("a.example"));
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example"), dns("b.example")})))), "grant-missing");
+  EXPECT_EQ(code(gate_->issue(
+                client_.finalize(made, make_csr(*key_, {dns("a.example"), dns("b.example")})))),
+            "grant-missing");
 }
 
 TEST_F(GateTest, Issue_ProvedForAnotherAccount_GrantMissing) {
@@ -402,7 +477,8 @@ TEST_F(GateTest, Issue_ProvedForAnotherAccount_GrantMissing) {
   const auto made = order(client_, {dns("a.example")});
   prove(other, dns("a.example"));
   prove(client_, dns("b.example"));
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "grant-missing");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "grant-missing");
 }
 
 TEST_F(GateTest, Issue_DeviceProvedForAnotherOrder_GrantMissing) {
@@ -410,7 +486,8 @@ TEST_F(GateTest, Issue_DeviceProvedForAnotherOrder_GrantMissing) {
   const auto first = order(client_, {device("SN-1")});
   const auto second = order(client_, {device("SN-1")});
   attest(client_, device("SN-1"), first.ticket, key_->public_key());
-  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {device("SN-1")})))), "grant-missing");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {device("SN-1")})))),
+            "grant-missing");
 }
 
 TEST_F(GateTest, Issue_OneProofTooOld_GrantExpired) {
@@ -419,14 +496,16 @@ TEST_F(GateTest, Issue_OneProofTooOld_GrantExpired) {
   prove(client_, dns("a.example"), 1'000);
   prove(client_, dns("b.example"));
   clock_.advance(1'000);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "grant-expired");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "grant-expired");
 }
 
 TEST_F(GateTest, Issue_WildcardWithProofOfTheNameAlone_GrantWildcard) {
   open();
   const auto made = order(client_, {dns("*.plant.example")});
   prove(client_, dns("plant.example"));
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("*.plant.example")})))), "grant-wildcard");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("*.plant.example")})))),
+            "grant-wildcard");
 }
 
 TEST_F(GateTest, Issue_AnotherKeyThanTheAttested_AttestedKeyMismatch) {
@@ -434,7 +513,8 @@ TEST_F(GateTest, Issue_AnotherKeyThanTheAttested_AttestedKeyMismatch) {
   const auto made = order(client_, {device("SN-1")});
   const auto other = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
   attest(client_, device("SN-1"), made.ticket, other->public_key());
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {device("SN-1")})))), "attested-key-mismatch");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {device("SN-1")})))),
+            "attested-key-mismatch");
 }
 
 TEST_F(GateTest, AttestedKeys_NothingToCompare_AttestedKeyMissing) {
@@ -446,7 +526,8 @@ TEST_F(GateTest, AttestedKeys_NothingToCompare_AttestedKeyMissing) {
   grant.identifier = device("SN-1");
   for (const auto& digest : {std::optional<Digest256>(), std::optional<Digest256>(Digest256{})}) {
     grant.spki_sha256 = digest;
-    const auto empty = issue::check_attested_keys(*profiles.find("device"), {grant}, key_->public_key());
+    const auto empty =
+        issue::check_attested_keys(*profiles.find("device"), {grant}, key_->public_key());
     ASSERT_FALSE(empty);
     EXPECT_EQ(empty.error().code, "attested-key-missing");
   }
@@ -457,7 +538,8 @@ TEST_F(GateTest, Grants_AfterRestart_AreStillThere) {
   const auto made = order(client_, {device("SN-1")});
   attest(client_, device("SN-1"), made.ticket, key_->public_key());
   open();
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {device("SN-1")})))), "issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {device("SN-1")})))),
+            "issued");
 }
 
 // ---- budgets and time
@@ -466,15 +548,19 @@ TEST_F(GateTest, Issue_AccountOverItsBudget_RateAccount) {
   config_.account_per_hour = 1;
   open();
   prove(client_, dns("a.example"), 5 * kHourMs);
-  const auto first = order(client_, {dns("a.example")}), second = order(client_, {dns("a.example")});
-  EXPECT_EQ(code(gate_->issue(client_.finalize(first, make_csr(*key_, {dns("a.example")})))), "issued");
+  const auto first = order(client_, {dns("a.example")}),
+             second = order(client_, {dns("a.example")});
+  EXPECT_EQ(code(gate_->issue(client_.finalize(first, make_csr(*key_, {dns("a.example")})))),
+            "issued");
   const auto refused = gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})));
   ASSERT_EQ(code(refused), "rate-account");
   EXPECT_TRUE(refused.error().retry_after_ms.has_value());
   open();  // the ledger remembers
-  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))), "rate-account");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))),
+            "rate-account");
   clock_.advance(kHourMs);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))), "issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))),
+            "issued");
 }
 
 TEST_F(GateTest, Issue_InstallationOverItsBudget_RateOverall) {
@@ -484,8 +570,10 @@ TEST_F(GateTest, Issue_InstallationOverItsBudget_RateOverall) {
   prove(client_, dns("a.example"));
   prove(other, dns("b.example"));
   const auto first = order(client_, {dns("a.example")}), second = order(other, {dns("b.example")});
-  EXPECT_EQ(code(gate_->issue(client_.finalize(first, make_csr(*key_, {dns("a.example")})))), "issued");
-  EXPECT_EQ(code(gate_->issue(other.finalize(second, make_csr(*key_, {dns("b.example")})))), "rate-overall");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(first, make_csr(*key_, {dns("a.example")})))),
+            "issued");
+  EXPECT_EQ(code(gate_->issue(other.finalize(second, make_csr(*key_, {dns("b.example")})))),
+            "rate-overall");
 }
 
 TEST_F(GateTest, Issue_RefusedAfterTheBudgetStep_CostsNoBudget) {
@@ -494,32 +582,41 @@ TEST_F(GateTest, Issue_RefusedAfterTheBudgetStep_CostsNoBudget) {
   prove(client_, dns("a.example"));
   const auto made = order(client_, {dns("a.example")});
   token_.state = hal::TokenState::kAway;
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "hsm-away");
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+              "hsm-away");
   token_.state = hal::TokenState::kReady;
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "issued");
 }
 
 TEST_F(GateTest, Issue_ClockSetBack_ClockBehindLedger) {
   open();
   prove(client_, dns("a.example"));
-  const auto first = order(client_, {dns("a.example")}), second = order(client_, {dns("a.example")});
-  EXPECT_EQ(code(gate_->issue(client_.finalize(first, make_csr(*key_, {dns("a.example")})))), "issued");
+  const auto first = order(client_, {dns("a.example")}),
+             second = order(client_, {dns("a.example")});
+  EXPECT_EQ(code(gate_->issue(client_.finalize(first, make_csr(*key_, {dns("a.example")})))),
+            "issued");
   clock_.advance(-limits::kClockStepBackMsMax - 1);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))), "clock-behind-ledger");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))),
+            "clock-behind-ledger");
   clock_.advance(1);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))), "issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))),
+            "issued");
 }
 
 TEST_F(GateTest, Issue_IssuerAtItsEnd_IssuerExpired) {
   ca_spec_.not_after_ms = (clock_.utc_ms() / 1000 + 600) * 1000;
   open();
   prove(client_, dns("a.example"));
-  const auto first = order(client_, {dns("a.example")}), second = order(client_, {dns("a.example")});
+  const auto first = order(client_, {dns("a.example")}),
+             second = order(client_, {dns("a.example")});
   const auto reply = gate_->issue(client_.finalize(first, make_csr(*key_, {dns("a.example")})));
   ASSERT_TRUE(reply) << reply.error().code;
   EXPECT_EQ(reply->not_after_ms, ca_spec_.not_after_ms);  // never beyond its issuer
   clock_.advance(600'000);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))), "issuer-expired");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(second, make_csr(*key_, {dns("a.example")})))),
+            "issuer-expired");
 }
 
 TEST_F(GateTest, Issue_NameOutsideTheIssuersConstraints_LintFailed) {
@@ -529,7 +626,8 @@ TEST_F(GateTest, Issue_NameOutsideTheIssuersConstraints_LintFailed) {
   const auto made = order(client_, {dns("a.example")});
   const auto refused = gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})));
   ASSERT_EQ(code(refused), "lint-failed");
-  EXPECT_EQ(refused.error().detail, "name-constraints: a name outside the issuer's name constraints");
+  EXPECT_EQ(refused.error().detail,
+            "name-constraints: a name outside the issuer's name constraints");
   EXPECT_EQ(ledger().intents, 0u);
 }
 
@@ -552,7 +650,9 @@ TEST_F(GateTest, Issue_HsmGoesWhileSigning_FailedOutcomeThenAnotherTry) {
   prove(client_, dns("a.example"));
   const auto made = order(client_, {dns("a.example")});
   const auto request = client_.finalize(made, make_csr(*key_, {dns("a.example")}));
-  token_.instead = [] { return std::optional<Result<Bytes>>(fail(ErrorKind::kUnavailable, "away")); };
+  token_.instead = [] {
+    return std::optional<Result<Bytes>>(fail(ErrorKind::kUnavailable, "away"));
+  };
   EXPECT_EQ(code(gate_->issue(request)), "hsm-away");
   EXPECT_EQ(ledger().failed, 1u);
   token_.instead = nullptr;
@@ -565,7 +665,9 @@ TEST_F(GateTest, Issue_HsmSignsWrongly_HsmSignature) {
   prove(client_, dns("a.example"));
   const auto made = order(client_, {dns("a.example")});
   const auto request = client_.finalize(made, make_csr(*key_, {dns("a.example")}));
-  token_.instead = [] { return std::optional<Result<Bytes>>(fail(ErrorKind::kCorrupt, "does not verify")); };
+  token_.instead = [] {
+    return std::optional<Result<Bytes>>(fail(ErrorKind::kCorrupt, "does not verify"));
+  };
   EXPECT_EQ(code(gate_->issue(request)), "hsm-signature");
   EXPECT_EQ(ledger().failed, 1u);
 }
@@ -574,15 +676,20 @@ TEST_F(GateTest, Issue_AnotherCsrAfterAFailedSignature_OrderAlreadyIssued) {
   open();
   prove(client_, dns("a.example"));
   const auto made = order(client_, {dns("a.example")});
-  token_.instead = [] { return std::optional<Result<Bytes>>(fail(ErrorKind::kUnavailable, "away")); };
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "hsm-away");
+  token_.instead = [] {
+    return std::optional<Result<Bytes>>(fail(ErrorKind::kUnavailable, "away"));
+  };
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "hsm-away");
   token_.instead = nullptr;
   const auto other = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*other, {dns("a.example")})))), "order-already-issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*other, {dns("a.example")})))),
+            "order-already-issued");
 }
 
 TEST_F(GateTest, Open_LedgerDirectoryUnwritable_DoesNotOpen) {
-  ASSERT_TRUE(replace_file(directory_.path("ledger"), to_bytes("a file where the directory belongs"), 0600));
+  ASSERT_TRUE(replace_file(directory_.path("ledger"),
+                           to_bytes("a file where the directory belongs"), 0600));
   EXPECT_FALSE(try_open());
 }
 
@@ -613,9 +720,11 @@ TEST_F(GateTest, Issue_AnotherCsrForAnIssuedOrder_OrderAlreadyIssued) {
   open();
   prove(client_, dns("a.example"));
   const auto made = order(client_, {dns("a.example")});
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))), "issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "issued");
   const auto other = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*other, {dns("a.example")})))), "order-already-issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*other, {dns("a.example")})))),
+            "order-already-issued");
 }
 
 TEST_F(GateTest, Issue_ManyAtTheSameTime_OneSignature) {
@@ -649,19 +758,23 @@ TEST_F(GateTest, Open_IntentWithoutOutcome_AbandonedAndCounted) {
   const std::string segment = issue::segment_path(directory_.path("ledger"), 0);
   const Bytes whole = read_whole_file(segment);
   std::vector<std::uint64_t> offsets;
-  ASSERT_TRUE(issue::scan_records(segment, limits::kLedgerRowBytesMax, [&](ByteView, const Digest256&, std::uint64_t offset) -> Status {
-    offsets.push_back(offset);
-    return {};
-  }));
+  ASSERT_TRUE(issue::scan_records(segment, limits::kLedgerRowBytesMax,
+                                  [&](ByteView, const Digest256&, std::uint64_t offset) -> Status {
+                                    offsets.push_back(offset);
+                                    return {};
+                                  }));
   ASSERT_EQ(offsets.size(), 3u);
-  write_file(segment, ByteView(whole).first(static_cast<std::size_t>(offsets[2]) + 20));  // and a torn row behind it
+  write_file(segment, ByteView(whole).first(static_cast<std::size_t>(offsets[2]) +
+                                            20));  // and a torn row behind it
   open();
   EXPECT_EQ(ledger().abandoned, 1u);
   EXPECT_GT(gate_->ledger().torn_bytes_cut(), 0u);
   const auto other = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
-  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*other, {dns("a.example")})))), "order-already-issued");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*other, {dns("a.example")})))),
+            "order-already-issued");
   EXPECT_EQ(code(gate_->issue(request)), "issued");  // the same may go on, with a new serial
-  EXPECT_EQ(code(gate_->issue(client_.finalize(next, make_csr(*key_, {dns("a.example")})))), "rate-account");
+  EXPECT_EQ(code(gate_->issue(client_.finalize(next, make_csr(*key_, {dns("a.example")})))),
+            "rate-account");
 }
 
 }  // namespace

@@ -1,13 +1,15 @@
 // Tests of the ledger and its record files: chain, torn tails, damage, segments, group commit.
+#include "firmware/issue/ledger.h"
+
+#include <thread>
+
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <thread>
+#include "firmware/issue/record_file.h"
 
 #include "fixture.h"
-#include "firmware/issue/ledger.h"
-#include "firmware/issue/record_file.h"
 
 namespace keyward::test {
 namespace {
@@ -27,7 +29,9 @@ class LedgerTest : public ::testing::Test {
     row.tbs_der = to_bytes("tbs");
     return row;
   }
-  static issue::OutcomeRow failed(std::uint64_t row) { return {row, OutcomeResult::kFailed, std::nullopt, std::nullopt, "hsm-away"}; }
+  static issue::OutcomeRow failed(std::uint64_t row) {
+    return {row, OutcomeResult::kFailed, std::nullopt, std::nullopt, "hsm-away"};
+  }
   Result<issue::LedgerSummary> read() const { return issue::read_ledger(path(), ignore); }
   void fill(std::uint8_t count) {
     auto ledger = open();
@@ -40,10 +44,11 @@ class LedgerTest : public ::testing::Test {
   }
   std::vector<std::uint64_t> offsets() const {
     std::vector<std::uint64_t> out;
-    EXPECT_TRUE(issue::scan_records(segment(), limits::kLedgerRowBytesMax, [&](ByteView, const Digest256&, std::uint64_t at) -> Status {
-      out.push_back(at);
-      return {};
-    }));
+    EXPECT_TRUE(issue::scan_records(segment(), limits::kLedgerRowBytesMax,
+                                    [&](ByteView, const Digest256&, std::uint64_t at) -> Status {
+                                      out.push_back(at);
+                                      return {};
+                                    }));
     return out;
   }
 
@@ -132,10 +137,11 @@ TEST_F(LedgerTest, Open_AnyOctetBeforeTheLastRowChanged_Corrupt) {
 TEST_F(LedgerTest, Read_RowReplacedByAWellFormedOne_ChainIsBroken) {
   fill(2);
   std::vector<Bytes> bodies;
-  ASSERT_TRUE(issue::scan_records(segment(), limits::kLedgerRowBytesMax, [&](ByteView body, const Digest256&, std::uint64_t) -> Status {
-    bodies.push_back(to_bytes(body));
-    return {};
-  }));
+  ASSERT_TRUE(issue::scan_records(segment(), limits::kLedgerRowBytesMax,
+                                  [&](ByteView body, const Digest256&, std::uint64_t) -> Status {
+                                    bodies.push_back(to_bytes(body));
+                                    return {};
+                                  }));
   auto row = wire::decode_body<issue::LedgerRow>(bodies[1]);
   ASSERT_TRUE(row);
   row->intent->serial[0] ^= 1;
@@ -169,7 +175,8 @@ TEST_F(LedgerTest, Read_SecondOutcome_Corrupt) {
 TEST_F(LedgerTest, Read_OutcomeWithoutWhatItNeeds_Corrupt) {
   auto ledger = open();
   const auto row = (*ledger)->append_intent(intent(1));
-  ASSERT_TRUE((*ledger)->append_outcome({row->number, OutcomeResult::kIssued, std::nullopt, std::nullopt, std::nullopt}));
+  ASSERT_TRUE((*ledger)->append_outcome(
+      {row->number, OutcomeResult::kIssued, std::nullopt, std::nullopt, std::nullopt}));
   EXPECT_STREQ(read().error().what, "an outcome's content does not fit its result");
 }
 

@@ -1,10 +1,12 @@
 // Tests of the lints: each is reached by a TBS with exactly one defect, and each has such a TBS.
+#include "firmware/issue/lint.h"
+
 #include <map>
 #include <set>
 
-#include "fixture.h"
-#include "firmware/issue/lint.h"
 #include "firmware/x509/der.h"
+
+#include "fixture.h"
 
 namespace keyward::test {
 namespace {
@@ -20,7 +22,8 @@ class LintTest : public ::testing::Test {
         profiles_(365, 90) {
     TestCaSpec ca;
     ca.permitted_dns = {"plant.example"};
-    issuer_ = *issue::load_issuer(make_test_ca(issuer_key_->public_key().spki_der(), ca).chain_pem, system_clock().utc_ms());
+    issuer_ = *issue::load_issuer(make_test_ca(issuer_key_->public_key().spki_der(), ca).chain_pem,
+                                  system_clock().utc_ms());
     const auto now_ms = system_clock().utc_ms() / 1000 * 1000;
     spec_.serial = Bytes(16, 0x42);
     spec_.signature_algorithm = issuer_->signature_algorithm_der;
@@ -29,9 +32,12 @@ class LintTest : public ::testing::Test {
     spec_.not_before_ms = now_ms - 60'000;
     spec_.not_after_ms = now_ms + profiles_.find("server")->lifetime_ms - 1'000;
     spec_.spki_der = key_->public_key().spki_der();
-    spec_.extensions = {x509::ext_authority_key_id(issuer_->key_id), x509::ext_subject_key_id(spec_.spki_der),
-                        x509::ext_key_usage({x509::kDigitalSignature}), x509::ext_basic_constraints(false, std::nullopt),
-                        x509::ext_extended_key_usage({"1.3.6.1.5.5.7.3.1"}), *x509::ext_subject_alt_name(identifiers_, false)};
+    spec_.extensions = {x509::ext_authority_key_id(issuer_->key_id),
+                        x509::ext_subject_key_id(spec_.spki_der),
+                        x509::ext_key_usage({x509::kDigitalSignature}),
+                        x509::ext_basic_constraints(false, std::nullopt),
+                        x509::ext_extended_key_usage({"1.3.6.1.5.5.7.3.1"}),
+                        *x509::ext_subject_alt_name(identifiers_, false)};
   }
   enum Place { kAki, kSki, kUsage, kConstraints, kPurpose, kNames };
 
@@ -40,11 +46,14 @@ class LintTest : public ::testing::Test {
     return refused_der(x509::build_tbs(spec_), profile);
   }
   std::set<std::string> refused_der(const Bytes& tbs, const Profile& profile) const {
-    const auto certificate = x509::parse_certificate(x509::join_certificate(tbs, spec_.signature_algorithm, Bytes(64, 0)));
+    const auto certificate = x509::parse_certificate(
+        x509::join_certificate(tbs, spec_.signature_algorithm, Bytes(64, 0)));
     if (!certificate) return {"parse"};
     std::set<std::string> out;
     for (const auto& lint : issue::all_lints()) {
-      if (lint.check({*certificate, profile, *issuer_, identifiers_, key_->public_key(), 60'000}) != nullptr) out.insert(lint.name);
+      if (lint.check({*certificate, profile, *issuer_, identifiers_, key_->public_key(), 60'000}) !=
+          nullptr)
+        out.insert(lint.name);
     }
     return out;
   }
@@ -70,7 +79,8 @@ TEST_F(LintTest, Version1_Version) {
   Bytes rest;
   while (!sequence->at_end()) append(rest, sequence->any()->whole);
   (void)version;
-  const auto names = refused_der(x509::tlv(x509::tag::kSequence, ByteView(rest)), *profiles_.find("server"));
+  const auto names =
+      refused_der(x509::tlv(x509::tag::kSequence, ByteView(rest)), *profiles_.find("server"));
   EXPECT_TRUE(names.contains("version") || names.contains("parse"));
 }
 
@@ -146,12 +156,14 @@ TEST_F(LintTest, CaOrNoBasicConstraints_NoCa) {
 TEST_F(LintTest, MayCertify_KeyUsage) {
   spec_.extensions[kUsage] = x509::ext_key_usage({x509::kDigitalSignature, x509::kKeyCertSign});
   EXPECT_EQ(refused(), Only{"key-usage"});
-  spec_.extensions[kUsage] = x509::ext_key_usage({x509::kDigitalSignature, x509::kKeyEncipherment});  // EC cannot
+  spec_.extensions[kUsage] =
+      x509::ext_key_usage({x509::kDigitalSignature, x509::kKeyEncipherment});  // EC cannot
   EXPECT_EQ(refused(), Only{"key-usage"});
 }
 
 TEST_F(LintTest, OneMorePurpose_ExtendedKeyUsage) {
-  spec_.extensions[kPurpose] = x509::ext_extended_key_usage({"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"});
+  spec_.extensions[kPurpose] =
+      x509::ext_extended_key_usage({"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"});
   EXPECT_EQ(refused(), Only{"extended-key-usage"});
   spec_.extensions.erase(spec_.extensions.begin() + kPurpose);
   EXPECT_EQ(refused(), Only{"extended-key-usage"});
@@ -171,7 +183,8 @@ TEST_F(LintTest, NamesNotTheOrders_AlternativeNames) {
   const auto good = spec_.extensions[kNames];
   spec_.extensions[kNames] = *x509::ext_subject_alt_name({identifiers_[0]}, false);
   EXPECT_EQ(refused(), Only{"alternative-names"});
-  spec_.extensions[kNames] = *x509::ext_subject_alt_name(identifiers_, true);  // critical beside a subject
+  spec_.extensions[kNames] =
+      *x509::ext_subject_alt_name(identifiers_, true);  // critical beside a subject
   EXPECT_EQ(refused(), Only{"alternative-names"});
   spec_.extensions.erase(spec_.extensions.begin() + kNames);
   EXPECT_EQ(refused(), Only{"alternative-names"});
@@ -196,7 +209,9 @@ TEST_F(LintTest, NameBesideTheSubtree_NameConstraints) {
 
 TEST_F(LintTest, TbsWithRubbishBehind_ParseRefuses) {
   const issue::Profile& profile = *profiles_.find("server");
-  const issue::CertificatePlan plan{profile, *issuer_, identifiers_, key_->public_key(), spec_.serial, {spec_.not_before_ms, spec_.not_after_ms}};
+  const issue::CertificatePlan plan{profile,      *issuer_,
+                                    identifiers_, key_->public_key(),
+                                    spec_.serial, {spec_.not_before_ms, spec_.not_after_ms}};
   Bytes tbs = x509::build_tbs(spec_);
   EXPECT_TRUE(issue::lint_tbs(tbs, plan, 60'000));
   tbs.push_back(0);
@@ -211,24 +226,32 @@ TEST_F(LintTest, Profile_DeviceNames_FitTheSubject) {
   const Profile& profile = *profiles_.find("device");
   const auto subject = [&](const std::string& value) {
     identifiers_ = {device(value)};
-    return issue::subject_of({profile, *issuer_, identifiers_, key_->public_key(), spec_.serial, {}});
+    return issue::subject_of(
+        {profile, *issuer_, identifiers_, key_->public_key(), spec_.serial, {}});
   };
   EXPECT_EQ(subject("SN-1/1.2.3"), x509::name_der({{"2.5.4.3", "SN-1"}}));
   EXPECT_EQ(subject(std::string(64, 'x')), x509::name_der({{"2.5.4.3", std::string(64, 'x')}}));
-  const auto pseudonym = [](const std::string& value) { return x509::name_der({{"2.5.4.3", "device-" + hex_encode(crypto::sha256(view_of(value))).substr(0, 32)}}); };
+  const auto pseudonym = [](const std::string& value) {
+    return x509::name_der(
+        {{"2.5.4.3", "device-" + hex_encode(crypto::sha256(view_of(value))).substr(0, 32)}});
+  };
   EXPECT_EQ(subject(std::string(65, 'x')), pseudonym(std::string(65, 'x')));
   EXPECT_EQ(subject("Gerät"), pseudonym("Gerät"));
-  EXPECT_EQ(subject("sn1.other.example"), pseudonym("sn1.other.example"));  // would be read as a host name
+  EXPECT_EQ(subject("sn1.other.example"),
+            pseudonym("sn1.other.example"));  // would be read as a host name
 }
 
 TEST_F(LintTest, Profile_NamesTooLongForASubject_CriticalNames) {
   const Profile& profile = *profiles_.find("server");
   identifiers_ = {dns(std::string(60, 'a') + ".plant.example")};
-  const issue::CertificatePlan plan{profile, *issuer_, identifiers_, key_->public_key(), spec_.serial, {spec_.not_before_ms, spec_.not_after_ms}};
+  const issue::CertificatePlan plan{profile,      *issuer_,
+                                    identifiers_, key_->public_key(),
+                                    spec_.serial, {spec_.not_before_ms, spec_.not_after_ms}};
   const auto tbs = issue::build_profile_tbs(plan);
   ASSERT_TRUE(tbs);
   EXPECT_TRUE(issue::lint_tbs(*tbs, plan, 60'000));
-  const auto certificate = x509::parse_certificate(x509::join_certificate(*tbs, spec_.signature_algorithm, Bytes(64, 0)));
+  const auto certificate = x509::parse_certificate(
+      x509::join_certificate(*tbs, spec_.signature_algorithm, Bytes(64, 0)));
   ASSERT_TRUE(certificate);
   EXPECT_TRUE(certificate->subject_is_empty);
 }
@@ -249,12 +272,21 @@ TEST_F(LintTest, Issuer_NotACaOrMayNotSign_Refused) {
   EXPECT_FALSE(issue::load_issuer(make_test_ca(spki, expired).chain_pem, now_ms));
   EXPECT_FALSE(issue::load_issuer("", now_ms));
   const auto a = make_test_ca(spki), b = make_test_ca(spki);
-  EXPECT_FALSE(issue::load_issuer(x509::to_pem("CERTIFICATE", a.issuing_der) + x509::to_pem("CERTIFICATE", b.root_der), now_ms));
+  EXPECT_FALSE(issue::load_issuer(
+      x509::to_pem("CERTIFICATE", a.issuing_der) + x509::to_pem("CERTIFICATE", b.root_der),
+      now_ms));
   EXPECT_EQ(issue::load_issuer(a.chain_pem, now_ms)->chain_to_send.size(), 1u);
 }
 
 TEST_F(LintTest, TokenKey_AnyAttributeWrong_Refused) {
-  const hal::TokenKey good{"issuing", hal::KeyAlgorithm::kEcdsaP256, issuer_key_->public_key().spki_der(), true, false, true, true, true};
+  const hal::TokenKey good{"issuing",
+                           hal::KeyAlgorithm::kEcdsaP256,
+                           issuer_key_->public_key().spki_der(),
+                           true,
+                           false,
+                           true,
+                           true,
+                           true};
   EXPECT_TRUE(issue::check_token_key(*issuer_, good));
   const auto spoilt = [&](auto change) {
     auto key = good;

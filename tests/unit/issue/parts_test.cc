@@ -1,8 +1,10 @@
-// Tests of the gate's small parts: grants, journal, budgets, issued orders, serials, key cache, ticket key.
+// Tests of the gate's small parts: grants, journal, budgets, issued orders, serials, key cache,
+// ticket key.
 #include <set>
 
-#include "fixture.h"
 #include "firmware/issue/grant_journal.h"
+
+#include "fixture.h"
 
 namespace keyward::test {
 namespace {
@@ -12,11 +14,16 @@ using wire::ValidationMethod;
 constexpr std::int64_t kNow = 1'800'000'000'000, kHourMs = 3'600'000;
 
 wire::GrantName name_grant(const wire::Identifier& identifier) {
-  return {Digest256{1}, identifier, false, ValidationMethod::kHttp01, std::nullopt, kNow + kHourMs, {}};
+  return {Digest256{1}, identifier,     false, ValidationMethod::kHttp01,
+          std::nullopt, kNow + kHourMs, {}};
 }
-wire::GrantDevice device_grant() { return {Digest256{1}, device("SN-1"), "tpm", "ticket", Digest256{7}, kNow + kHourMs, {}}; }
+wire::GrantDevice device_grant() {
+  return {Digest256{1}, device("SN-1"), "tpm", "ticket", Digest256{7}, kNow + kHourMs, {}};
+}
 
-std::string code(const issue::Verdict<Grant>& verdict) { return verdict ? "admitted" : verdict.error().code; }
+std::string code(const issue::Verdict<Grant>& verdict) {
+  return verdict ? "admitted" : verdict.error().code;
+}
 
 // ---- what may be asserted
 
@@ -124,7 +131,8 @@ TEST(GrantTable, FullTable_RefusesUntilSomethingExpires) {
   issue::GrantTable table({2, 10});
   ASSERT_TRUE(table.add(grant_of(1, "a.example", kNow + 10), kNow));
   ASSERT_TRUE(table.add(grant_of(2, "b.example", kNow + 10), kNow));
-  EXPECT_EQ(table.add(grant_of(3, "c.example", kNow + 10), kNow).error().kind, ErrorKind::kExhausted);
+  EXPECT_EQ(table.add(grant_of(3, "c.example", kNow + 10), kNow).error().kind,
+            ErrorKind::kExhausted);
   const auto later = kNow + 10 + limits::kExpiredGrantKeptMs;
   EXPECT_TRUE(table.add(grant_of(3, "c.example", later + 10), later));
   EXPECT_EQ(table.size(), 1u);
@@ -136,7 +144,8 @@ TEST(GrantTable, ProofForOneOrder_DoesNotCoverAnother) {
   grant.ticket = "first";
   ASSERT_TRUE(table.add(grant, kNow));
   EXPECT_TRUE(table.cover(grant.thumbprint, dns("a.example"), "first", kNow));
-  EXPECT_EQ(table.cover(grant.thumbprint, dns("a.example"), "second", kNow).error().code, "grant-missing");
+  EXPECT_EQ(table.cover(grant.thumbprint, dns("a.example"), "second", kNow).error().code,
+            "grant-missing");
   table.drop_order(grant.thumbprint, "first");
   EXPECT_EQ(table.size(), 0u);
 }
@@ -179,7 +188,8 @@ TEST(GrantBook, Damaged_LosesWhatFollowsAndSaysSo) {
 TEST(GrantBook, Expired_AreNotReadAgain) {
   TempDir directory;
   ManualClock clock;
-  ASSERT_TRUE((*issue::GrantBook::open(directory.path("grants"), clock))->record(grant_of(1, "a.example", clock.utc_ms() + 1'000)));
+  ASSERT_TRUE((*issue::GrantBook::open(directory.path("grants"), clock))
+                  ->record(grant_of(1, "a.example", clock.utc_ms() + 1'000)));
   clock.advance(1'000);
   auto book = issue::GrantBook::open(directory.path("grants"), clock);
   ASSERT_TRUE(book);
@@ -288,7 +298,8 @@ TEST(KeyCache, Full_LeastRecentlyUsedGoes) {
 TEST(TicketKey, FileOfAnotherSize_Corrupt) {
   TempDir directory;
   write_file(directory.path("key"), Bytes(31, 1));
-  EXPECT_EQ(issue::TicketKey::load_or_create(directory.path("key")).error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(issue::TicketKey::load_or_create(directory.path("key")).error().kind,
+            ErrorKind::kCorrupt);
 }
 
 }  // namespace
