@@ -1,5 +1,5 @@
-// keyward-acme: the HTTPS front end of the CA (RFC 8555). Wiring alone; it must never have the HSM, the TPM,
-// a database file or any key but its own TLS and nonce keys (DESIGN §1).
+// keyward-acme: the HTTPS front end of the CA (RFC 8555). Wiring alone; it must never have the HSM,
+// the TPM, a database file or any key but its own TLS and nonce keys (DESIGN §1).
 #include <charconv>
 #include <mutex>
 
@@ -17,10 +17,12 @@ namespace {
 std::uint16_t port_of(std::string_view base_url) {
   const auto bracket = base_url.rfind(']');
   const auto colon = base_url.rfind(':');
-  const bool has_port = colon != std::string_view::npos && colon > std::string_view("https:").size() &&
+  const bool has_port = colon != std::string_view::npos &&
+                        colon > std::string_view("https:").size() &&
                         (bracket == std::string_view::npos || colon > bracket);
   std::uint16_t port = 443;
-  if (has_port) std::from_chars(base_url.data() + colon + 1, base_url.data() + base_url.size(), port);
+  if (has_port)
+    std::from_chars(base_url.data() + colon + 1, base_url.data() + base_url.size(), port);
   return port;
 }
 
@@ -88,7 +90,8 @@ int main(int argc, char** argv) {
       [&](const acme::TlsIdentity& identity) {
         const std::lock_guard lock(server_mutex);
         if (!*server) return;  // stopping
-        if (auto set = (*server)->set_identity(identity); !set) log::error("the TLS identity", set.error());
+        if (auto set = (*server)->set_identity(identity); !set)
+          log::error("the TLS identity", set.error());
       },
       [&](std::string_view state, std::string_view detail) { task.report_state(state, detail); });
   task.report_state("starting", "waiting for a TLS certificate");

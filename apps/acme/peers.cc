@@ -7,14 +7,17 @@ using wire::MessageType;
 using wire::TaskId;
 
 constexpr MessageType kToStore[] = {
-    MessageType::kAccountPut,  MessageType::kAccountGet, MessageType::kAccountUpdate,   MessageType::kOrderPut,
-    MessageType::kOrderGet,    MessageType::kOrderList,  MessageType::kOrderUpdate,     MessageType::kAuthzGet,
-    MessageType::kAuthzUpdate, MessageType::kChallengeUpdate, MessageType::kCertificateGet, MessageType::kWorkList,
+    MessageType::kAccountPut,      MessageType::kAccountGet,     MessageType::kAccountUpdate,
+    MessageType::kOrderPut,        MessageType::kOrderGet,       MessageType::kOrderList,
+    MessageType::kOrderUpdate,     MessageType::kAuthzGet,       MessageType::kAuthzUpdate,
+    MessageType::kChallengeUpdate, MessageType::kCertificateGet, MessageType::kWorkList,
 };
 constexpr MessageType kToValidation[] = {MessageType::kNameTokenMint, MessageType::kNameValidate,
                                          MessageType::kApplianceGrant};
-constexpr MessageType kToAttestation[] = {MessageType::kDeviceTokenMint, MessageType::kDeviceVerify};
-constexpr MessageType kToSigner[] = {MessageType::kTicketMint, MessageType::kCertificateIssue, MessageType::kIssuerGet};
+constexpr MessageType kToAttestation[] = {MessageType::kDeviceTokenMint,
+                                          MessageType::kDeviceVerify};
+constexpr MessageType kToSigner[] = {MessageType::kTicketMint, MessageType::kCertificateIssue,
+                                     MessageType::kIssuerGet};
 
 constexpr task::PeerRule kPeers[] = {
     {TaskId::kStore, false, kToStore},
@@ -57,8 +60,10 @@ std::span<const task::PeerRule> peers() { return kPeers; }
 
 struct PeerBackend::Impl {
   explicit Impl(task::Task& task)
-      : store(task.peer(TaskId::kStore)), validation(task.peer(TaskId::kValidation)),
-        attestation(task.peer(TaskId::kAttestation)), signer(task.peer(TaskId::kSigner)) {}
+      : store(task.peer(TaskId::kStore)),
+        validation(task.peer(TaskId::kValidation)),
+        attestation(task.peer(TaskId::kAttestation)),
+        signer(task.peer(TaskId::kSigner)) {}
   AskingAll<StoreBackend>::Type store;
   AskingAll<ValidationBackend>::Type validation;
   AskingAll<AttestationBackend>::Type attestation;
@@ -68,6 +73,8 @@ struct PeerBackend::Impl {
 PeerBackend::PeerBackend(task::Task& task) : x_impl(std::make_unique<Impl>(task)) {}
 PeerBackend::~PeerBackend() = default;
 
-Backend PeerBackend::backend() { return {x_impl->store, x_impl->validation, x_impl->attestation, x_impl->signer}; }
+Backend PeerBackend::backend() {
+  return {x_impl->store, x_impl->validation, x_impl->attestation, x_impl->signer};
+}
 
 }  // namespace keyward::acme

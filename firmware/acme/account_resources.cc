@@ -11,14 +11,17 @@ namespace {
 using Contacts = std::vector<std::string>;
 
 Outcome<Contacts> read_contacts(const json::Value& value) {
-  if (!value.is_array()) return refuse(ProblemType::kMalformed, "contact.form", "\"contact\" is not an array");
+  if (!value.is_array())
+    return refuse(ProblemType::kMalformed, "contact.form", "\"contact\" is not an array");
   const auto items = value.items();
   if (items.size() > limits::kContactsMax) {
-    return refuse(ProblemType::kInvalidContact, "contact.many", "there are more contacts than this server keeps");
+    return refuse(ProblemType::kInvalidContact, "contact.many",
+                  "there are more contacts than this server keeps");
   }
   Contacts contacts;
   for (const auto& item : items) {
-    if (!item.is_string()) return refuse(ProblemType::kMalformed, "contact.form", "a contact is not a string");
+    if (!item.is_string())
+      return refuse(ProblemType::kMalformed, "contact.form", "a contact is not a string");
     if (auto ok = check_contact(item.string()); !ok) return refuse(ok.error());
     contacts.emplace_back(item.string());
   }
@@ -27,13 +30,16 @@ Outcome<Contacts> read_contacts(const json::Value& value) {
 
 // D-A7: who has not agreed is told where the terms stand.
 Problem terms_not_agreed(const ServiceConfig& config) {
-  auto problem = Problem::of(ProblemType::kUserActionRequired, "terms.not-agreed",
-                             "the terms of service were not agreed to (\"termsOfServiceAgreed\": true)");
+  auto problem =
+      Problem::of(ProblemType::kUserActionRequired, "terms.not-agreed",
+                  "the terms of service were not agreed to (\"termsOfServiceAgreed\": true)");
   problem.instance = config.terms_of_service;
-  return std::move(problem).with_header("Link", "<" + config.terms_of_service + ">;rel=\"terms-of-service\"");
+  return std::move(problem).with_header(
+      "Link", "<" + config.terms_of_service + ">;rel=\"terms-of-service\"");
 }
 
-HttpResponse account_response(const Context& context, const wire::AccountRecord& record, int status) {
+HttpResponse account_response(const Context& context, const wire::AccountRecord& record,
+                              int status) {
   auto response = json_response(status, account_json(context.urls, record));
   response.headers.emplace_back("Location", context.urls.account(record.id));
   return response;
@@ -42,7 +48,8 @@ HttpResponse account_response(const Context& context, const wire::AccountRecord&
 // One key is one account (§7.3.1): a deactivated one stays what it is.
 Outcome<HttpResponse> existing_account(const Context& context, const wire::AccountRecord& record) {
   if (record.status != wire::AccountStatus::kValid) {
-    return refuse(Problem::of(ProblemType::kUnauthorized, "account.not-valid", "the account is deactivated or revoked")
+    return refuse(Problem::of(ProblemType::kUnauthorized, "account.not-valid",
+                              "the account is deactivated or revoked")
                       .with_status(401));
   }
   return account_response(context, record, 200);
@@ -87,21 +94,28 @@ HttpResponse json_response(int status, std::string body) {
 Outcome<void> check_contact(std::string_view contact) {
   constexpr std::string_view kMailto = "mailto:";
   constexpr std::size_t kLocalPartBytesMax = 64;  // RFC 5321 §4.5.3.1.1
-  const auto bad = [](std::string_view detail) { return refuse(ProblemType::kInvalidContact, "contact.address", detail); };
+  const auto bad = [](std::string_view detail) {
+    return refuse(ProblemType::kInvalidContact, "contact.address", detail);
+  };
   const auto colon = contact.find(':');
   if (colon == std::string_view::npos) return bad("a contact is not a URL");
   std::string scheme(contact.substr(0, colon + 1));
   for (auto& c : scheme) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  if (scheme != kMailto) return refuse(ProblemType::kUnsupportedContact, "contact.scheme", "contacts are mailto: URLs here");
+  if (scheme != kMailto)
+    return refuse(ProblemType::kUnsupportedContact, "contact.scheme",
+                  "contacts are mailto: URLs here");
   if (contact.size() > limits::kContactBytesMax) return bad("a contact is too long");
   const auto address = contact.substr(colon + 1);
   if (address.find('?') != std::string_view::npos) return bad("a contact has header fields");
-  if (address.find(',') != std::string_view::npos) return bad("a contact has more than one address");
+  if (address.find(',') != std::string_view::npos)
+    return bad("a contact has more than one address");
   const auto at = address.find('@');
-  if (at == std::string_view::npos || at == 0 || at > kLocalPartBytesMax) return bad("a contact is not a mail address");
+  if (at == std::string_view::npos || at == 0 || at > kLocalPartBytesMax)
+    return bad("a contact is not a mail address");
   const auto local = address.substr(0, at);
   const bool plain = std::all_of(local.begin(), local.end(), [](char c) {
-    return c > ' ' && c < 0x7f && std::string_view("\"\\<>()[];:%").find(c) == std::string_view::npos;
+    return c > ' ' && c < 0x7f &&
+           std::string_view("\"\\<>()[];:%").find(c) == std::string_view::npos;
   });
   if (!plain) return bad("a contact is not a plain mail address");
   if (!identifier::canonical(wire::IdentifierType::kDns, address.substr(at + 1)) ||
@@ -118,7 +132,8 @@ Outcome<HttpResponse> new_account(Context& context, const SignedRequest& request
   const auto& jwk = *request.verified.header().jwk;
   const auto only_existing = root.get("onlyReturnExisting");
   if (only_existing.exists() && !only_existing.is_bool()) {
-    return refuse(ProblemType::kMalformed, "account.form", "\"onlyReturnExisting\" is not a boolean");
+    return refuse(ProblemType::kMalformed, "account.form",
+                  "\"onlyReturnExisting\" is not a boolean");
   }
   auto fields = read_fields(context, root);
   if (only_existing.boolean() || !fields) {
@@ -140,26 +155,30 @@ Outcome<HttpResponse> new_account(Context& context, const SignedRequest& request
   auto reply = context.backend.store.ask(wire::AccountPut{record});
   if (!reply) return refuse(problem_from(reply.error()));
   if (!reply->created) return existing_account(context, reply->account);
-  context.accounts.keep(std::make_shared<const Account>(Account{reply->account, jwk}), context.accounts.generation());
+  context.accounts.keep(std::make_shared<const Account>(Account{reply->account, jwk}),
+                        context.accounts.generation());
   return account_response(context, reply->account, 201);
 }
 
 Outcome<HttpResponse> account(Context& context, const SignedRequest& request) {
   if (request.match.segments[0] != request.account->record.id) return refuse(not_found());
-  if (request.is_read()) return json_response(200, account_json(context.urls, request.account->record));
+  if (request.is_read())
+    return json_response(200, account_json(context.urls, request.account->record));
   auto document = payload_object(request);
   if (!document) return refuse(document.error());
   const auto root = document->root();
   wire::AccountUpdate update;
   update.id = request.account->record.id;
   // Any other status, and every other member, is ignored (§7.3.2, §7.3.6).
-  if (root.get("status").string() == "deactivated") update.status = wire::AccountStatus::kDeactivated;
+  if (root.get("status").string() == "deactivated")
+    update.status = wire::AccountStatus::kDeactivated;
   if (const auto contact = root.get("contact"); contact.exists()) {
     auto contacts = read_contacts(contact);
     if (!contacts) return refuse(contacts.error());
     update.contacts = std::move(*contacts);
   }
-  if (!update.status && !update.contacts) return json_response(200, account_json(context.urls, request.account->record));
+  if (!update.status && !update.contacts)
+    return json_response(200, account_json(context.urls, request.account->record));
   auto reply = context.backend.store.ask(update);
   // Also after a failure: whether it was carried out is then not known.
   context.accounts.forget(update.id);
@@ -178,8 +197,9 @@ Outcome<HttpResponse> orders(Context& context, const SignedRequest& request) {
   if (!reply) return refuse(problem_from(reply.error()));
   auto response = json_response(200, orders_json(context.urls, reply->tickets));
   if (reply->next) {
-    response.headers.emplace_back("Link", "<" + context.urls.orders(ask.account_id) + std::string(kCursorPrefix) +
-                                              *reply->next + ">;rel=\"next\"");
+    response.headers.emplace_back("Link", "<" + context.urls.orders(ask.account_id) +
+                                              std::string(kCursorPrefix) + *reply->next +
+                                              ">;rel=\"next\"");
   }
   return response;
 }

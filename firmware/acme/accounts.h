@@ -1,9 +1,10 @@
-// Owns the cache of accounts: who an account URL belongs to, with the key ready to verify. Must not know
-// HTTP. Reason: decoding a key costs more than half a verification, and a store call per request more.
+// Owns the cache of accounts: who an account URL belongs to, with the key ready to verify. Must not
+// know HTTP. Reason: decoding a key costs more than half a verification, and a store call per
+// request more.
 //
-// Coherence: acme is the only task that changes accounts, and calls `forget` after each change. A load
-// that began before a change is not kept (`generation`). Bounded, least recently used goes first.
-// Threads: any.
+// Coherence: acme is the only task that changes accounts, and calls `forget` after each change. A
+// load that began before a change is not kept (`generation`). Bounded, least recently used goes
+// first. Threads: any.
 #pragma once
 
 #include <list>

@@ -21,8 +21,9 @@ constexpr std::string_view kAccountFile = "/appliance-account.pem";
 constexpr std::string_view kIdentityFile = "/appliance-identity.pem";
 constexpr std::string_view kNamesLabel = "names: ";  // first line of the identity file
 constexpr std::string_view kProfile = "server";
-constexpr std::int64_t kLookMs = 60'000;             // the wall clock may jump: looked at this often
-constexpr std::int64_t kRenewalRetryMsMax = 300'000; // a certificate that still works needs no hurry
+constexpr std::int64_t kLookMs = 60'000;  // the wall clock may jump: looked at this often
+constexpr std::int64_t kRenewalRetryMsMax =
+    300'000;  // a certificate that still works needs no hurry
 
 std::string join(const std::vector<std::string>& names) {
   std::string out;
@@ -57,17 +58,21 @@ std::string new_order_payload(const std::vector<wire::Identifier>& identifiers) 
   return out.take();
 }
 
-Result<wire::ClientJws> sign(const crypto::PrivateKey& key, const Urls& urls, std::string url, std::string payload) {
+Result<wire::ClientJws> sign(const crypto::PrivateKey& key, const Urls& urls, std::string url,
+                             std::string payload) {
   jose::SignRequest request;
   request.url = std::move(url);
   request.nonce = random_id();  // nobody asks for one here; the form is that of every client
   request.kid = urls.account("appliance");
   request.payload = std::move(payload);
   KEYWARD_TRY(jws, jose::sign(key, request));
-  return wire::ClientJws{std::move(jws.protected_b64), std::move(jws.payload_b64), std::move(jws.signature)};
+  return wire::ClientJws{std::move(jws.protected_b64), std::move(jws.payload_b64),
+                         std::move(jws.signature)};
 }
 
-wire::Failure own_failure(const Error& error) { return wire::failure_from(error, "appliance-certificate"); }
+wire::Failure own_failure(const Error& error) {
+  return wire::failure_from(error, "appliance-certificate");
+}
 
 }  // namespace
 
@@ -79,10 +84,14 @@ struct ApplianceCertificate::Order {
   wire::ClientJws finalize;
 };
 
-ApplianceCertificate::ApplianceCertificate(ApplianceOptions options, Backend backend, const Clock& clock,
-                                           Publish publish, Report report)
-    : x_options(std::move(options)), x_urls(x_options.base_url), x_backend(backend), x_clock(clock),
-      x_publish(std::move(publish)), x_report(std::move(report)) {}
+ApplianceCertificate::ApplianceCertificate(ApplianceOptions options, Backend backend,
+                                           const Clock& clock, Publish publish, Report report)
+    : x_options(std::move(options)),
+      x_urls(x_options.base_url),
+      x_backend(backend),
+      x_clock(clock),
+      x_publish(std::move(publish)),
+      x_report(std::move(report)) {}
 
 ApplianceCertificate::~ApplianceCertificate() {
   stop();
@@ -105,7 +114,8 @@ void ApplianceCertificate::run() {
   for (;;) {
     const auto wait_ms = round();
     std::unique_lock lock(x_mutex);
-    if (x_stop.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return x_stopped; })) return;
+    if (x_stop.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return x_stopped; }))
+      return;
   }
 }
 
@@ -123,7 +133,8 @@ std::int64_t ApplianceCertificate::round() {
   const auto& failure = made.error();
   // What came back as refused is not repeated as it is: the next round begins a new order.
   if (fate_of(failure) != OrderFate::kProcessing) x_order.reset();
-  log::warning("no new TLS certificate for the appliance yet", {{"code", failure.code}, {"detail", failure.detail}});
+  log::warning("no new TLS certificate for the appliance yet",
+               {{"code", failure.code}, {"detail", failure.detail}});
   x_report(x_published_pem.empty() ? "starting" : "degraded", "TLS certificate: " + failure.code);
   const auto max_ms = x_published_pem.empty() ? limits::kJobBackoffMsMax : kRenewalRetryMsMax;
   return std::min(x_options.retry_ms_min << std::min(x_failures++, 16), max_ms);
@@ -133,17 +144,20 @@ void ApplianceCertificate::publish(const ApplianceIdentity& identity) {
   if (identity.tls.chain_pem == x_published_pem) return;
   x_publish(identity.tls);
   x_published_pem = identity.tls.chain_pem;
-  x_report("operational", "answers at " + x_options.base_url + ", TLS certificate until " + rfc3339(identity.not_after_ms));
+  x_report("operational", "answers at " + x_options.base_url + ", TLS certificate until " +
+                              rfc3339(identity.not_after_ms));
 }
 
 Answer<ApplianceIdentity> ApplianceCertificate::renew() {
   auto made = obtain();
   if (!made) return tl::unexpected<wire::Failure>(made.error());
-  if (const auto kept = keep(*made); !kept) return tl::unexpected<wire::Failure>(own_failure(kept.error()));
+  if (const auto kept = keep(*made); !kept)
+    return tl::unexpected<wire::Failure>(own_failure(kept.error()));
   // From the disk, as every start does it: what cannot be read back is not put to use.
   auto identity = load();
   if (!identity) return tl::unexpected<wire::Failure>(own_failure(identity.error()));
-  if (const auto issuer = x_backend.signer.ask(wire::IssuerGet{}); issuer && !issuer->chain.empty()) {
+  if (const auto issuer = x_backend.signer.ask(wire::IssuerGet{});
+      issuer && !issuer->chain.empty()) {
     x_issuer_of_renewal = issuer->chain[0];
   }
   return std::move(*identity);
@@ -151,14 +165,17 @@ Answer<ApplianceIdentity> ApplianceCertificate::renew() {
 
 Result<ApplianceIdentity> ApplianceCertificate::load() const {
   constexpr std::size_t kFileBytesMax = 4 * limits::kCertificateBytesMax;
-  KEYWARD_TRY(text, read_text_file(x_options.state_dir + std::string(kIdentityFile), kFileBytesMax));
+  KEYWARD_TRY(text,
+              read_text_file(x_options.state_dir + std::string(kIdentityFile), kFileBytesMax));
   const std::string names_line = std::string(kNamesLabel) + join(x_options.names) + "\n";
   if (!text.starts_with(names_line)) return fail(ErrorKind::kCorrupt, "identity: for other names");
   const std::string_view pem = std::string_view(text).substr(names_line.size());
   const auto chain_at = pem.find("-----BEGIN CERTIFICATE-----");
-  if (chain_at == std::string_view::npos) return fail(ErrorKind::kCorrupt, "identity: no certificate");
+  if (chain_at == std::string_view::npos)
+    return fail(ErrorKind::kCorrupt, "identity: no certificate");
   KEYWARD_TRY(key, crypto::PrivateKey::from_pem(pem.substr(0, chain_at)));
-  KEYWARD_TRY(chain, x509::certificates_from_pem(pem.substr(chain_at), limits::kChainCertificatesMax));
+  KEYWARD_TRY(chain,
+              x509::certificates_from_pem(pem.substr(chain_at), limits::kChainCertificatesMax));
   if (chain.empty()) return fail(ErrorKind::kCorrupt, "identity: no certificate");
   KEYWARD_TRY(leaf, x509::parse_certificate(chain[0]));
   if (!equal(leaf.spki_der, key.public_key().spki_der())) {
@@ -187,7 +204,8 @@ Result<jose::Jwk> ApplianceCertificate::account() {
   if (!x_account_key) {
     const auto pem = read_text_file(path, limits::kCertificateBytesMax);
     if (!pem && pem.error().kind == ErrorKind::kInternal) return fail(pem.error());
-    auto key = pem ? crypto::PrivateKey::from_pem(*pem) : Result<crypto::PrivateKey>(fail(pem.error()));
+    auto key =
+        pem ? crypto::PrivateKey::from_pem(*pem) : Result<crypto::PrivateKey>(fail(pem.error()));
     if (!key || key->public_key().kind() != crypto::KeyKind::kEcP256) {
       KEYWARD_TRY(fresh, crypto::PrivateKey::generate(crypto::KeyKind::kEcP256));
       KEYWARD_TRY(text, fresh.to_pem());
@@ -213,21 +231,25 @@ Answer<wire::CertificateIssueReply> ApplianceCertificate::obtain() {
     if (!opened) return tl::unexpected<wire::Failure>(own_failure(opened.error()));
   }
   // Asked each time: the signer may have lost the grant, and giving it twice does no harm.
-  auto granted = x_backend.validation.ask(wire::ApplianceGrant{jwk->thumbprint(), x_order->ticket, x_order->names});
+  auto granted = x_backend.validation.ask(
+      wire::ApplianceGrant{jwk->thumbprint(), x_order->ticket, x_order->names});
   if (!granted) return tl::unexpected<wire::Failure>(granted.error());
-  return x_backend.signer.ask(wire::CertificateIssue{jwk->canonical(), x_order->finalize, x_order->terms},
-                              limits::kPeerCallSlowMs);
+  return x_backend.signer.ask(
+      wire::CertificateIssue{jwk->canonical(), x_order->finalize, x_order->terms},
+      limits::kPeerCallSlowMs);
 }
 
-Status ApplianceCertificate::open_order(const std::vector<wire::Identifier>& names, wire::TicketMintReply minted) {
+Status ApplianceCertificate::open_order(const std::vector<wire::Identifier>& names,
+                                        wire::TicketMintReply minted) {
   KEYWARD_TRY(terms, wire::decode_body<wire::OrderTerms>(minted.terms));
   KEYWARD_TRY(tls_key, crypto::PrivateKey::generate(crypto::KeyKind::kEcP256));
   KEYWARD_TRY(csr, x509::build_csr(tls_key, terms.identifiers));
   json::Writer payload;
   payload.begin_object().member("csr", base64url_encode(csr)).end_object();
-  KEYWARD_TRY(finalize, sign(*x_account_key, x_urls, x_urls.finalize(minted.ticket), payload.take()));
-  x_order = std::make_unique<Order>(
-      Order{std::move(tls_key), names, std::move(minted.ticket), std::move(minted.terms), std::move(finalize)});
+  KEYWARD_TRY(finalize,
+              sign(*x_account_key, x_urls, x_urls.finalize(minted.ticket), payload.take()));
+  x_order = std::make_unique<Order>(Order{std::move(tls_key), names, std::move(minted.ticket),
+                                          std::move(minted.terms), std::move(finalize)});
   return {};
 }
 

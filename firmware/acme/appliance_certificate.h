@@ -1,11 +1,11 @@
-// Owns the appliance's own TLS certificate: gets it from its own CA through the same gate as every client,
-// keeps it, renews it at two thirds of its life. Must not know TLS or the HTTPS server.
+// Owns the appliance's own TLS certificate: gets it from its own CA through the same gate as every
+// client, keeps it, renews it at two thirds of its life. Must not know TLS or the HTTPS server.
 //
 // On disk, in state_dir, mode 0600: "appliance-account.pem" (ES256 account key) and
-// "appliance-identity.pem" (TLS key and chain in one file, so that both change at once). A damaged or
-// unfitting file is made again. While signer or HSM are away it tries again with back-off, and the present
-// certificate stays in use.
-// Threads: start and stop once from one thread; the callback is called from the object's own thread.
+// "appliance-identity.pem" (TLS key and chain in one file, so that both change at once). A damaged
+// or unfitting file is made again. While signer or HSM are away it tries again with back-off, and
+// the present certificate stays in use. Threads: start and stop once from one thread; the callback
+// is called from the object's own thread.
 #pragma once
 
 #include <condition_variable>
@@ -44,7 +44,8 @@ class ApplianceCertificate {
   using Publish = std::function<void(const TlsIdentity&)>;
   using Report = std::function<void(std::string_view state, std::string_view detail)>;
 
-  ApplianceCertificate(ApplianceOptions options, Backend backend, const Clock& clock, Publish publish, Report report);
+  ApplianceCertificate(ApplianceOptions options, Backend backend, const Clock& clock,
+                       Publish publish, Report report);
   ~ApplianceCertificate();
   ApplianceCertificate(const ApplianceCertificate&) = delete;
   ApplianceCertificate& operator=(const ApplianceCertificate&) = delete;
@@ -57,7 +58,8 @@ class ApplianceCertificate {
   std::int64_t round();
 
  private:
-  struct Order;  // one under way, kept over tries so that the signer answers with the same certificate
+  struct Order;  // one under way, kept over tries so that the signer answers with the same
+                 // certificate
   Result<ApplianceIdentity> load() const;
   bool is_due(const ApplianceIdentity& identity);
   void publish(const ApplianceIdentity& identity);
@@ -77,7 +79,8 @@ class ApplianceCertificate {
   std::optional<crypto::PrivateKey> x_account_key;
   std::unique_ptr<Order> x_order;
   std::string x_published_pem;  // chain last handed out; empty: none
-  Bytes x_issuer_of_renewal;    // who issued when it was renewed last: never renewed twice for one change
+  Bytes x_issuer_of_renewal;    // who issued when it was renewed last: never renewed twice for one
+                                // change
   int x_failures = 0;
   std::mutex x_mutex;
   std::condition_variable x_stop;

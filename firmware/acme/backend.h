@@ -1,5 +1,6 @@
-// Owns the list of what acme asks other tasks, as one interface that the app binds to peers and the tests
-// to fakes. Must not know sockets. Threads: every method from any thread; each may block until `timeout_ms`.
+// Owns the list of what acme asks other tasks, as one interface that the app binds to peers and the
+// tests to fakes. Must not know sockets. Threads: every method from any thread; each may block
+// until `timeout_ms`.
 #pragma once
 
 #include "firmware/wire/messages/account_get.h"
@@ -47,9 +48,10 @@ class AsksAll : public Asks<Requests>... {
   }
 };
 
-using StoreBackend = AsksAll<wire::AccountPut, wire::AccountGet, wire::AccountUpdate, wire::OrderPut, wire::OrderGet,
-                             wire::OrderUpdate, wire::OrderList, wire::AuthzGet, wire::AuthzUpdate,
-                             wire::ChallengeUpdate, wire::CertificateGet, wire::WorkList>;
+using StoreBackend =
+    AsksAll<wire::AccountPut, wire::AccountGet, wire::AccountUpdate, wire::OrderPut, wire::OrderGet,
+            wire::OrderUpdate, wire::OrderList, wire::AuthzGet, wire::AuthzUpdate,
+            wire::ChallengeUpdate, wire::CertificateGet, wire::WorkList>;
 using ValidationBackend = AsksAll<wire::NameTokenMint, wire::NameValidate, wire::ApplianceGrant>;
 using AttestationBackend = AsksAll<wire::DeviceTokenMint, wire::DeviceVerify>;
 using SignerBackend = AsksAll<wire::TicketMint, wire::CertificateIssue, wire::IssuerGet>;

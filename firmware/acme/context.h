@@ -15,15 +15,15 @@
 namespace keyward::acme {
 
 struct ServiceConfig {
-  std::string base_url;          // "https://host:port", no trailing slash
-  std::string terms_of_service;  // URL; empty: no agreement is asked for
-  std::string website;           // URL or empty
-  std::string state_dir;         // holds the nonce key
-  std::int64_t order_poll_s = 1; // Retry-After of what is processing
+  std::string base_url;           // "https://host:port", no trailing slash
+  std::string terms_of_service;   // URL; empty: no agreement is asked for
+  std::string website;            // URL or empty
+  std::string state_dir;          // holds the nonce key
+  std::int64_t order_poll_s = 1;  // Retry-After of what is processing
 };
 
-// Orders whose certificate is being asked for right now, by ticket: two askers at once would only make
-// the signer answer twice.
+// Orders whose certificate is being asked for right now, by ticket: two askers at once would only
+// make the signer answer twice.
 class InFlight {
  public:
   class Guard {
@@ -58,7 +58,10 @@ class InFlight {
 
 struct Context {
   Context(ServiceConfig config_in, Backend backend_in, const Clock& clock_in)
-      : config(std::move(config_in)), urls(config.base_url), backend(backend_in), clock(clock_in),
+      : config(std::move(config_in)),
+        urls(config.base_url),
+        backend(backend_in),
+        clock(clock_in),
         accounts(limits::kAccountCacheMax) {}
   const ServiceConfig config;
   const Urls urls;

@@ -2,12 +2,12 @@
 // Must not know civetweb, sockets or TLS.
 //
 // The server has checked before it calls (and answers itself, with a problem document made by
-// `transport_problem` below, when the check fails): the HTTP grammar, the header and body deadlines,
-// one Content-Length and no Transfer-Encoding, the Host header against the appliance's own names,
-// and `limits::kRequestBodyBytesMax`. The handler checks everything that depends on the route:
-// method, media type, the route's own body cap, and the JWS.
-// Threads: values. `HttpHandler::handle` is called from many threads at once.
-// Source: RFC 8555 §6; RFC 9110; RFC 7807.
+// `transport_problem` below, when the check fails): the HTTP grammar, the header and body
+// deadlines, one Content-Length and no Transfer-Encoding, the Host header against the appliance's
+// own names, and `limits::kRequestBodyBytesMax`. The handler checks everything that depends on the
+// route: method, media type, the route's own body cap, and the JWS. Threads: values.
+// `HttpHandler::handle` is called from many threads at once. Source: RFC 8555 §6; RFC 9110; RFC
+// 7807.
 #pragma once
 
 #include <string>

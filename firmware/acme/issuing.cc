@@ -16,24 +16,29 @@ IssueStep move_order(Context& context, wire::OrderRecord order, wire::OrderUpdat
   update.expected = OrderStatus::kProcessing;
   auto reply = context.backend.store.ask(update);
   if (!reply) {
-    // The order is still processing in the store, with its JWS: the background does this step again.
+    // The order is still processing in the store, with its JWS: the background does this step
+    // again.
     log::warning("order kept processing: the store did not answer", {{"code", reply.error().code}});
     return {std::move(order), std::nullopt, backoff_ms(0)};
   }
   if (reply->order) order = std::move(*reply->order);
-  if (!reply->applied) return {std::move(order), std::nullopt, std::nullopt};  // another asker was faster
+  if (!reply->applied)
+    return {std::move(order), std::nullopt, std::nullopt};  // another asker was faster
   return {std::move(order), std::move(problem), std::nullopt};
 }
 
-IssueStep keep_certificate(Context& context, wire::OrderRecord order, wire::CertificateIssueReply made) {
+IssueStep keep_certificate(Context& context, wire::OrderRecord order,
+                           wire::CertificateIssueReply made) {
   wire::OrderUpdate update;
   update.status = OrderStatus::kValid;
-  update.certificate = wire::CertificateRecord{
-      random_id(), order.account_id, order.ticket, std::move(made.serial), made.not_after_ms, std::move(made.chain)};
+  update.certificate = wire::CertificateRecord{random_id(),       order.account_id,
+                                               order.ticket,      std::move(made.serial),
+                                               made.not_after_ms, std::move(made.chain)};
   return move_order(context, std::move(order), std::move(update), std::nullopt);
 }
 
-IssueStep after_failure(Context& context, wire::OrderRecord order, const wire::Failure& failure, Audience audience) {
+IssueStep after_failure(Context& context, wire::OrderRecord order, const wire::Failure& failure,
+                        Audience audience) {
   auto fate = fate_of(failure);
   Problem problem = problem_from(failure);
   // A ready order cannot carry an error: a client that only polls would never learn the reason.
@@ -63,11 +68,15 @@ std::optional<std::int64_t> try_in_background(Context& context, const std::strin
   if (!found->order || found->order->status != OrderStatus::kProcessing) return std::nullopt;
   auto account = load_account(context, account_id);
   if (!account) return backoff_ms(attempt);
-  if (!*account || (*account)->record.status != wire::AccountStatus::kValid || !found->order->finalize) {
+  if (!*account || (*account)->record.status != wire::AccountStatus::kValid ||
+      !found->order->finalize) {
     wire::OrderUpdate update;
     update.status = OrderStatus::kInvalid;
-    update.error_json = Problem::of(ProblemType::kUnauthorized, "order.account", "the order's account is not valid").json();
-    const auto step = move_order(context, std::move(*found->order), std::move(update), std::nullopt);
+    update.error_json =
+        Problem::of(ProblemType::kUnauthorized, "order.account", "the order's account is not valid")
+            .json();
+    const auto step =
+        move_order(context, std::move(*found->order), std::move(update), std::nullopt);
     return step.again_ms;
   }
   const auto step = issue(context, **account, std::move(*found->order), Audience::kOrder);
@@ -77,18 +86,23 @@ std::optional<std::int64_t> try_in_background(Context& context, const std::strin
 
 }  // namespace
 
-IssueStep issue(Context& context, const Account& account, wire::OrderRecord order, Audience audience) {
+IssueStep issue(Context& context, const Account& account, wire::OrderRecord order,
+                Audience audience) {
   const wire::CertificateIssue ask{account.record.jwk, *order.finalize, order.terms};
-  const auto wait_ms = audience == Audience::kClient ? limits::kIssueWaitMs : limits::kPeerCallSlowMs;
+  const auto wait_ms =
+      audience == Audience::kClient ? limits::kIssueWaitMs : limits::kPeerCallSlowMs;
   auto made = context.backend.signer.ask(ask, wait_ms);
   if (made) return keep_certificate(context, std::move(order), std::move(*made));
   return after_failure(context, std::move(order), made.error(), audience);
 }
 
-void post_issuance(Context& context, const std::string& ticket, const std::string& account_id, std::int64_t delay_ms) {
+void post_issuance(Context& context, const std::string& ticket, const std::string& account_id,
+                   std::int64_t delay_ms) {
   const auto posted = context.issuances.post(
       ticket,
-      [&context, ticket, account_id](int attempt) { return try_in_background(context, ticket, account_id, attempt); },
+      [&context, ticket, account_id](int attempt) {
+        return try_in_background(context, ticket, account_id, attempt);
+      },
       delay_ms);
   // Full: the periodic look at the store, or the client's next poll, takes the order up.
   if (!posted) log::warning("issuance not queued", {{"why", posted.error().what}});

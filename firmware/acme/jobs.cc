@@ -50,7 +50,8 @@ bool JobQueue::has(const std::string& key) const {
 
 bool JobQueue::wait(const std::string& key, std::int64_t wait_ms) {
   std::unique_lock lock(x_mutex);
-  return x_finished.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] { return !x_entries.contains(key); });
+  return x_finished.wait_for(lock, std::chrono::milliseconds(wait_ms),
+                             [&] { return !x_entries.contains(key); });
 }
 
 void JobQueue::stop() {

@@ -1,8 +1,8 @@
-// Owns work that outlives a request: a bounded set of keyed jobs, tried again later when a peer is away.
-// Must not know what a job does.
+// Owns work that outlives a request: a bounded set of keyed jobs, tried again later when a peer is
+// away. Must not know what a job does.
 //
-// A key is in the set once: posting it again while it waits or runs changes nothing. Threads: any; jobs run
-// on the queue's own threads.
+// A key is in the set once: posting it again while it waits or runs changes nothing. Threads: any;
+// jobs run on the queue's own threads.
 #pragma once
 
 #include <condition_variable>

@@ -31,7 +31,10 @@ std::uint64_t get_big_endian(ByteView in) {
 }  // namespace
 
 Nonces::Nonces(SecretBytes key, std::uint32_t life, const Clock& clock, std::size_t window)
-    : x_key(std::move(key)), x_life(life), x_clock(clock), x_started_ms(clock.monotonic_ms()),
+    : x_key(std::move(key)),
+      x_life(life),
+      x_clock(clock),
+      x_started_ms(clock.monotonic_ms()),
       x_used(std::max<std::size_t>(window / kWordBits, 2)) {}
 
 Result<std::unique_ptr<Nonces>> Nonces::open(const std::string& path, const Clock& clock) {
@@ -48,7 +51,8 @@ Result<std::unique_ptr<Nonces>> Nonces::open(const std::string& path, const Cloc
       known = previous != 0xffffffffU;
       if (known) life = previous + 1;
     }
-    if (!known) log::warning("nonce key replaced: earlier nonces are no longer good", {{"file", path}});
+    if (!known)
+      log::warning("nonce key replaced: earlier nonces are no longer good", {{"file", path}});
   }
   if (!known) random_fill({key.data(), key.size()});
   Bytes content = to_bytes(key.view());
@@ -91,7 +95,8 @@ NonceVerdict Nonces::consume(std::string_view nonce, bool repeat_is_harmless) {
   if (!bytes) return NonceVerdict::kMalformed;
   if (bytes->size() != kHeadBytes + kTagBytes) return NonceVerdict::kBad;
   const ByteView view(*bytes);
-  if (!equal_constant_time(tag_of(view.first(kHeadBytes)), view.subspan(kHeadBytes))) return NonceVerdict::kBad;
+  if (!equal_constant_time(tag_of(view.first(kHeadBytes)), view.subspan(kHeadBytes)))
+    return NonceVerdict::kBad;
   const auto life = static_cast<std::uint32_t>(get_big_endian(view.first(4)));
   const auto sequence = get_big_endian(view.subspan(4, 8));
   if (life == x_life) return consume_present(sequence);
@@ -101,7 +106,8 @@ NonceVerdict Nonces::consume(std::string_view nonce, bool repeat_is_harmless) {
 
 NonceVerdict Nonces::consume_present(std::uint64_t sequence) {
   const std::lock_guard lock(x_mutex);
-  const std::uint64_t remembered = (x_used.size() - 1) * kWordBits;  // the word being filled is whole only later
+  const std::uint64_t remembered =
+      (x_used.size() - 1) * kWordBits;  // the word being filled is whole only later
   if (sequence >= x_next || x_next - sequence > remembered) return NonceVerdict::kBad;
   auto& word = x_used[sequence / kWordBits % x_used.size()];
   const std::uint64_t bit = std::uint64_t{1} << (sequence % kWordBits);

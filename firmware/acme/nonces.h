@@ -1,13 +1,15 @@
-// Owns replay nonces (RFC 8555 §6.5): issuing and consuming, without memory per nonce but one bit. Must
-// not know HTTP or JWS.
+// Owns replay nonces (RFC 8555 §6.5): issuing and consuming, without memory per nonce but one bit.
+// Must not know HTTP or JWS.
 //
-// A nonce is base64url(life(4) || sequence(8) || HMAC-SHA256(key, label || life || sequence)[0..16)).
-// The key and the number of the present life stand in a file; the nonces used never touch the disk.
+// A nonce is base64url(life(4) || sequence(8) || HMAC-SHA256(key, label || life ||
+// sequence)[0..16)). The key and the number of the present life stand in a file; the nonces used
+// never touch the disk.
 //   within a life    each nonce is accepted exactly once, as long as fewer than about
 //                    limits::kNonceWindow later ones have been issued; no clock is needed;
 //   over a restart   a nonce of the life before is accepted once in this life, for
-//                    limits::kNonceEarlierLifeMs after the start, and only where the caller says that
-//                    repeating the request is harmless: whether it was used before is not known;
+//                    limits::kNonceEarlierLifeMs after the start, and only where the caller says
+//                    that repeating the request is harmless: whether it was used before is not
+//                    known;
 //   older lives      never.
 // Decision record: docs/adr (nonces). Threads: any.
 #pragma once
@@ -34,8 +36,8 @@ enum class NonceVerdict : std::uint8_t {
 
 class Nonces {
  public:
-  // Reads or makes `path` and begins a new life. A damaged file is replaced: old nonces are then bad.
-  // Errors: kUnavailable, kInternal of the file.
+  // Reads or makes `path` and begins a new life. A damaged file is replaced: old nonces are then
+  // bad. Errors: kUnavailable, kInternal of the file.
   static Result<std::unique_ptr<Nonces>> open(const std::string& path, const Clock& clock);
 
   std::string issue();
@@ -57,8 +59,8 @@ class Nonces {
   const Clock& x_clock;
   const std::int64_t x_started_ms;
   std::mutex x_mutex;
-  std::uint64_t x_next = 0;              // sequence of the next nonce
-  std::vector<std::uint64_t> x_used;     // ring of bits by sequence
+  std::uint64_t x_next = 0;           // sequence of the next nonce
+  std::vector<std::uint64_t> x_used;  // ring of bits by sequence
   std::unordered_set<std::uint64_t> x_used_earlier;
 };
 

@@ -19,8 +19,8 @@ std::string profile_of(const wire::OrderRecord& order) {
 
 HttpResponse order_response(const Context& context, int status, const wire::OrderRecord& order,
                             const std::vector<std::string>& authz_ids) {
-  auto response = json_response(
-      status, order_json(context.urls, order, authz_ids, profile_of(order), context.clock.utc_ms()));
+  auto response = json_response(status, order_json(context.urls, order, authz_ids,
+                                                   profile_of(order), context.clock.utc_ms()));
   response.headers.emplace_back("Location", context.urls.order(order.ticket));
   if (order.status == OrderStatus::kProcessing) {
     response.headers.emplace_back("Retry-After", std::to_string(context.config.order_poll_s));
@@ -48,21 +48,23 @@ Outcome<ValidationMethod> method_for(const wire::Identifier& identifier) {
   return refuse(std::move(problem));
 }
 
-Outcome<std::string> mint_token(Context& context, const Account& account, const wire::AuthzRecord& authz,
-                                ValidationMethod method) {
+Outcome<std::string> mint_token(Context& context, const Account& account,
+                                const wire::AuthzRecord& authz, ValidationMethod method) {
   if (method == ValidationMethod::kDeviceAttest01) {
     auto reply = context.backend.attestation.ask(wire::DeviceTokenMint{
         account.jwk.thumbprint(), authz.identifier, authz.ticket, authz.expires_at_ms});
     if (!reply) return refuse(problem_from(reply.error()));
     return std::move(reply->token);
   }
-  auto reply = context.backend.validation.ask(wire::NameTokenMint{
-      account.jwk.thumbprint(), authz.identifier, authz.wildcard, authz.ticket, method, authz.expires_at_ms});
+  auto reply = context.backend.validation.ask(
+      wire::NameTokenMint{account.jwk.thumbprint(), authz.identifier, authz.wildcard, authz.ticket,
+                          method, authz.expires_at_ms});
   if (!reply) return refuse(problem_from(reply.error()));
   return std::move(reply->token);
 }
 
-Outcome<wire::AuthzRecord> make_authz(Context& context, const Account& account, const wire::OrderRecord& order,
+Outcome<wire::AuthzRecord> make_authz(Context& context, const Account& account,
+                                      const wire::OrderRecord& order,
                                       const wire::Identifier& identifier) {
   auto method = method_for(identifier);
   if (!method) return refuse(method.error());
@@ -91,12 +93,15 @@ Outcome<void> check_finalize_payload(const SignedRequest& request) {
   auto document = payload_object(request);
   if (!document) return refuse(document.error());
   const auto csr = document->root().get("csr");
-  if (!csr.is_string()) return refuse(ProblemType::kMalformed, "finalize.form", "\"csr\" is missing or not a string");
+  if (!csr.is_string())
+    return refuse(ProblemType::kMalformed, "finalize.form", "\"csr\" is missing or not a string");
   const auto der = base64url_decode(csr.string());
   if (!der || der->empty()) {
-    return refuse(ProblemType::kMalformed, "finalize.encoding", "\"csr\" is not unpadded base64url");
+    return refuse(ProblemType::kMalformed, "finalize.encoding",
+                  "\"csr\" is not unpadded base64url");
   }
-  if (der->size() > limits::kCsrBytesMax) return refuse(ProblemType::kBadCsr, "finalize.size", "the CSR is too large");
+  if (der->size() > limits::kCsrBytesMax)
+    return refuse(ProblemType::kBadCsr, "finalize.size", "the CSR is too large");
   return {};
 }
 
@@ -113,7 +118,8 @@ Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request) 
   if (!minted) return refuse(problem_from(minted.error()));
   auto terms = wire::decode_body<wire::OrderTerms>(minted->terms);
   if (!terms || terms->identifiers.empty()) {
-    return refuse(ProblemType::kServerInternal, "ticket.terms", "the signer's terms cannot be read");
+    return refuse(ProblemType::kServerInternal, "ticket.terms",
+                  "the signer's terms cannot be read");
   }
   wire::OrderPut put;
   put.order.ticket = minted->ticket;
@@ -147,7 +153,8 @@ Outcome<HttpResponse> order(Context& context, const SignedRequest& request) {
 }
 
 Outcome<HttpResponse> finalize(Context& context, const SignedRequest& request) {
-  if (request.is_read()) return refuse(ProblemType::kMalformed, "finalize.form", "finalize wants a CSR");
+  if (request.is_read())
+    return refuse(ProblemType::kMalformed, "finalize.form", "finalize wants a CSR");
   if (auto ok = check_finalize_payload(request); !ok) return refuse(ok.error());
   auto found = context.backend.store.ask(
       wire::OrderGet{std::string(request.match.segments[0]), request.account->record.id});
@@ -166,13 +173,15 @@ Outcome<HttpResponse> finalize(Context& context, const SignedRequest& request) {
   start.finalize = request.original;
   auto started = context.backend.store.ask(start);
   if (!started) return refuse(problem_from(started.error()));
-  if (!started->applied) return refuse(not_ready(started->order ? started->order->status : OrderStatus::kInvalid));
+  if (!started->applied)
+    return refuse(not_ready(started->order ? started->order->status : OrderStatus::kInvalid));
   order.status = OrderStatus::kProcessing;
   order.finalize = request.original;
 
   auto step = issue(context, *request.account, std::move(order), Audience::kClient);
   if (step.problem) return refuse(std::move(*step.problem));
-  if (step.again_ms) post_issuance(context, step.order.ticket, step.order.account_id, *step.again_ms);
+  if (step.again_ms)
+    post_issuance(context, step.order.ticket, step.order.account_id, *step.again_ms);
   return order_response(context, 200, step.order, found->authz_ids);
 }
 

@@ -1,5 +1,5 @@
-// Owns newOrder, order, finalize and certificate (RFC 8555 §7.4). Must not know transport or policy: the
-// signer decides.
+// Owns newOrder, order, finalize and certificate (RFC 8555 §7.4). Must not know transport or
+// policy: the signer decides.
 #pragma once
 
 #include "firmware/acme/request.h"

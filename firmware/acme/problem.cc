@@ -36,8 +36,8 @@ constexpr std::array kTypes = std::to_array<ProblemTypeRow>({
     {ProblemType::kUserActionRequired, "userActionRequired", 403},
 });
 
-// The signer's codes. Those about what this task itself handed over (jwk, ticket, terms) are our own
-// fault or a forgery of our store, and no matter of the client.
+// The signer's codes. Those about what this task itself handed over (jwk, ticket, terms) are our
+// own fault or a forgery of our store, and no matter of the client.
 constexpr std::array kFailures = std::to_array<FailureRow>({
     {"jwk-malformed", ProblemType::kServerInternal, OrderFate::kInvalid},
     {"no-grant", ProblemType::kUnauthorized, OrderFate::kInvalid},
@@ -70,13 +70,16 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"rate-account", ProblemType::kRateLimited, OrderFate::kStaysReady},
     {"rate-overall", ProblemType::kRateLimited, OrderFate::kStaysReady},
     {"clock-behind-ledger", ProblemType::kServerInternal, OrderFate::kProcessing},
-    {"issuer-expired", ProblemType::kServerInternal, OrderFate::kProcessing},  // or the clock is not set yet
+    {"issuer-expired", ProblemType::kServerInternal,
+     OrderFate::kProcessing},  // or the clock is not set yet
     {"lint-failed", ProblemType::kServerInternal, OrderFate::kInvalid},
     {"hsm-away", ProblemType::kServerInternal, OrderFate::kProcessing},
-    {"hsm-signature", ProblemType::kServerInternal, OrderFate::kInvalid},  // never hammer a token that signs wrongly
+    {"hsm-signature", ProblemType::kServerInternal,
+     OrderFate::kInvalid},  // never hammer a token that signs wrongly
     {"order-already-issued", ProblemType::kOrderNotReady, OrderFate::kInvalid},
     {"ledger-unavailable", ProblemType::kServerInternal, OrderFate::kProcessing},
-    // The store's. Its limits are per account or of the whole appliance: the client may come back later.
+    // The store's. Its limits are per account or of the whole appliance: the client may come back
+    // later.
     {"account-limit", ProblemType::kRateLimited, OrderFate::kInvalid},
     {"order-limit", ProblemType::kRateLimited, OrderFate::kInvalid},
     {"account-not-valid", ProblemType::kUnauthorized, OrderFate::kInvalid},
@@ -93,9 +96,12 @@ bool comes_back(wire::FailureKind kind) {
 
 ProblemType type_by_kind(wire::FailureKind kind) {
   switch (kind) {
-    case wire::FailureKind::kBadInput: return ProblemType::kMalformed;
-    case wire::FailureKind::kRefused: return ProblemType::kUnauthorized;
-    default: return ProblemType::kServerInternal;
+    case wire::FailureKind::kBadInput:
+      return ProblemType::kMalformed;
+    case wire::FailureKind::kRefused:
+      return ProblemType::kUnauthorized;
+    default:
+      return ProblemType::kServerInternal;
   }
 }
 
@@ -181,7 +187,8 @@ HttpResponse Problem::response() const {
 std::span<const FailureRow> failure_rows() { return kFailures; }
 
 const FailureRow* failure_row(std::string_view code) {
-  const auto* row = std::find_if(kFailures.begin(), kFailures.end(), [&](const FailureRow& r) { return r.code == code; });
+  const auto* row = std::find_if(kFailures.begin(), kFailures.end(),
+                                 [&](const FailureRow& r) { return r.code == code; });
   return row == kFailures.end() ? nullptr : row;
 }
 
@@ -195,12 +202,16 @@ Problem problem_from(const wire::Failure& failure) {
   const auto* row = failure_row(failure.code);
   const auto type = row != nullptr ? row->type : type_by_kind(failure.kind);
   Problem problem = Problem::of(type, failure.code, failure.detail);
-  const bool again = comes_back(failure.kind) || (row != nullptr && row->fate == OrderFate::kProcessing);
+  const bool again =
+      comes_back(failure.kind) || (row != nullptr && row->fate == OrderFate::kProcessing);
   if (type == ProblemType::kServerInternal && again) problem.status = 503;
   if (again || type == ProblemType::kRateLimited) {
-    const auto seconds = failure.retry_after_ms
-                             ? static_cast<std::int64_t>(std::min<std::uint64_t>(*failure.retry_after_ms, 86'400'000) + 999) / 1000
-                             : kRetryAfterDefaultS;
+    const auto seconds =
+        failure.retry_after_ms
+            ? static_cast<std::int64_t>(
+                  std::min<std::uint64_t>(*failure.retry_after_ms, 86'400'000) + 999) /
+                  1000
+            : kRetryAfterDefaultS;
     problem = std::move(problem).retry_after_s(seconds);
   }
   return problem;

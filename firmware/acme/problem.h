@@ -1,8 +1,8 @@
-// Owns problem documents (RFC 7807, RFC 8555 §6.7): the only place of the product that makes them. Must
-// not know why something failed. Threads: values.
+// Owns problem documents (RFC 7807, RFC 8555 §6.7): the only place of the product that makes them.
+// Must not know why something failed. Threads: values.
 //
-// Beside the members of RFC 7807 a document has "code": a stable reason for people and programs, e.g.
-// "jws.url" or the signer's "grant-missing". Details hold no secret.
+// Beside the members of RFC 7807 a document has "code": a stable reason for people and programs,
+// e.g. "jws.url" or the signer's "grant-missing". Details hold no secret.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +18,28 @@
 namespace keyward::acme {
 
 enum class ProblemType : std::uint8_t {
-  kAccountDoesNotExist, kBadAttestationStatement, kBadCsr, kBadNonce, kBadPublicKey, kBadSignatureAlgorithm,
-  kCaa, kConnection, kDns, kIncorrectResponse, kInvalidContact, kInvalidProfile, kMalformed, kOrderNotReady,
-  kRateLimited, kRejectedIdentifier, kServerInternal, kTls, kUnauthorized, kUnsupportedContact,
-  kUnsupportedIdentifier, kUserActionRequired,
+  kAccountDoesNotExist,
+  kBadAttestationStatement,
+  kBadCsr,
+  kBadNonce,
+  kBadPublicKey,
+  kBadSignatureAlgorithm,
+  kCaa,
+  kConnection,
+  kDns,
+  kIncorrectResponse,
+  kInvalidContact,
+  kInvalidProfile,
+  kMalformed,
+  kOrderNotReady,
+  kRateLimited,
+  kRejectedIdentifier,
+  kServerInternal,
+  kTls,
+  kUnauthorized,
+  kUnsupportedContact,
+  kUnsupportedIdentifier,
+  kUserActionRequired,
 };
 
 struct ProblemTypeRow {
@@ -38,9 +56,9 @@ struct Problem {
   std::string code;
   std::string detail;
   std::vector<std::pair<std::string, std::string>> headers;  // Retry-After, Allow, Link, Location
-  std::vector<std::string> algorithms;                       // badSignatureAlgorithm, RFC 8555 §6.2
-  std::optional<std::string> instance;                       // userActionRequired, §7.3.3
-  std::optional<wire::Identifier> identifier;                // shown in a subproblem, §6.7.1
+  std::vector<std::string> algorithms;         // badSignatureAlgorithm, RFC 8555 §6.2
+  std::optional<std::string> instance;         // userActionRequired, §7.3.3
+  std::optional<wire::Identifier> identifier;  // shown in a subproblem, §6.7.1
 
   static Problem of(ProblemType type, std::string_view code, std::string_view detail);
   Problem with_status(int value) &&;
@@ -49,22 +67,25 @@ struct Problem {
 
   std::string json() const;         // the document
   std::string stored_json() const;  // the same, its detail cut so that it fits a store record
-  HttpResponse response() const;   // application/problem+json; without nonce and index link
+  HttpResponse response() const;    // application/problem+json; without nonce and index link
 };
 
 template <class T>
 using Outcome = tl::expected<T, Problem>;
 
-inline tl::unexpected<Problem> refuse(Problem problem) { return tl::unexpected<Problem>(std::move(problem)); }
-inline tl::unexpected<Problem> refuse(ProblemType type, std::string_view code, std::string_view detail) {
+inline tl::unexpected<Problem> refuse(Problem problem) {
+  return tl::unexpected<Problem>(std::move(problem));
+}
+inline tl::unexpected<Problem> refuse(ProblemType type, std::string_view code,
+                                      std::string_view detail) {
   return tl::unexpected<Problem>(Problem::of(type, code, detail));
 }
 
 // What becomes of an order whose certificate another task refused to make.
 enum class OrderFate : std::uint8_t {
-  kStaysReady,   // the client may finalize again (§7.4)
-  kInvalid,      // no finalize can succeed any more
-  kProcessing,   // nobody is to blame: it is tried again in the background
+  kStaysReady,  // the client may finalize again (§7.4)
+  kInvalid,     // no finalize can succeed any more
+  kProcessing,  // nobody is to blame: it is tried again in the background
 };
 
 struct FailureRow {

@@ -103,8 +103,9 @@ std::string orders_json(const Urls& urls, const std::vector<std::string>& ticket
   return out.take();
 }
 
-std::string order_json(const Urls& urls, const wire::OrderRecord& order, const std::vector<std::string>& authz_ids,
-                       std::string_view profile, std::int64_t now_ms) {
+std::string order_json(const Urls& urls, const wire::OrderRecord& order,
+                       const std::vector<std::string>& authz_ids, std::string_view profile,
+                       std::int64_t now_ms) {
   const auto status = at_time(order.status, order.expires_at_ms, now_ms);
   json::Writer out;
   out.begin_object();
@@ -125,7 +126,8 @@ std::string order_json(const Urls& urls, const wire::OrderRecord& order, const s
     if (order.error_json) {
       out.key("error").raw(*order.error_json);
     } else if (order.status != wire::OrderStatus::kInvalid) {
-      out.key("error").raw(Problem::of(ProblemType::kMalformed, "order.expired", "the order expired").json());
+      out.key("error").raw(
+          Problem::of(ProblemType::kMalformed, "order.expired", "the order expired").json());
     }
   }
   out.end_object();
@@ -161,53 +163,76 @@ std::string chain_pem(const std::vector<Bytes>& chain) {
 
 std::string_view to_string(wire::AccountStatus status) {
   switch (status) {
-    case wire::AccountStatus::kValid: return "valid";
-    case wire::AccountStatus::kDeactivated: return "deactivated";
-    case wire::AccountStatus::kRevoked: return "revoked";
+    case wire::AccountStatus::kValid:
+      return "valid";
+    case wire::AccountStatus::kDeactivated:
+      return "deactivated";
+    case wire::AccountStatus::kRevoked:
+      return "revoked";
   }
   return "";
 }
 
 std::string_view to_string(wire::OrderStatus status) {
   switch (status) {
-    case wire::OrderStatus::kPending: return "pending";
-    case wire::OrderStatus::kReady: return "ready";
-    case wire::OrderStatus::kProcessing: return "processing";
-    case wire::OrderStatus::kValid: return "valid";
-    case wire::OrderStatus::kInvalid: return "invalid";
+    case wire::OrderStatus::kPending:
+      return "pending";
+    case wire::OrderStatus::kReady:
+      return "ready";
+    case wire::OrderStatus::kProcessing:
+      return "processing";
+    case wire::OrderStatus::kValid:
+      return "valid";
+    case wire::OrderStatus::kInvalid:
+      return "invalid";
   }
   return "";
 }
 
 std::string_view to_string(wire::AuthzStatus status) {
   switch (status) {
-    case wire::AuthzStatus::kPending: return "pending";
-    case wire::AuthzStatus::kValid: return "valid";
-    case wire::AuthzStatus::kInvalid: return "invalid";
-    case wire::AuthzStatus::kDeactivated: return "deactivated";
-    case wire::AuthzStatus::kExpired: return "expired";
-    case wire::AuthzStatus::kRevoked: return "revoked";
+    case wire::AuthzStatus::kPending:
+      return "pending";
+    case wire::AuthzStatus::kValid:
+      return "valid";
+    case wire::AuthzStatus::kInvalid:
+      return "invalid";
+    case wire::AuthzStatus::kDeactivated:
+      return "deactivated";
+    case wire::AuthzStatus::kExpired:
+      return "expired";
+    case wire::AuthzStatus::kRevoked:
+      return "revoked";
   }
   return "";
 }
 
 std::string_view to_string(wire::ChallengeStatus status) {
   switch (status) {
-    case wire::ChallengeStatus::kPending: return "pending";
-    case wire::ChallengeStatus::kProcessing: return "processing";
-    case wire::ChallengeStatus::kValid: return "valid";
-    case wire::ChallengeStatus::kInvalid: return "invalid";
+    case wire::ChallengeStatus::kPending:
+      return "pending";
+    case wire::ChallengeStatus::kProcessing:
+      return "processing";
+    case wire::ChallengeStatus::kValid:
+      return "valid";
+    case wire::ChallengeStatus::kInvalid:
+      return "invalid";
   }
   return "";
 }
 
 std::string_view to_string(wire::ValidationMethod method) {
   switch (method) {
-    case wire::ValidationMethod::kHttp01: return "http-01";
-    case wire::ValidationMethod::kDns01: return "dns-01";
-    case wire::ValidationMethod::kTlsAlpn01: return "tls-alpn-01";
-    case wire::ValidationMethod::kDeviceAttest01: return "device-attest-01";
-    case wire::ValidationMethod::kAppliance: return "";
+    case wire::ValidationMethod::kHttp01:
+      return "http-01";
+    case wire::ValidationMethod::kDns01:
+      return "dns-01";
+    case wire::ValidationMethod::kTlsAlpn01:
+      return "tls-alpn-01";
+    case wire::ValidationMethod::kDeviceAttest01:
+      return "device-attest-01";
+    case wire::ValidationMethod::kAppliance:
+      return "";
   }
   return "";
 }

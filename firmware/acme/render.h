@@ -20,15 +20,21 @@ class Urls {
   std::string new_nonce() const { return x_base + "/acme/new-nonce"; }
   std::string new_account() const { return x_base + "/acme/new-account"; }
   std::string new_order() const { return x_base + "/acme/new-order"; }
-  std::string account(std::string_view id) const { return x_base + "/acme/account/" + std::string(id); }
+  std::string account(std::string_view id) const {
+    return x_base + "/acme/account/" + std::string(id);
+  }
   std::string orders(std::string_view account_id) const { return account(account_id) + "/orders"; }
-  std::string order(std::string_view ticket) const { return x_base + "/acme/order/" + std::string(ticket); }
+  std::string order(std::string_view ticket) const {
+    return x_base + "/acme/order/" + std::string(ticket);
+  }
   std::string finalize(std::string_view ticket) const { return order(ticket) + "/finalize"; }
   std::string authz(std::string_view id) const { return x_base + "/acme/authz/" + std::string(id); }
   std::string challenge(std::string_view authz_id, std::string_view id) const {
     return x_base + "/acme/challenge/" + std::string(authz_id) + "/" + std::string(id);
   }
-  std::string certificate(std::string_view id) const { return x_base + "/acme/certificate/" + std::string(id); }
+  std::string certificate(std::string_view id) const {
+    return x_base + "/acme/certificate/" + std::string(id);
+  }
   // The id in an account URL of ours, handed out exactly so; empty: another URL.
   std::string_view account_id_of(std::string_view url) const;
 
@@ -48,8 +54,9 @@ std::string directory_json(const Urls& urls, const DirectoryMeta& meta);
 std::string account_json(const Urls& urls, const wire::AccountRecord& account);
 std::string orders_json(const Urls& urls, const std::vector<std::string>& tickets);
 // Statuses are shown as they are at `now_ms` (UTC).
-std::string order_json(const Urls& urls, const wire::OrderRecord& order, const std::vector<std::string>& authz_ids,
-                       std::string_view profile, std::int64_t now_ms);
+std::string order_json(const Urls& urls, const wire::OrderRecord& order,
+                       const std::vector<std::string>& authz_ids, std::string_view profile,
+                       std::int64_t now_ms);
 std::string authz_json(const Urls& urls, const wire::AuthzRecord& authz, std::int64_t now_ms);
 std::string challenge_json(const Urls& urls, const wire::ChallengeRecord& challenge);
 std::string chain_pem(const std::vector<Bytes>& chain);

@@ -9,17 +9,21 @@ bool is_jose_json(std::string_view content_type) {
   constexpr std::string_view kWanted = "application/jose+json";
   auto type = content_type.substr(0, content_type.find(';'));
   while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.remove_suffix(1);
-  const auto same = [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b); };
+  const auto same = [](char a, char b) {
+    return a == b || (a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b);
+  };
   return std::equal(type.begin(), type.end(), kWanted.begin(), kWanted.end(), same);
 }
 
 Outcome<void> check_transport(const HttpRequest& request, const Route& route) {
   if (!is_jose_json(request.content_type)) {
-    return refuse(Problem::of(ProblemType::kMalformed, "http.content-type", "a POST carries application/jose+json")
+    return refuse(Problem::of(ProblemType::kMalformed, "http.content-type",
+                              "a POST carries application/jose+json")
                       .with_status(415));
   }
   if (request.body.size() > route.body_bytes_max) {
-    return refuse(Problem::of(ProblemType::kMalformed, "http.too-large", "the body is larger than this resource takes")
+    return refuse(Problem::of(ProblemType::kMalformed, "http.too-large",
+                              "the body is larger than this resource takes")
                       .with_status(413));
   }
   return {};
@@ -32,15 +36,18 @@ Problem bad_algorithm(std::string_view code, std::string_view detail) {
 }
 
 Outcome<void> check_header(const jose::ProtectedHeader& header) {
-  if (!header.alg) return refuse(bad_algorithm("jws.algorithm", "this signature algorithm is not accepted"));
+  if (!header.alg)
+    return refuse(bad_algorithm("jws.algorithm", "this signature algorithm is not accepted"));
   if (header.jwk_refused) {
-    return refuse(ProblemType::kBadPublicKey, "jws.key", std::string("the key is not accepted: ") + header.jwk_problem);
+    return refuse(ProblemType::kBadPublicKey, "jws.key",
+                  std::string("the key is not accepted: ") + header.jwk_problem);
   }
   return {};
 }
 
 Outcome<void> check_nonce(Nonces& nonces, const jose::ProtectedHeader& header, const Route& route) {
-  if (!header.nonce) return refuse(ProblemType::kBadNonce, "nonce.missing", "the protected header has no nonce");
+  if (!header.nonce)
+    return refuse(ProblemType::kBadNonce, "nonce.missing", "the protected header has no nonce");
   switch (nonces.consume(*header.nonce, route.repeat == Repeat::kHarmless)) {
     case NonceVerdict::kGood:
       return {};
@@ -49,28 +56,35 @@ Outcome<void> check_nonce(Nonces& nonces, const jose::ProtectedHeader& header, c
     case NonceVerdict::kBad:
       break;
   }
-  return refuse(ProblemType::kBadNonce, "nonce.bad", "the nonce is unknown, used or too old; use the one in this answer");
+  return refuse(ProblemType::kBadNonce, "nonce.bad",
+                "the nonce is unknown, used or too old; use the one in this answer");
 }
 
 // jwk or kid, as the route wants it (§6.2).
 Outcome<void> check_key_kind(const jose::ProtectedHeader& header, const Route& route) {
   if (route.authentication == Authentication::kJwk && !header.jwk) {
-    return refuse(ProblemType::kMalformed, "jws.jwk-required", "this resource is signed with \"jwk\" in the header");
+    return refuse(ProblemType::kMalformed, "jws.jwk-required",
+                  "this resource is signed with \"jwk\" in the header");
   }
   if (route.authentication == Authentication::kKid && !header.kid) {
-    return refuse(ProblemType::kMalformed, "jws.kid-required", "this resource is signed with \"kid\" in the header");
+    return refuse(ProblemType::kMalformed, "jws.kid-required",
+                  "this resource is signed with \"kid\" in the header");
   }
   return {};
 }
 
 Outcome<AccountPtr> account_of(Context& context, const jose::ProtectedHeader& header) {
   const auto id = context.urls.account_id_of(*header.kid);
-  if (id.empty()) return refuse(ProblemType::kAccountDoesNotExist, "account.unknown", "\"kid\" is no account URL of this server");
+  if (id.empty())
+    return refuse(ProblemType::kAccountDoesNotExist, "account.unknown",
+                  "\"kid\" is no account URL of this server");
   auto account = load_account(context, std::string(id));
   if (!account) return refuse(problem_from(account.error()));
-  if (!*account) return refuse(ProblemType::kAccountDoesNotExist, "account.unknown", "there is no such account");
+  if (!*account)
+    return refuse(ProblemType::kAccountDoesNotExist, "account.unknown", "there is no such account");
   if ((*account)->record.status != wire::AccountStatus::kValid) {
-    return refuse(Problem::of(ProblemType::kUnauthorized, "account.not-valid", "the account is deactivated or revoked")
+    return refuse(Problem::of(ProblemType::kUnauthorized, "account.not-valid",
+                              "the account is deactivated or revoked")
                       .with_status(401));  // §7.3.6
   }
   return std::move(*account);
@@ -86,10 +100,11 @@ Answer<AccountPtr> load_account(Context& context, const std::string& id) {
   if (!reply->account) return AccountPtr{};
   auto jwk = jose::Jwk::from_canonical(reply->account->jwk);
   if (!jwk || jwk->thumbprint() != reply->account->thumbprint || reply->account->id != id) {
-    return tl::unexpected<wire::Failure>(
-        wire::Failure::of(wire::FailureKind::kCorrupt, "account.corrupt", "the stored account contradicts itself"));
+    return tl::unexpected<wire::Failure>(wire::Failure::of(
+        wire::FailureKind::kCorrupt, "account.corrupt", "the stored account contradicts itself"));
   }
-  auto account = std::make_shared<const Account>(Account{std::move(*reply->account), std::move(*jwk)});
+  auto account =
+      std::make_shared<const Account>(Account{std::move(*reply->account), std::move(*jwk)});
   context.accounts.keep(account, generation);
   return account;
 }
@@ -105,7 +120,8 @@ Outcome<SignedRequest> authenticate(Context& context, Nonces& nonces, const Http
   if (auto ok = check_header(*header); !ok) return refuse(ok.error());
   if (auto ok = check_nonce(nonces, *header, route); !ok) return refuse(ok.error());
   if (header->url != context.urls.of_path(request.raw_path)) {
-    return refuse(ProblemType::kUnauthorized, "jws.url", "\"url\" in the header is not the URL of the request");  // D-A3
+    return refuse(ProblemType::kUnauthorized, "jws.url",
+                  "\"url\" in the header is not the URL of the request");  // D-A3
   }
   if (auto ok = check_key_kind(*header, route); !ok) return refuse(ok.error());
   AccountPtr account;
@@ -115,30 +131,38 @@ Outcome<SignedRequest> authenticate(Context& context, Nonces& nonces, const Http
     account = std::move(*found);
   }
   const auto& key = account ? account->jwk.key() : header->jwk->key();
-  if (!jose::fits(*header->alg, key)) return refuse(bad_algorithm("jws.algorithm-key", "the algorithm does not fit the key"));
+  if (!jose::fits(*header->alg, key))
+    return refuse(bad_algorithm("jws.algorithm-key", "the algorithm does not fit the key"));
   auto verified = jose::verify(*jws, key);
   if (!verified) {
     const bool form = verified.error().kind == ErrorKind::kBadInput;
-    return refuse(ProblemType::kMalformed, form ? "jws.form" : "jws.signature", verified.error().what);
+    return refuse(ProblemType::kMalformed, form ? "jws.form" : "jws.signature",
+                  verified.error().what);
   }
-  wire::ClientJws original{std::move(jws->protected_b64), std::move(jws->payload_b64), std::move(jws->signature)};
+  wire::ClientJws original{std::move(jws->protected_b64), std::move(jws->payload_b64),
+                           std::move(jws->signature)};
   return SignedRequest{match, std::move(original), std::move(*verified), std::move(account)};
 }
 
 Outcome<json::Document> payload_object(const SignedRequest& request) {
-  auto document = json::Document::parse(text_of(request.verified.payload()), limits::kJwsPayloadBytesMax);
+  auto document =
+      json::Document::parse(text_of(request.verified.payload()), limits::kJwsPayloadBytesMax);
   if (!document) return refuse(ProblemType::kMalformed, "payload.json", document.error().what);
-  if (!document->root().is_object()) return refuse(ProblemType::kMalformed, "payload.object", "the payload is not a JSON object");
+  if (!document->root().is_object())
+    return refuse(ProblemType::kMalformed, "payload.object", "the payload is not a JSON object");
   return std::move(*document);
 }
 
 Outcome<void> require_read(const SignedRequest& request) {
   if (request.is_read()) return {};
-  return refuse(ProblemType::kMalformed, "payload.not-empty", "this resource takes POST-as-GET: an empty payload");
+  return refuse(ProblemType::kMalformed, "payload.not-empty",
+                "this resource takes POST-as-GET: an empty payload");
 }
 
 Problem not_found() {
-  return Problem::of(ProblemType::kMalformed, "not-found", "there is no such resource for this account").with_status(404);
+  return Problem::of(ProblemType::kMalformed, "not-found",
+                     "there is no such resource for this account")
+      .with_status(404);
 }
 
 }  // namespace keyward::acme

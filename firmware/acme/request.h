@@ -1,8 +1,9 @@
-// Owns the checks that every POST passes before its payload may be looked at (RFC 8555 §6.2 to §6.5).
-// Must not know resources.
+// Owns the checks that every POST passes before its payload may be looked at (RFC 8555 §6.2 to
+// §6.5). Must not know resources.
 //
-// Order, cheap before expensive: media type, size, JWS form, header, algorithm, nonce, url, kind of key,
-// account, signature. The nonce is consumed as soon as it is read: a request that fails later has used it.
+// Order, cheap before expensive: media type, size, JWS form, header, algorithm, nonce, url, kind of
+// key, account, signature. The nonce is consumed as soon as it is read: a request that fails later
+// has used it.
 #pragma once
 
 #include "firmware/acme/context.h"
@@ -17,9 +18,9 @@ namespace keyward::acme {
 // Exists only with a verified signature.
 struct SignedRequest {
   RouteMatch match;
-  wire::ClientJws original;    // what the signature covers, for the tasks that verify it again
+  wire::ClientJws original;  // what the signature covers, for the tasks that verify it again
   jose::VerifiedJws verified;
-  AccountPtr account;          // null where the request is signed by a key alone
+  AccountPtr account;  // null where the request is signed by a key alone
   bool is_read() const { return verified.payload_is_empty(); }  // POST-as-GET, §6.3
 };
 

@@ -1,6 +1,6 @@
-// Owns the one table of every route: method, path, states in which it answers, authentication, body cap.
-// Must not know handlers. The negative tests are generated from it. Threads: constant data, pure functions.
-// Source: RFC 8555 §6.3 (methods), §7.1 (resources); DESIGN §3 (states).
+// Owns the one table of every route: method, path, states in which it answers, authentication, body
+// cap. Must not know handlers. The negative tests are generated from it. Threads: constant data,
+// pure functions. Source: RFC 8555 §6.3 (methods), §7.1 (resources); DESIGN §3 (states).
 //
 // Not here and therefore not in the directory: newAuthz, keyChange, revokeCert, renewalInfo.
 #pragma once
@@ -15,27 +15,39 @@
 namespace keyward::acme {
 
 enum class Resource : std::uint8_t {
-  kDirectory, kNewNonce, kNewAccount, kNewOrder, kAccount, kOrders, kOrder, kFinalize, kAuthz, kChallenge, kCertificate,
+  kDirectory,
+  kNewNonce,
+  kNewAccount,
+  kNewOrder,
+  kAccount,
+  kOrders,
+  kOrder,
+  kFinalize,
+  kAuthz,
+  kChallenge,
+  kCertificate,
 };
 
-// Of a POST. `kJwk`: the key itself (newAccount); `kKid`: the account URL; `kEither`: for revocation.
+// Of a POST. `kJwk`: the key itself (newAccount); `kKid`: the account URL; `kEither`: for
+// revocation.
 enum class Authentication : std::uint8_t { kNone, kJwk, kKid, kEither };
 
 enum class ApplianceState : std::uint8_t {
   kUnprovisioned = 1,  // no CA yet
   kLocked = 2,         // the signer has not answered since the start
   kOperational = 4,
-  kDegraded = 8,       // issues, but alarms
+  kDegraded = 8,  // issues, but alarms
   kFailed = 16,
 };
 
 inline constexpr std::uint8_t kGet = 1, kHead = 2, kPost = 4;
 inline constexpr std::uint8_t kServing = static_cast<std::uint8_t>(ApplianceState::kOperational) |
                                          static_cast<std::uint8_t>(ApplianceState::kDegraded);
-inline constexpr std::uint8_t kReadable = kServing | static_cast<std::uint8_t>(ApplianceState::kLocked);
+inline constexpr std::uint8_t kReadable =
+    kServing | static_cast<std::uint8_t>(ApplianceState::kLocked);
 
-// A nonce of the process's previous life cannot be told used from unused; it is accepted where doing the
-// same request twice changes nothing that the first time did not (docs/adr: nonces).
+// A nonce of the process's previous life cannot be told used from unused; it is accepted where
+// doing the same request twice changes nothing that the first time did not (docs/adr: nonces).
 enum class Repeat : std::uint8_t { kHarmless, kChanges };
 
 struct Route {
@@ -45,7 +57,7 @@ struct Route {
   std::uint8_t states;       // ApplianceState bits; in the others: 503
   Authentication authentication;
   std::size_t body_bytes_max;
-  bool takes_cursor;         // "?cursor=" may follow; no other query ever does
+  bool takes_cursor;  // "?cursor=" may follow; no other query ever does
   Repeat repeat;
 };
 
@@ -92,7 +104,8 @@ struct RouteMatch {
 namespace detail {
 
 constexpr bool is_id_character(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_';
 }
 
 // Takes the id that `rest` starts with; empty if there is none or it is too long.
@@ -122,7 +135,8 @@ constexpr bool match_pattern(std::string_view pattern, std::string_view path, Ro
 
 }  // namespace detail
 
-// Exact match on the raw path: nothing is decoded, so that the path equals what the JWS signs (§6.4).
+// Exact match on the raw path: nothing is decoded, so that the path equals what the JWS signs
+// (§6.4).
 constexpr std::optional<RouteMatch> match_route(std::string_view raw_path) {
   const auto question = raw_path.find('?');
   const auto path = raw_path.substr(0, question);

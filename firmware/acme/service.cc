@@ -30,17 +30,20 @@ std::string allow_header(const Route& route) {
 Problem locked(ApplianceState state) {
   const bool broken = state == ApplianceState::kFailed || state == ApplianceState::kUnprovisioned;
   return Problem::of(ProblemType::kServerInternal, "appliance.state",
-                     broken ? "the appliance does not serve" : "the appliance is starting: its signer has not answered yet")
+                     broken ? "the appliance does not serve"
+                            : "the appliance is starting: its signer has not answered yet")
       .with_status(503)
       .retry_after_s(kRetryAfterDefaultS);
 }
 
 }  // namespace
 
-Service::Service(ServiceConfig config, Backend backend, const Clock& clock, std::unique_ptr<Nonces> nonces)
-    : x_context(std::move(config), backend, clock), x_nonces(std::move(nonces)),
-      x_directory(std::make_shared<const std::string>(
-          directory_json(x_context.urls, {x_context.config.terms_of_service, x_context.config.website, {}}))) {}
+Service::Service(ServiceConfig config, Backend backend, const Clock& clock,
+                 std::unique_ptr<Nonces> nonces)
+    : x_context(std::move(config), backend, clock),
+      x_nonces(std::move(nonces)),
+      x_directory(std::make_shared<const std::string>(directory_json(
+          x_context.urls, {x_context.config.terms_of_service, x_context.config.website, {}}))) {}
 
 Service::~Service() {
   stop();
@@ -85,10 +88,12 @@ std::size_t Service::body_bytes_max(std::string_view method, std::string_view ra
 }
 
 HttpResponse Service::refuse_transport(int status, std::string_view detail) {
-  const auto type = status == 429 ? ProblemType::kRateLimited
-                    : status >= 500 ? ProblemType::kServerInternal : ProblemType::kMalformed;
+  const auto type = status == 429   ? ProblemType::kRateLimited
+                    : status >= 500 ? ProblemType::kServerInternal
+                                    : ProblemType::kMalformed;
   auto problem = Problem::of(type, "http.refused", detail).with_status(status);
-  if (status == 429 || status == 503) problem = std::move(problem).retry_after_s(kRetryAfterDefaultS);
+  if (status == 429 || status == 503)
+    problem = std::move(problem).retry_after_s(kRetryAfterDefaultS);
   auto response = problem.response();
   finish(response, true, true);
   return response;
@@ -100,16 +105,19 @@ void Service::finish(HttpResponse& response, bool with_nonce, bool with_index) {
     headers.emplace_back("Replay-Nonce", x_nonces->issue());
     headers.emplace_back("Cache-Control", "no-store");
   }
-  if (with_index) headers.emplace_back("Link", "<" + x_context.urls.directory() + ">;rel=\"index\"");
+  if (with_index)
+    headers.emplace_back("Link", "<" + x_context.urls.directory() + ">;rel=\"index\"");
   headers.emplace_back("Access-Control-Allow-Origin", "*");
-  headers.emplace_back("Access-Control-Expose-Headers", "Link, Location, Replay-Nonce, Retry-After");
+  headers.emplace_back("Access-Control-Expose-Headers",
+                       "Link, Location, Replay-Nonce, Retry-After");
 }
 
 Outcome<HttpResponse> Service::dispatch(const HttpRequest& request, const RouteMatch& match) {
   const Route& route = *match.route;
   const auto method = method_bit(request.method);
   if ((route.methods & method) == 0) {
-    return refuse(Problem::of(ProblemType::kMalformed, "http.method", "this resource does not take this method")
+    return refuse(Problem::of(ProblemType::kMalformed, "http.method",
+                              "this resource does not take this method")
                       .with_status(405)
                       .with_header("Allow", allow_header(route)));
   }
@@ -147,15 +155,24 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
       response.status = 204;
       return response;
     }
-    case Resource::kNewAccount: return new_account(x_context, *authentic);
-    case Resource::kNewOrder: return new_order(x_context, *authentic);
-    case Resource::kAccount: return account(x_context, *authentic);
-    case Resource::kOrders: return orders(x_context, *authentic);
-    case Resource::kOrder: return order(x_context, *authentic);
-    case Resource::kFinalize: return finalize(x_context, *authentic);
-    case Resource::kAuthz: return authorization(x_context, *authentic);
-    case Resource::kChallenge: return challenge(x_context, *authentic);
-    case Resource::kCertificate: return certificate(x_context, *authentic);
+    case Resource::kNewAccount:
+      return new_account(x_context, *authentic);
+    case Resource::kNewOrder:
+      return new_order(x_context, *authentic);
+    case Resource::kAccount:
+      return account(x_context, *authentic);
+    case Resource::kOrders:
+      return orders(x_context, *authentic);
+    case Resource::kOrder:
+      return order(x_context, *authentic);
+    case Resource::kFinalize:
+      return finalize(x_context, *authentic);
+    case Resource::kAuthz:
+      return authorization(x_context, *authentic);
+    case Resource::kChallenge:
+      return challenge(x_context, *authentic);
+    case Resource::kCertificate:
+      return certificate(x_context, *authentic);
   }
   return refuse(not_found());
 }
@@ -165,7 +182,8 @@ void Service::take_care() {
     const bool profiles = refresh_profiles();
     const bool work = resume_work();
     std::unique_lock lock(x_mutex);
-    const auto pause = std::chrono::milliseconds(profiles && work ? limits::kWorkSweepMs : kCareRetryMs);
+    const auto pause =
+        std::chrono::milliseconds(profiles && work ? limits::kWorkSweepMs : kCareRetryMs);
     if (x_stop.wait_for(lock, pause, [this] { return x_stopped; })) return;
   }
 }
@@ -174,7 +192,8 @@ bool Service::refresh_profiles() {
   auto reply = x_context.backend.signer.ask(wire::IssuerGet{});
   if (!reply) return false;
   auto body = std::make_shared<const std::string>(directory_json(
-      x_context.urls, {x_context.config.terms_of_service, x_context.config.website, std::move(reply->profiles)}));
+      x_context.urls,
+      {x_context.config.terms_of_service, x_context.config.website, std::move(reply->profiles)}));
   {
     const std::lock_guard lock(x_mutex);
     x_directory = std::move(body);
@@ -192,7 +211,8 @@ bool Service::resume_work() {
   for (const auto& pending : reply->challenges) {
     resume_validation(x_context, pending.authz_id, pending.challenge_id, pending.account_id);
   }
-  for (const auto& pending : reply->orders) resume_issuance(x_context, pending.ticket, pending.account_id);
+  for (const auto& pending : reply->orders)
+    resume_issuance(x_context, pending.ticket, pending.account_id);
   return true;
 }
 

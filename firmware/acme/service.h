@@ -1,5 +1,5 @@
-// Owns the ACME service: from an HTTP request to a response (RFC 8555). Must not know sockets, TLS or SQL.
-// Threads: `handle` from any number; the rest once, from one.
+// Owns the ACME service: from an HTTP request to a response (RFC 8555). Must not know sockets, TLS
+// or SQL. Threads: `handle` from any number; the rest once, from one.
 #pragma once
 
 #include <atomic>
@@ -15,8 +15,10 @@ namespace keyward::acme {
 
 class Service final : public HttpHandler {
  public:
-  // `nonces` lives in the configuration's state_dir (Nonces::open). Locked until the signer has answered.
-  Service(ServiceConfig config, Backend backend, const Clock& clock, std::unique_ptr<Nonces> nonces);
+  // `nonces` lives in the configuration's state_dir (Nonces::open). Locked until the signer has
+  // answered.
+  Service(ServiceConfig config, Backend backend, const Clock& clock,
+          std::unique_ptr<Nonces> nonces);
   ~Service() override;
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
@@ -38,7 +40,7 @@ class Service final : public HttpHandler {
   Outcome<HttpResponse> signed_request(const HttpRequest& request, const RouteMatch& match);
   HttpResponse directory();
   void finish(HttpResponse& response, bool with_nonce, bool with_index);
-  void take_care();             // the caretaker thread
+  void take_care();  // the caretaker thread
   bool refresh_profiles();
   bool resume_work();
 

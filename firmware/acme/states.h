@@ -1,6 +1,7 @@
-// Owns the state machines of accounts, orders, authorizations and challenges (RFC 8555 §7.1.6) as pure
-// functions. Must not know storage, JSON or time's source: `now_ms` is UTC and given by the caller.
-// Both acme (to decide and to show) and store (to refuse any other edge) use them. Threads: pure.
+// Owns the state machines of accounts, orders, authorizations and challenges (RFC 8555 §7.1.6) as
+// pure functions. Must not know storage, JSON or time's source: `now_ms` is UTC and given by the
+// caller. Both acme (to decide and to show) and store (to refuse any other edge) use them. Threads:
+// pure.
 #pragma once
 
 #include <cstdint>
@@ -38,16 +39,18 @@ constexpr bool may_change(ChallengeStatus from, ChallengeStatus to) {
 constexpr bool may_change(AuthzStatus from, AuthzStatus to) {
   switch (from) {
     case AuthzStatus::kPending:
-      return to == AuthzStatus::kValid || to == AuthzStatus::kInvalid || to == AuthzStatus::kDeactivated ||
-             to == AuthzStatus::kExpired;
+      return to == AuthzStatus::kValid || to == AuthzStatus::kInvalid ||
+             to == AuthzStatus::kDeactivated || to == AuthzStatus::kExpired;
     case AuthzStatus::kValid:
-      return to == AuthzStatus::kDeactivated || to == AuthzStatus::kExpired || to == AuthzStatus::kRevoked;
+      return to == AuthzStatus::kDeactivated || to == AuthzStatus::kExpired ||
+             to == AuthzStatus::kRevoked;
     default:
       return false;
   }
 }
 
-// processing -> ready: a refused CSR leaves the order as it was (§7.4, "SHOULD leave the order ready").
+// processing -> ready: a refused CSR leaves the order as it was (§7.4, "SHOULD leave the order
+// ready").
 constexpr bool may_change(OrderStatus from, OrderStatus to) {
   switch (from) {
     case OrderStatus::kPending:
@@ -85,8 +88,8 @@ constexpr AuthzStatus at_time(AuthzStatus authz, std::int64_t expires_at_ms, std
   return live && now_ms >= expires_at_ms ? AuthzStatus::kExpired : authz;
 }
 
-// A processing order outlives its expiry: its finalize came in time, and the signer decides. A valid
-// order stays valid (its certificate exists).
+// A processing order outlives its expiry: its finalize came in time, and the signer decides. A
+// valid order stays valid (its certificate exists).
 constexpr OrderStatus at_time(OrderStatus order, std::int64_t expires_at_ms, std::int64_t now_ms) {
   const bool waits_for_client = order == OrderStatus::kPending || order == OrderStatus::kReady;
   return waits_for_client && now_ms >= expires_at_ms ? OrderStatus::kInvalid : order;
@@ -98,7 +101,8 @@ constexpr OrderStatus order_after(OrderStatus order, std::span<const AuthzStatus
   if (order != OrderStatus::kPending && order != OrderStatus::kReady) return order;
   bool all_valid = !authorizations.empty();
   for (const auto status : authorizations) {
-    if (status != AuthzStatus::kValid && status != AuthzStatus::kPending) return OrderStatus::kInvalid;
+    if (status != AuthzStatus::kValid && status != AuthzStatus::kPending)
+      return OrderStatus::kInvalid;
     if (status != AuthzStatus::kValid) all_valid = false;
   }
   if (all_valid) return OrderStatus::kReady;

@@ -31,7 +31,8 @@ std::uint16_t free_port() {
 // Answers a request type with a stand-in.
 template <class Request, class Fake>
 void answer(task::Server& server, Fake& fake) {
-  server.on<Request>(TaskId::kAcme, [&fake](const Request& request) { return fake.ask(request, 0); });
+  server.on<Request>(TaskId::kAcme,
+                     [&fake](const Request& request) { return fake.ask(request, 0); });
 }
 template <class Base>
 struct AnswerAll;
@@ -43,7 +44,8 @@ struct AnswerAll<AsksAll<Requests...>> {
   }
 };
 
-// The tasks' stand-ins. Their servers' threads end by themselves after the process has: so they live on.
+// The tasks' stand-ins. Their servers' threads end by themselves after the process has: so they
+// live on.
 struct Peers {
   test::FakeStore store{system_clock()};
   test::FakeValidation validation;
@@ -73,11 +75,15 @@ class AcmeTask : public testing::Test {
       base_ = "https://127.0.0.1:" + port;
     }
     std::filesystem::create_directories(dir_.path() + "/state");
-    const std::string config = "state_dir = \"" + dir_.path() + "/state\"\nlisten = \"" + listen_ +
-                               "\"\n[appliance]\nbase_url = \"" + base_ +
-                               "\"\nnames = [\"ca.plant.example\", \"127.0.0.1\"]\nsimulator = true\n";
+    const std::string config =
+        "state_dir = \"" + dir_.path() + "/state\"\nlisten = \"" + listen_ +
+        "\"\n[appliance]\nbase_url = \"" + base_ +
+        "\"\nnames = [\"ca.plant.example\", \"127.0.0.1\"]\nsimulator = true\n";
     if (!process_.start("keyward-acme", TaskId::kAcme, config,
-                        {{TaskId::kStore, false}, {TaskId::kValidation, false}, {TaskId::kAttestation, false}, {TaskId::kSigner, false}},
+                        {{TaskId::kStore, false},
+                         {TaskId::kValidation, false},
+                         {TaskId::kAttestation, false},
+                         {TaskId::kSigner, false}},
                         log())) {
       return false;
     }
@@ -124,7 +130,8 @@ TEST_F(AcmeTask, Enrolment_OverHttps_EndsInACertificate) {
 }
 
 TEST_F(AcmeTask, HsmAwayAtStart_ServesOnceItIsBack) {
-  signer_.break_message("certificate-issue", wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "gone"));
+  signer_.break_message("certificate-issue",
+                        wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "gone"));
   ASSERT_TRUE(start(false));
   ASSERT_TRUE(signer_.wait_for("certificate-issue", 2));
   auto early = client();
@@ -141,7 +148,8 @@ TEST_F(AcmeTask, KilledWhileAnOrderIsProcessing_NextLifeFinishesIt) {
   ASSERT_TRUE(acme.start().has_value());
   const auto nonce = acme.nonce();
   ASSERT_TRUE(nonce.has_value());
-  signer_.break_message("certificate-issue", wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "gone"));
+  signer_.break_message("certificate-issue",
+                        wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "gone"));
   const auto key = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
   const auto waiting = keyward::test::enrol_device(acme, "device-1", key, statement, 300);
   ASSERT_FALSE(waiting.has_value()) << "no certificate without the HSM";
@@ -178,7 +186,8 @@ TEST_F(AcmeTask, RefusalsOfTheServer_AreProblemDocuments) {
   ASSERT_TRUE(method.has_value());
   EXPECT_EQ(method->status, 405);
   EXPECT_EQ(method->header("allow"), "POST");
-  const auto large = acme.post_raw(base_ + "/acme/new-account", std::string(limits::kSmallBodyBytesMax + 1, ' '));
+  const auto large =
+      acme.post_raw(base_ + "/acme/new-account", std::string(limits::kSmallBodyBytesMax + 1, ' '));
   ASSERT_TRUE(large.has_value());
   EXPECT_EQ(large->status, 413);
   EXPECT_EQ(large->header("content-type"), "application/problem+json");
@@ -199,20 +208,24 @@ TEST_F(AcmeTask, FrameThatNobodyAskedFor_IsFatal) {
   ASSERT_TRUE(start(false));
   process_.kill_now();  // from now on with the state that it made, and a signer of its own
   const std::string config = "state_dir = \"" + dir_.path() + "/state\"\nlisten = \"" + listen_ +
-                             "\"\n[appliance]\nbase_url = \"" + base_ + "\"\nnames = [\"127.0.0.1\"]\n";
-  ASSERT_TRUE(process_.start("keyward-acme", TaskId::kAcme, config, {{TaskId::kSigner, false}}, log()));
+                             "\"\n[appliance]\nbase_url = \"" + base_ +
+                             "\"\nnames = [\"127.0.0.1\"]\n";
+  ASSERT_TRUE(
+      process_.start("keyward-acme", TaskId::kAcme, config, {{TaskId::kSigner, false}}, log()));
   ASSERT_TRUE(process_.wait_ready());
   auto end = process_.take(TaskId::kSigner);
-  ASSERT_TRUE(task::send_frame(end.get(), wire::encode_frame(77, wire::IssuerGetReply{}), {}, Deadline::after_ms(1'000)));
+  ASSERT_TRUE(task::send_frame(end.get(), wire::encode_frame(77, wire::IssuerGetReply{}), {},
+                               Deadline::after_ms(1'000)));
   EXPECT_EQ(process_.wait_exit(), task::kExitProtocol);
 }
 
 TEST_F(AcmeTask, ConfigurationWrong_ExitsForGood) {
   const std::string state = "state_dir = \"" + dir_.path() + "\"\n";
-  for (const auto& config : {state + "listen = \"127.0.0.1:0\"\ntypo = 1\n[appliance]\nbase_url = \"https://a\"\n",
-                             state + "[appliance]\nbase_url = \"https://a\"\n",
-                             state + "listen = \"127.0.0.1:0\"\n[appliance]\nbase_url = \"http://a\"\n",
-                             state + "listen = \"nonsense\"\n[appliance]\nbase_url = \"https://a\"\n"}) {
+  for (const auto& config :
+       {state + "listen = \"127.0.0.1:0\"\ntypo = 1\n[appliance]\nbase_url = \"https://a\"\n",
+        state + "[appliance]\nbase_url = \"https://a\"\n",
+        state + "listen = \"127.0.0.1:0\"\n[appliance]\nbase_url = \"http://a\"\n",
+        state + "listen = \"nonsense\"\n[appliance]\nbase_url = \"https://a\"\n"}) {
     ASSERT_TRUE(process_.start("keyward-acme", TaskId::kAcme, config, {}, log()));
     EXPECT_EQ(process_.wait_exit(), task::kExitConfig) << config;
   }

@@ -10,7 +10,8 @@ AccountPtr account(const std::string& id) {
   static const auto key = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
   wire::AccountRecord record;
   record.id = id;
-  return std::make_shared<const Account>(Account{record, *jose::Jwk::from_public_key(key.public_key())});
+  return std::make_shared<const Account>(
+      Account{record, *jose::Jwk::from_public_key(key.public_key())});
 }
 
 TEST(AccountCache, Kept_Found) {

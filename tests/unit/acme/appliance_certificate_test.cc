@@ -16,7 +16,8 @@ using test::TestClock;
 
 class Appliance : public testing::Test {
  protected:
-  std::unique_ptr<ApplianceCertificate> make(std::vector<std::string> names = {"ca.plant.example", "127.0.0.1"}) {
+  std::unique_ptr<ApplianceCertificate> make(std::vector<std::string> names = {"ca.plant.example",
+                                                                               "127.0.0.1"}) {
     ApplianceOptions options;
     options.base_url = test::kBase;
     options.names = std::move(names);
@@ -60,8 +61,10 @@ TEST_F(Appliance, FirstStart_CertificateForItsNamesAndItsKey) {
 
 TEST_F(Appliance, SecondStart_FromDiskWithoutTheSigner) {
   make()->round();
-  signer.break_message("ticket-mint", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
-  signer.break_message("issuer-get", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
+  signer.break_message("ticket-mint",
+                       wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
+  signer.break_message("issuer-get",
+                       wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
   make()->round();
   ASSERT_EQ(published.size(), 2U);
   EXPECT_EQ(published[0].chain_pem, published[1].chain_pem);
@@ -86,7 +89,8 @@ TEST_F(Appliance, RenewalFails_OldOneStaysAndIsRetried) {
   auto appliance = make();
   appliance->round();
   clock.advance(signer.life_ms / 3 * 2 + 1'000);
-  signer.break_message("certificate-issue", wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "gone"));
+  signer.break_message("certificate-issue",
+                       wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "gone"));
   const auto first = appliance->round();
   const auto second = appliance->round();
   EXPECT_GT(second, first) << "back-off";
@@ -101,7 +105,8 @@ TEST_F(Appliance, RenewalFails_OldOneStaysAndIsRetried) {
 }
 
 TEST_F(Appliance, HsmAwayAtFirst_StartingAndThenOperational) {
-  signer.break_message("certificate-issue", wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "gone"));
+  signer.break_message("certificate-issue",
+                       wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "gone"));
   auto appliance = make();
   EXPECT_LE(appliance->round(), limits::kJobBackoffMsMax);
   EXPECT_EQ(states.back(), "starting");
@@ -114,7 +119,8 @@ TEST_F(Appliance, HsmAwayAtFirst_StartingAndThenOperational) {
 }
 
 TEST_F(Appliance, Refused_NewOrderNextTime) {
-  signer.break_message("certificate-issue", wire::Failure::of(wire::FailureKind::kRefused, "ticket-expired", "late"));
+  signer.break_message("certificate-issue",
+                       wire::Failure::of(wire::FailureKind::kRefused, "ticket-expired", "late"));
   auto appliance = make();
   appliance->round();
   appliance->round();
@@ -122,7 +128,8 @@ TEST_F(Appliance, Refused_NewOrderNextTime) {
 }
 
 TEST_F(Appliance, ValidationRefusesTheNames_NoCertificate) {
-  validation.break_message("appliance-grant", wire::Failure::of(wire::FailureKind::kRefused, "names", "not ours"));
+  validation.break_message("appliance-grant",
+                           wire::Failure::of(wire::FailureKind::kRefused, "names", "not ours"));
   make()->round();
   EXPECT_TRUE(published.empty());
   EXPECT_EQ(signer.signatures(), 0);
@@ -133,7 +140,8 @@ TEST_F(Appliance, DamagedFiles_MadeAgain) {
   for (const std::string damage : {"", "garbage", "names: ca.plant.example,127.0.0.1\ngarbage"}) {
     const auto before = published.size();
     ASSERT_TRUE(replace_file(identity_path(), to_bytes(damage), 0600).has_value());
-    ASSERT_TRUE(replace_file(dir.path() + "/appliance-account.pem", to_bytes("garbage"), 0600).has_value());
+    ASSERT_TRUE(
+        replace_file(dir.path() + "/appliance-account.pem", to_bytes("garbage"), 0600).has_value());
     make()->round();
     EXPECT_EQ(published.size(), before + 1);
   }

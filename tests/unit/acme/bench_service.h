@@ -1,10 +1,10 @@
 // Owns a service on fakes and a client that signs as a real one does. Must not know handlers.
 #pragma once
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 #include <stdlib.h>
-
-#include <filesystem>
 
 #include "firmware/acme/service.h"
 #include "firmware/jose/jws.h"
@@ -58,7 +58,8 @@ inline std::string type_of(const HttpResponse& response) {
 }
 
 // Expects a whole and right problem document.
-inline void expect_problem(const HttpResponse& response, int status, std::string_view type, std::string_view code) {
+inline void expect_problem(const HttpResponse& response, int status, std::string_view type,
+                           std::string_view code) {
   EXPECT_EQ(response.status, status) << response.body;
   EXPECT_EQ(header_of(response, "Content-Type"), "application/problem+json");
   EXPECT_NE(header_of(response, "Replay-Nonce"), "");
@@ -69,7 +70,8 @@ inline void expect_problem(const HttpResponse& response, int status, std::string
   EXPECT_EQ(json_of(response).root().get("status").integer(), status);
 }
 
-// Waits until `ready`, without sleeping for luck: each look is at a state that another thread changes.
+// Waits until `ready`, without sleeping for luck: each look is at a state that another thread
+// changes.
 inline bool eventually(const std::function<bool()>& ready, std::int64_t ms = 15'000) {
   const auto deadline = Deadline::after_ms(ms);
   while (!ready()) {
@@ -80,7 +82,10 @@ inline bool eventually(const std::function<bool()>& ready, std::int64_t ms = 15'
 }
 
 struct World {
-  explicit World(std::function<void(ServiceConfig&)> configure = {}) : x_configure(std::move(configure)) { restart(); }
+  explicit World(std::function<void(ServiceConfig&)> configure = {})
+      : x_configure(std::move(configure)) {
+    restart();
+  }
 
   // A new life of the task: same store, same state directory.
   void restart() {
@@ -91,7 +96,8 @@ struct World {
     if (x_configure) x_configure(config);
     auto nonces = Nonces::open(dir.path() + "/nonce.key", clock);
     EXPECT_TRUE(nonces.has_value());
-    service = std::make_unique<Service>(config, Backend{store, validation, attestation, signer}, clock, std::move(*nonces));
+    service = std::make_unique<Service>(config, Backend{store, validation, attestation, signer},
+                                        clock, std::move(*nonces));
     service->set_state(ApplianceState::kOperational);
   }
 
@@ -142,7 +148,9 @@ class Client {
   HttpResponse post(const std::string& path, std::string payload) {
     return x_world.service->handle(signed_request(path, defaults(path, std::move(payload))));
   }
-  HttpResponse post_url(const std::string& url, std::string payload) { return post(path_of(url), std::move(payload)); }
+  HttpResponse post_url(const std::string& url, std::string payload) {
+    return post(path_of(url), std::move(payload));
+  }
   HttpResponse read(const std::string& url) { return post(path_of(url), ""); }
 
   void register_account() {
@@ -157,8 +165,9 @@ class Client {
     std::string url, authz, challenge, finalize, ticket;
   };
   Order new_order(std::string_view type, std::string_view value) {
-    const auto response = post("/acme/new-order", R"({"identifiers":[{"type":")" + std::string(type) +
-                                                      R"(","value":")" + std::string(value) + R"("}]})");
+    const auto response =
+        post("/acme/new-order", R"({"identifiers":[{"type":")" + std::string(type) +
+                                    R"(","value":")" + std::string(value) + R"("}]})");
     EXPECT_EQ(response.status, 201) << response.body;
     Order order;
     order.url = header_of(response, "Location");
@@ -167,7 +176,8 @@ class Client {
     const auto document = json_of(response);
     order.authz = std::string(document.root().get("authorizations").items().at(0).string());
     const auto authz = read(order.authz);
-    order.challenge = std::string(json_of(authz).root().get("challenges").items().at(0).get("url").string());
+    order.challenge =
+        std::string(json_of(authz).root().get("challenges").items().at(0).get("url").string());
     return order;
   }
   Order ready_device_order(std::string_view device) {
@@ -179,7 +189,8 @@ class Client {
   std::string status_of(const Order& order) { return text_at(read(order.url), "status"); }
   std::string csr_payload(std::string_view device) const {
     const auto key = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
-    const auto csr = x509::build_csr(key, {{wire::IdentifierType::kPermanentIdentifier, std::string(device)}});
+    const auto csr =
+        x509::build_csr(key, {{wire::IdentifierType::kPermanentIdentifier, std::string(device)}});
     return R"({"csr":")" + base64url_encode(*csr) + R"("})";
   }
 

@@ -1,8 +1,7 @@
 // Tests challenges: device-attest-01 synchronously, http-01 in the background.
-#include "firmware/acme/challenge_resources.h"
-
 #include <gtest/gtest.h>
 
+#include "firmware/acme/challenge_resources.h"
 #include "tests/unit/acme/bench_service.h"
 
 namespace keyward::acme {
@@ -19,14 +18,17 @@ using test::World;
 class Challenges : public testing::Test {
  protected:
   void SetUp() override { client.register_account(); }
-  std::string challenge_status(const Client::Order& order) { return text_at(client.read(order.challenge), "status"); }
+  std::string challenge_status(const Client::Order& order) {
+    return text_at(client.read(order.challenge), "status");
+  }
   World world;
   Client client{world};
 };
 
 TEST_F(Challenges, Device_Good_ValidAtOnce) {
   const auto order = client.new_order("permanent-identifier", "device-1");
-  const auto response = client.post_url(order.challenge, R"({"attObj":"o2NmbXRjdHBt","ignored":true})");
+  const auto response =
+      client.post_url(order.challenge, R"({"attObj":"o2NmbXRjdHBt","ignored":true})");
   EXPECT_EQ(response.status, 200) << response.body;
   EXPECT_EQ(text_at(response, "status"), "valid");
   EXPECT_NE(text_at(response, "validated"), "");
@@ -44,7 +46,8 @@ TEST_F(Challenges, Device_Good_ValidAtOnce) {
 
 TEST_F(Challenges, Device_Refused_HttpErrorAndEverythingInvalid) {
   const auto order = client.new_order("permanent-identifier", "device-1");
-  world.attestation.answer(wire::ChallengeProblem{"badAttestationStatement", "tpm.extra-data", "extraData is not ours"});
+  world.attestation.answer(
+      wire::ChallengeProblem{"badAttestationStatement", "tpm.extra-data", "extraData is not ours"});
   const auto response = client.post_url(order.challenge, R"({"attObj":"oA"})");
   expect_problem(response, 400, "badAttestationStatement", "tpm.extra-data");
   EXPECT_EQ(text_at(response, "detail"), "extraData is not ours");
@@ -62,12 +65,17 @@ TEST_F(Challenges, Device_Refused_HttpErrorAndEverythingInvalid) {
 TEST_F(Challenges, Device_MalformedPayload_StaysPending) {
   const auto order = client.new_order("permanent-identifier", "device-1");
   expect_problem(client.post_url(order.challenge, "{}"), 400, "malformed", "attobj.missing");
-  expect_problem(client.post_url(order.challenge, R"({"attObj":1})"), 400, "malformed", "attobj.missing");
-  expect_problem(client.post_url(order.challenge, R"({"attObj":""})"), 400, "malformed", "attobj.encoding");
-  expect_problem(client.post_url(order.challenge, R"({"attObj":"oA=="})"), 400, "malformed", "attobj.encoding");
-  expect_problem(client.post_url(order.challenge, R"({"attObj":"o+A"})"), 400, "malformed", "attobj.encoding");
+  expect_problem(client.post_url(order.challenge, R"({"attObj":1})"), 400, "malformed",
+                 "attobj.missing");
+  expect_problem(client.post_url(order.challenge, R"({"attObj":""})"), 400, "malformed",
+                 "attobj.encoding");
+  expect_problem(client.post_url(order.challenge, R"({"attObj":"oA=="})"), 400, "malformed",
+                 "attobj.encoding");
+  expect_problem(client.post_url(order.challenge, R"({"attObj":"o+A"})"), 400, "malformed",
+                 "attobj.encoding");
   const std::string big = base64url_encode(Bytes(limits::kAttestationObjectBytesMax + 1));
-  expect_problem(client.post_url(order.challenge, R"({"attObj":")" + big + R"("})"), 400, "malformed", "attobj.size");
+  expect_problem(client.post_url(order.challenge, R"({"attObj":")" + big + R"("})"), 400,
+                 "malformed", "attobj.size");
   expect_problem(client.post_url(order.challenge, "nonsense"), 400, "malformed", "payload.json");
   EXPECT_EQ(challenge_status(order), "pending");
   EXPECT_EQ(world.attestation.count("device-verify"), 0);
@@ -84,7 +92,8 @@ TEST_F(Challenges, Read_NeverTriggers) {
 
 TEST_F(Challenges, Device_AttestationAway_503AndPendingThenGood) {
   const auto order = client.new_order("permanent-identifier", "device-1");
-  world.attestation.break_message("device-verify", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
+  world.attestation.break_message(
+      "device-verify", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
   const auto response = client.post_url(order.challenge, R"({"attObj":"oA"})");
   expect_problem(response, 503, "serverInternal", "peer-lost");
   EXPECT_NE(header_of(response, "Retry-After"), "");
@@ -95,8 +104,10 @@ TEST_F(Challenges, Device_AttestationAway_503AndPendingThenGood) {
 
 TEST_F(Challenges, Device_StoreAwayAfterwards_503AndPendingThenGood) {
   const auto order = client.new_order("permanent-identifier", "device-1");
-  world.store.break_message("challenge-update", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
-  expect_problem(client.post_url(order.challenge, R"({"attObj":"oA"})"), 503, "serverInternal", "peer-lost");
+  world.store.break_message(
+      "challenge-update", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
+  expect_problem(client.post_url(order.challenge, R"({"attObj":"oA"})"), 503, "serverInternal",
+                 "peer-lost");
   world.store.heal("challenge-update");
   EXPECT_EQ(text_at(client.post_url(order.challenge, R"({"attObj":"oA"})"), "status"), "valid");
 }
@@ -133,17 +144,20 @@ TEST_F(Challenges, Http_Slow_ProcessingWithRetryAfterAndLaterValid) {
 
 TEST_F(Challenges, Http_Refused_InvalidWithTheReason) {
   const auto order = client.new_order("dns", "a.example");
-  world.validation.answer(wire::ChallengeProblem{"connection", "http.refused", "nobody listens on port 80"});
+  world.validation.answer(
+      wire::ChallengeProblem{"connection", "http.refused", "nobody listens on port 80"});
   EXPECT_EQ(client.post_url(order.challenge, "{}").status, 200);
   EXPECT_TRUE(eventually([&] { return challenge_status(order) == "invalid"; }));
   const auto challenge = json_of(client.read(order.challenge));
-  EXPECT_EQ(challenge.root().get("error").get("type").string(), "urn:ietf:params:acme:error:connection");
+  EXPECT_EQ(challenge.root().get("error").get("type").string(),
+            "urn:ietf:params:acme:error:connection");
   EXPECT_EQ(client.status_of(order), "invalid");
 }
 
 TEST_F(Challenges, Http_ValidationAway_StaysProcessingAndThenValid) {
   const auto order = client.new_order("dns", "a.example");
-  world.validation.break_message("name-validate", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
+  world.validation.break_message(
+      "name-validate", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
   EXPECT_EQ(text_at(client.post_url(order.challenge, "{}"), "status"), "processing");
   EXPECT_TRUE(world.validation.wait_for("name-validate", 2));
   EXPECT_EQ(challenge_status(order), "processing");
@@ -153,18 +167,21 @@ TEST_F(Challenges, Http_ValidationAway_StaysProcessingAndThenValid) {
 
 TEST_F(Challenges, Http_TaskRestarted_WorkListTakesItUp) {
   const auto order = client.new_order("dns", "a.example");
-  world.validation.break_message("name-validate", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
+  world.validation.break_message(
+      "name-validate", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
   EXPECT_EQ(text_at(client.post_url(order.challenge, "{}"), "status"), "processing");
   world.restart();
   world.validation.heal("name-validate");
-  EXPECT_EQ(challenge_status(order), "processing");  // and this read itself would take it up, were there no start()
+  EXPECT_EQ(challenge_status(order),
+            "processing");  // and this read itself would take it up, were there no start()
   world.service->start();
   EXPECT_TRUE(eventually([&] { return challenge_status(order) == "valid"; }));
 }
 
 TEST_F(Challenges, UnknownChallengeOfOwnAuthz_NotFound) {
   const auto order = client.new_order("dns", "a.example");
-  expect_problem(client.read(order.challenge.substr(0, order.challenge.rfind('/')) + "/other"), 404, "malformed", "not-found");
+  expect_problem(client.read(order.challenge.substr(0, order.challenge.rfind('/')) + "/other"), 404,
+                 "malformed", "not-found");
 }
 
 }  // namespace

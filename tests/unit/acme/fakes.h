@@ -1,5 +1,6 @@
-// Owns stand-ins for the tasks that acme asks: a store in memory that keeps to the state machines, and
-// validation, attestation and signer that answer as told. Must not know acme's inside. Threads: any.
+// Owns stand-ins for the tasks that acme asks: a store in memory that keeps to the state machines,
+// and validation, attestation and signer that answer as told. Must not know acme's inside. Threads:
+// any.
 #pragma once
 
 #include <atomic>
@@ -21,7 +22,8 @@
 
 namespace keyward::acme::test {
 
-inline tl::unexpected<wire::Failure> failure(wire::FailureKind kind, std::string_view code, std::uint64_t retry_ms = 0) {
+inline tl::unexpected<wire::Failure> failure(wire::FailureKind kind, std::string_view code,
+                                             std::uint64_t retry_ms = 0) {
   auto out = wire::Failure::of(kind, code, std::string("fake: ") + std::string(code));
   if (retry_ms != 0) out.retry_after_ms = retry_ms;
   return tl::unexpected<wire::Failure>(out);
@@ -60,7 +62,8 @@ class Gate {
   // False: the deadline passed before the message was asked `times` times.
   bool wait_for(std::string_view name, int times, std::int64_t ms = 10'000) {
     std::unique_lock lock(x_mutex);
-    return x_changed.wait_for(lock, std::chrono::milliseconds(ms), [&] { return x_counts[std::string(name)] >= times; });
+    return x_changed.wait_for(lock, std::chrono::milliseconds(ms),
+                              [&] { return x_counts[std::string(name)] >= times; });
   }
 
  protected:
@@ -102,7 +105,8 @@ class FakeStore final : public StoreBackend, public Gate {
     KEYWARD_FAKE_PASS(wire::AccountGet);
     const std::lock_guard lock(x_mutex);
     for (const auto& [id, record] : x_accounts) {
-      if (m.id ? id == *m.id : record.thumbprint == *m.thumbprint) return wire::AccountGetReply{record};
+      if (m.id ? id == *m.id : record.thumbprint == *m.thumbprint)
+        return wire::AccountGetReply{record};
     }
     return wire::AccountGetReply{};
   }
@@ -154,7 +158,8 @@ class FakeStore final : public StoreBackend, public Gate {
     const std::lock_guard lock(x_mutex);
     auto& order = x_orders.at(m.ticket);
     if (order.status != m.expected) return wire::OrderUpdateReply{false, order};
-    if (!may_change(m.expected, m.status)) return failure(wire::FailureKind::kRefused, "edge-not-allowed");
+    if (!may_change(m.expected, m.status))
+      return failure(wire::FailureKind::kRefused, "edge-not-allowed");
     order.status = m.status;
     order.finalize = m.finalize;
     order.error_json = m.error_json;
@@ -175,8 +180,10 @@ class FakeStore final : public StoreBackend, public Gate {
     KEYWARD_FAKE_PASS(wire::AuthzUpdate);
     const std::lock_guard lock(x_mutex);
     const auto at = x_authzs.find(m.id);
-    if (at == x_authzs.end() || at->second.account_id != m.account_id) return wire::AuthzUpdateReply{};
-    if (!may_change(at->second.status, m.status)) return failure(wire::FailureKind::kRefused, "edge-not-allowed");
+    if (at == x_authzs.end() || at->second.account_id != m.account_id)
+      return wire::AuthzUpdateReply{};
+    if (!may_change(at->second.status, m.status))
+      return failure(wire::FailureKind::kRefused, "edge-not-allowed");
     at->second.status = m.status;
     settle(at->second.ticket);
     return wire::AuthzUpdateReply{at->second};
@@ -202,7 +209,8 @@ class FakeStore final : public StoreBackend, public Gate {
     KEYWARD_FAKE_PASS(wire::CertificateGet);
     const std::lock_guard lock(x_mutex);
     const auto at = x_certificates.find(m.id);
-    if (at == x_certificates.end() || at->second.account_id != m.account_id) return wire::CertificateGetReply{};
+    if (at == x_certificates.end() || at->second.account_id != m.account_id)
+      return wire::CertificateGetReply{};
     return wire::CertificateGetReply{at->second};
   }
   Answer<wire::WorkListReply> ask(const wire::WorkList&, std::int64_t) override {
@@ -210,11 +218,13 @@ class FakeStore final : public StoreBackend, public Gate {
     const std::lock_guard lock(x_mutex);
     wire::WorkListReply reply;
     for (const auto& [ticket, order] : x_orders) {
-      if (order.status == OrderStatus::kProcessing) reply.orders.push_back({ticket, order.account_id});
+      if (order.status == OrderStatus::kProcessing)
+        reply.orders.push_back({ticket, order.account_id});
     }
     for (const auto& [id, authz] : x_authzs) {
       for (const auto& c : authz.challenges) {
-        if (c.status == ChallengeStatus::kProcessing) reply.challenges.push_back({c.id, id, authz.account_id});
+        if (c.status == ChallengeStatus::kProcessing)
+          reply.challenges.push_back({c.id, id, authz.account_id});
       }
     }
     return reply;
@@ -224,11 +234,13 @@ class FakeStore final : public StoreBackend, public Gate {
     const std::lock_guard lock(x_mutex);
     return x_orders.at(ticket);
   }
-  void change_account(const std::string& id, const std::function<void(wire::AccountRecord&)>& change) {
+  void change_account(const std::string& id,
+                      const std::function<void(wire::AccountRecord&)>& change) {
     const std::lock_guard lock(x_mutex);
     change(x_accounts.at(id));
   }
-  void change_order(const std::string& ticket, const std::function<void(wire::OrderRecord&)>& change) {
+  void change_order(const std::string& ticket,
+                    const std::function<void(wire::OrderRecord&)>& change) {
     const std::lock_guard lock(x_mutex);
     change(x_orders.at(ticket));
   }
@@ -333,7 +345,8 @@ class FakeAttestation final : public AttestationBackend, public Gate {
   wire::DeviceVerify x_last;
 };
 
-// Mints tickets and makes real certificates with a software key; checks nothing, as the real one does.
+// Mints tickets and makes real certificates with a software key; checks nothing, as the real one
+// does.
 class FakeSigner final : public SignerBackend, public Gate {
  public:
   explicit FakeSigner(const Clock& clock) : x_clock(clock) {}
@@ -356,7 +369,8 @@ class FakeSigner final : public SignerBackend, public Gate {
     }
     const auto profile = document->root().get("profile").string();
     terms.profile = profile.empty() ? "server" : std::string(profile);
-    return wire::TicketMintReply{random_id(56), x_clock.utc_ms() + limits::kOrderLifetimeMs, wire::encode_body(terms)};
+    return wire::TicketMintReply{random_id(56), x_clock.utc_ms() + limits::kOrderLifetimeMs,
+                                 wire::encode_body(terms)};
   }
   Answer<wire::CertificateIssueReply> ask(const wire::CertificateIssue& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::CertificateIssue);
@@ -394,7 +408,8 @@ class FakeSigner final : public SignerBackend, public Gate {
 
  private:
   Bytes self_signed(std::string_view name) {
-    return certificate(x_key.public_key().spki_der(), x509::name_der({{"2.5.4.3", std::string(name)}}),
+    return certificate(x_key.public_key().spki_der(),
+                       x509::name_der({{"2.5.4.3", std::string(name)}}),
                        {x509::ext_basic_constraints(true, 0)});
   }
   Bytes certificate(ByteView spki, Bytes subject, std::vector<Bytes> extensions) {
@@ -409,7 +424,8 @@ class FakeSigner final : public SignerBackend, public Gate {
     spec.spki_der = to_bytes(spki);
     spec.extensions = std::move(extensions);
     const Bytes tbs = x509::build_tbs(spec);
-    const auto signature = x_key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, tbs);
+    const auto signature =
+        x_key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, tbs);
     return x509::join_certificate(tbs, spec.signature_algorithm, *signature);
   }
   wire::CertificateIssueReply make(ByteView spki, const std::vector<wire::Identifier>& names) {
@@ -417,7 +433,9 @@ class FakeSigner final : public SignerBackend, public Gate {
     reply.serial = random_bytes(16);
     reply.not_before_ms = x_clock.utc_ms();
     reply.not_after_ms = reply.not_before_ms + life_ms;
-    reply.chain = {certificate(spki, x509::name_der({}), {*x509::ext_subject_alt_name(names, true)}), x_issuer};
+    reply.chain = {
+        certificate(spki, x509::name_der({}), {*x509::ext_subject_alt_name(names, true)}),
+        x_issuer};
     return reply;
   }
   const Clock& x_clock;

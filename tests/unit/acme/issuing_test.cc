@@ -64,22 +64,27 @@ TEST_F(Finalize, PayloadForms_RefusedAndStillReady) {
   const auto order = client.ready_device_order("device-1");
   expect_problem(client.post_url(order.finalize, ""), 400, "malformed", "finalize.form");
   expect_problem(client.post_url(order.finalize, "{}"), 400, "malformed", "finalize.form");
-  expect_problem(client.post_url(order.finalize, R"({"csr":"MA=="})"), 400, "malformed", "finalize.encoding");
-  expect_problem(client.post_url(order.finalize, R"({"csr":""})"), 400, "malformed", "finalize.encoding");
+  expect_problem(client.post_url(order.finalize, R"({"csr":"MA=="})"), 400, "malformed",
+                 "finalize.encoding");
+  expect_problem(client.post_url(order.finalize, R"({"csr":""})"), 400, "malformed",
+                 "finalize.encoding");
   const std::string big = base64url_encode(Bytes(limits::kCsrBytesMax + 1));
-  expect_problem(client.post_url(order.finalize, R"({"csr":")" + big + R"("})"), 400, "badCSR", "finalize.size");
+  expect_problem(client.post_url(order.finalize, R"({"csr":")" + big + R"("})"), 400, "badCSR",
+                 "finalize.size");
   EXPECT_EQ(client.status_of(order), "ready");
 }
 
 TEST_F(Finalize, LargestCsr_FitsTheBodyCap) {
   const auto order = client.ready_device_order("device-1");
   const std::string largest = base64url_encode(Bytes(limits::kCsrBytesMax));
-  expect_problem(client.post_url(order.finalize, R"({"csr":")" + largest + R"("})"), 400, "badCSR", "csr-malformed");
+  expect_problem(client.post_url(order.finalize, R"({"csr":")" + largest + R"("})"), 400, "badCSR",
+                 "csr-malformed");
 }
 
 TEST_F(Finalize, CsrRefused_OrderReadyAgainAndTheNextOneWorks) {
   const auto order = client.ready_device_order("device-1");
-  for (const auto* code : {"csr-names", "csr-signature", "attested-key-mismatch", "csr-key-is-account-key"}) {
+  for (const auto* code :
+       {"csr-names", "csr-signature", "attested-key-mismatch", "csr-key-is-account-key"}) {
     break_signer(wire::FailureKind::kRefused, code);
     expect_problem(finalize(order), 400, "badCSR", code);
     EXPECT_EQ(client.status_of(order), "ready");
@@ -132,7 +137,8 @@ TEST_F(Finalize, SignerLostAndTaskRestarted_WorkListFinishesIt) {
   world.restart();
   world.signer.heal("certificate-issue");
   world.service->start();
-  EXPECT_TRUE(eventually([&] { return world.store.order(order.ticket).status == OrderStatus::kValid; }));
+  EXPECT_TRUE(
+      eventually([&] { return world.store.order(order.ticket).status == OrderStatus::kValid; }));
   EXPECT_EQ(client.read(text_at(client.read(order.url), "certificate")).status, 200);
 }
 
@@ -150,7 +156,8 @@ TEST_F(Finalize, StoreAwayAfterTheSignature_SameCertificateLater) {
   break_signer(wire::FailureKind::kUnavailable, "hsm-away");
   EXPECT_EQ(text_at(finalize(order), "status"), "processing");
   // The signature is made, but its result cannot be kept at once.
-  world.store.break_message("order-update", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
+  world.store.break_message(
+      "order-update", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
   world.signer.heal("certificate-issue");
   EXPECT_TRUE(eventually([&] { return world.signer.signatures() == 1; }));
   EXPECT_EQ(client.status_of(order), "processing");
@@ -161,7 +168,8 @@ TEST_F(Finalize, StoreAwayAfterTheSignature_SameCertificateLater) {
 
 TEST_F(Finalize, StoreAwayBefore_503AndStillReady) {
   const auto order = client.ready_device_order("device-1");
-  world.store.break_message("order-update", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
+  world.store.break_message(
+      "order-update", wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone"));
   expect_problem(finalize(order), 503, "serverInternal", "peer-lost");
   EXPECT_EQ(world.signer.signatures(), 0);
   world.store.heal("order-update");
@@ -194,7 +202,8 @@ TEST_F(Finalize, AccountDeactivatedMeanwhile_NoCertificate) {
   EXPECT_EQ(text_at(finalize(order), "status"), "processing");
   EXPECT_EQ(client.post_url(client.kid, R"({"status":"deactivated"})").status, 200);
   world.signer.heal("certificate-issue");
-  EXPECT_TRUE(eventually([&] { return world.store.order(order.ticket).status == OrderStatus::kInvalid; }));
+  EXPECT_TRUE(
+      eventually([&] { return world.store.order(order.ticket).status == OrderStatus::kInvalid; }));
   EXPECT_EQ(world.signer.signatures(), 0);
 }
 
@@ -203,7 +212,8 @@ TEST_F(Finalize, SameOrderFromManyThreads_OneCertificate) {
   std::vector<HttpRequest> requests;
   for (int i = 0; i < 8; ++i) {
     const auto path = client.path_of(order.finalize);
-    requests.push_back(client.signed_request(path, client.defaults(path, client.csr_payload("device-1"))));
+    requests.push_back(
+        client.signed_request(path, client.defaults(path, client.csr_payload("device-1"))));
   }
   std::atomic<int> valid{0};
   std::atomic<int> refused{0};

@@ -1,10 +1,10 @@
 // Tests the job queue: once per key, retries, its limit, its end.
 #include "firmware/acme/jobs.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <future>
+
+#include <gtest/gtest.h>
 
 #include "hal/base/limits.h"
 
@@ -16,7 +16,10 @@ using Again = std::optional<std::int64_t>;
 TEST(Jobs, Posted_Runs_AndIsForgotten) {
   JobQueue jobs(2, 8);
   std::atomic<int> runs{0};
-  ASSERT_TRUE(jobs.post("a", [&](int) -> Again { ++runs; return std::nullopt; }));
+  ASSERT_TRUE(jobs.post("a", [&](int) -> Again {
+    ++runs;
+    return std::nullopt;
+  }));
   EXPECT_TRUE(jobs.wait("a", 10'000));
   EXPECT_EQ(runs, 1);
   EXPECT_FALSE(jobs.has("a"));
@@ -38,7 +41,11 @@ TEST(Jobs, SameKey_WhileItRuns_NotRunTwice) {
   std::promise<void> open;
   auto opened = open.get_future().share();
   std::atomic<int> runs{0};
-  const auto job = [&](int) -> Again { ++runs; opened.wait(); return std::nullopt; };
+  const auto job = [&](int) -> Again {
+    ++runs;
+    opened.wait();
+    return std::nullopt;
+  };
   ASSERT_TRUE(jobs.post("a", job));
   ASSERT_TRUE(jobs.post("a", job));
   EXPECT_FALSE(jobs.wait("a", 20));
@@ -51,7 +58,10 @@ TEST(Jobs, Full_RefusedAndSaid) {
   JobQueue jobs(1, 2);
   std::promise<void> open;
   auto opened = open.get_future().share();
-  const auto job = [&](int) -> Again { opened.wait(); return std::nullopt; };
+  const auto job = [&](int) -> Again {
+    opened.wait();
+    return std::nullopt;
+  };
   ASSERT_TRUE(jobs.post("a", job));
   EXPECT_TRUE(jobs.has_room());
   ASSERT_TRUE(jobs.post("b", job));

@@ -1,10 +1,10 @@
 // Tests nonces: once in a life, what a restart keeps, the window, forgeries.
 #include "firmware/acme/nonces.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "hal/base/file.h"
 #include "hal/base/limits.h"
@@ -66,7 +66,8 @@ TEST(Nonces, NotIssued_OtherForms_RefusedEachInItsWay) {
   EXPECT_EQ(life->consume("AAAA", true), NonceVerdict::kBad);
   EXPECT_EQ(life->consume("not base64url!", true), NonceVerdict::kMalformed);
   EXPECT_EQ(life->consume(life->issue() + "=", true), NonceVerdict::kMalformed);
-  EXPECT_EQ(life->consume(std::string(limits::kNonceBytesMax + 1, 'A'), true), NonceVerdict::kMalformed);
+  EXPECT_EQ(life->consume(std::string(limits::kNonceBytesMax + 1, 'A'), true),
+            NonceVerdict::kMalformed);
 }
 
 TEST(Nonces, OtherKey_SameForm_Refused) {
@@ -137,7 +138,8 @@ TEST(Nonces, Window_OlderThanTheRing_RefusedEvenUnused) {
   EXPECT_EQ(nonces.consume(used, true), NonceVerdict::kGood);
   for (std::size_t i = 0; i < kWindow - 64 - 2; ++i) static_cast<void>(nonces.issue());
   EXPECT_EQ(nonces.consume(used, true), NonceVerdict::kBad);
-  EXPECT_EQ(nonces.consume(oldest, true), NonceVerdict::kGood) << "the edge of the window is still inside";
+  EXPECT_EQ(nonces.consume(oldest, true), NonceVerdict::kGood)
+      << "the edge of the window is still inside";
   // Whatever comes after, a used nonce stays used or becomes too old; never good again.
   for (std::size_t i = 0; i < 4 * kWindow; ++i) {
     static_cast<void>(nonces.issue());
@@ -154,7 +156,8 @@ TEST(Nonces, Threads_SameNonceAtOnce_OneWins) {
     std::atomic<int> good{0};
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
-      threads.emplace_back([&] { good += life->consume(nonce, true) == NonceVerdict::kGood ? 1 : 0; });
+      threads.emplace_back(
+          [&] { good += life->consume(nonce, true) == NonceVerdict::kGood ? 1 : 0; });
     }
     for (auto& thread : threads) thread.join();
     EXPECT_EQ(good, 1);

@@ -1,8 +1,7 @@
 // Tests newOrder, order, authorization and certificate.
-#include "firmware/acme/order_resources.h"
-
 #include <gtest/gtest.h>
 
+#include "firmware/acme/order_resources.h"
 #include "tests/unit/acme/bench_service.h"
 
 namespace keyward::acme {
@@ -26,7 +25,8 @@ class Orders : public testing::Test {
 };
 
 TEST_F(Orders, New_201WithEverythingAClientNeeds) {
-  const auto response = order_for(R"({"type":"dns","value":"WWW.Plant.Example"},{"type":"permanent-identifier","value":"d/1.2.3"})");
+  const auto response = order_for(
+      R"({"type":"dns","value":"WWW.Plant.Example"},{"type":"permanent-identifier","value":"d/1.2.3"})");
   EXPECT_EQ(response.status, 201);
   const auto document = json_of(response);
   const auto root = document.root();
@@ -41,10 +41,12 @@ TEST_F(Orders, New_201WithEverythingAClientNeeds) {
   EXPECT_FALSE(root.get("certificate").exists());
   EXPECT_FALSE(root.get("error").exists());
   EXPECT_EQ(client.read(location).status, 200);
-  const auto dns = json_of(client.read(std::string(root.get("authorizations").items()[0].string())));
+  const auto dns =
+      json_of(client.read(std::string(root.get("authorizations").items()[0].string())));
   EXPECT_EQ(dns.root().get("challenges").items().at(0).get("type").string(), "http-01");
   EXPECT_FALSE(dns.root().get("wildcard").exists());
-  const auto device = json_of(client.read(std::string(root.get("authorizations").items()[1].string())));
+  const auto device =
+      json_of(client.read(std::string(root.get("authorizations").items()[1].string())));
   EXPECT_EQ(device.root().get("challenges").items().at(0).get("type").string(), "device-attest-01");
   EXPECT_EQ(device.root().get("identifier").get("value").string(), "d/1.2.3");
   EXPECT_EQ(device.root().get("status").string(), "pending");
@@ -62,9 +64,12 @@ TEST_F(Orders, Wildcard_RejectedWithTheNameInASubproblem) {
 }
 
 TEST_F(Orders, TypesWithoutAMethod_Unsupported) {
-  expect_problem(order_for(R"({"type":"ip","value":"192.0.2.1"})"), 400, "unsupportedIdentifier", "identifier.type");
-  expect_problem(order_for(R"({"type":"hardware-module","value":"a/1.2.3"})"), 400, "unsupportedIdentifier", "identifier.type");
-  expect_problem(order_for(R"({"type":"unheard-of","value":"x"})"), 400, "unsupportedIdentifier", "identifier-unsupported");
+  expect_problem(order_for(R"({"type":"ip","value":"192.0.2.1"})"), 400, "unsupportedIdentifier",
+                 "identifier.type");
+  expect_problem(order_for(R"({"type":"hardware-module","value":"a/1.2.3"})"), 400,
+                 "unsupportedIdentifier", "identifier.type");
+  expect_problem(order_for(R"({"type":"unheard-of","value":"x"})"), 400, "unsupportedIdentifier",
+                 "identifier-unsupported");
 }
 
 TEST_F(Orders, SignerRefusals_ReachTheClientByCode) {
@@ -72,17 +77,23 @@ TEST_F(Orders, SignerRefusals_ReachTheClientByCode) {
     world.signer.break_message("ticket-mint", wire::Failure::of(kind, code, "why"));
     return order_for(R"({"type":"dns","value":"a.example"})");
   };
-  expect_problem(refused("profile-unknown", wire::FailureKind::kRefused), 400, "invalidProfile", "profile-unknown");
-  expect_problem(refused("identifier-not-permitted", wire::FailureKind::kRefused), 403, "rejectedIdentifier", "identifier-not-permitted");
-  expect_problem(refused("identifier-malformed", wire::FailureKind::kBadInput), 400, "malformed", "identifier-malformed");
-  expect_problem(refused("rate-account", wire::FailureKind::kExhausted), 429, "rateLimited", "rate-account");
-  expect_problem(refused("validity-not-supported", wire::FailureKind::kRefused), 400, "malformed", "validity-not-supported");
+  expect_problem(refused("profile-unknown", wire::FailureKind::kRefused), 400, "invalidProfile",
+                 "profile-unknown");
+  expect_problem(refused("identifier-not-permitted", wire::FailureKind::kRefused), 403,
+                 "rejectedIdentifier", "identifier-not-permitted");
+  expect_problem(refused("identifier-malformed", wire::FailureKind::kBadInput), 400, "malformed",
+                 "identifier-malformed");
+  expect_problem(refused("rate-account", wire::FailureKind::kExhausted), 429, "rateLimited",
+                 "rate-account");
+  expect_problem(refused("validity-not-supported", wire::FailureKind::kRefused), 400, "malformed",
+                 "validity-not-supported");
 }
 
 TEST_F(Orders, EachPeerAway_503AndNothingStored) {
   const auto gone = wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "gone");
   const auto try_one = [&](std::string_view type) {
-    const auto response = order_for(R"({"type":")" + std::string(type) + R"(","value":"a.example"})");
+    const auto response =
+        order_for(R"({"type":")" + std::string(type) + R"(","value":"a.example"})");
     expect_problem(response, 503, "serverInternal", "peer-lost");
     EXPECT_NE(header_of(response, "Retry-After"), "");
   };
@@ -102,7 +113,8 @@ TEST_F(Orders, EachPeerAway_503AndNothingStored) {
 }
 
 TEST_F(Orders, TooManyOpen_RateLimited) {
-  world.store.break_message("order-put", wire::Failure::of(wire::FailureKind::kExhausted, "order-limit", "many"));
+  world.store.break_message(
+      "order-put", wire::Failure::of(wire::FailureKind::kExhausted, "order-limit", "many"));
   const auto response = order_for(R"({"type":"dns","value":"a.example"})");
   expect_problem(response, 429, "rateLimited", "order-limit");
   EXPECT_NE(header_of(response, "Retry-After"), "");
@@ -112,12 +124,16 @@ TEST_F(Orders, OfSomebodyElse_LikeUnknown) {
   const auto order = client.new_order("permanent-identifier", "device-1");
   Client other(world);
   other.register_account();
-  for (const auto& url : {order.url, order.authz, order.challenge, std::string(test::kBase) + "/acme/certificate/x"}) {
+  for (const auto& url : {order.url, order.authz, order.challenge,
+                          std::string(test::kBase) + "/acme/certificate/x"}) {
     expect_problem(other.read(url), 404, "malformed", "not-found");
   }
-  expect_problem(other.post_url(order.challenge, R"({"attObj":"oA"})"), 404, "malformed", "not-found");
-  expect_problem(other.post_url(order.finalize, client.csr_payload("device-1")), 404, "malformed", "not-found");
-  expect_problem(other.post_url(order.authz, R"({"status":"deactivated"})"), 404, "malformed", "not-found");
+  expect_problem(other.post_url(order.challenge, R"({"attObj":"oA"})"), 404, "malformed",
+                 "not-found");
+  expect_problem(other.post_url(order.finalize, client.csr_payload("device-1")), 404, "malformed",
+                 "not-found");
+  expect_problem(other.post_url(order.authz, R"({"status":"deactivated"})"), 404, "malformed",
+                 "not-found");
 }
 
 TEST_F(Orders, Expired_ShownInvalidWithAReason) {
@@ -127,7 +143,8 @@ TEST_F(Orders, Expired_ShownInvalidWithAReason) {
   EXPECT_EQ(text_at(response, "status"), "invalid");
   EXPECT_EQ(json_of(response).root().get("error").get("code").string(), "order.expired");
   EXPECT_EQ(text_at(client.read(order.authz), "status"), "expired");
-  expect_problem(client.post_url(order.challenge, R"({"attObj":"oA"})"), 400, "malformed", "authz.final");
+  expect_problem(client.post_url(order.challenge, R"({"attObj":"oA"})"), 400, "malformed",
+                 "authz.final");
 }
 
 TEST_F(Orders, ReadsWithPayload_Refused) {
@@ -140,12 +157,14 @@ TEST_F(Orders, ReadsWithPayload_Refused) {
 
 TEST_F(Orders, AuthzDeactivated_OrderInvalid) {
   const auto order = client.new_order("permanent-identifier", "device-1");
-  expect_problem(client.post_url(order.authz, R"({"status":"valid"})"), 400, "malformed", "authz.form");
+  expect_problem(client.post_url(order.authz, R"({"status":"valid"})"), 400, "malformed",
+                 "authz.form");
   const auto response = client.post_url(order.authz, R"({"status":"deactivated"})");
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(text_at(response, "status"), "deactivated");
   EXPECT_EQ(client.status_of(order), "invalid");
-  expect_problem(client.post_url(order.authz, R"({"status":"deactivated"})"), 400, "malformed", "edge-not-allowed");
+  expect_problem(client.post_url(order.authz, R"({"status":"deactivated"})"), 400, "malformed",
+                 "edge-not-allowed");
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // Tests problem documents and the table from other tasks' codes to ACME's errors.
 #include "firmware/acme/problem.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "firmware/json/json.h"
 
@@ -81,20 +81,25 @@ TEST(Problem, FailureTable_NoRowUntested) {
   std::set<std::string_view> expected;
   for (const auto& row : kExpected) expected.insert(row.code);
   std::set<std::string_view> present;
-  for (const auto& row : failure_rows()) EXPECT_TRUE(present.insert(row.code).second) << "twice: " << row.code;
+  for (const auto& row : failure_rows())
+    EXPECT_TRUE(present.insert(row.code).second) << "twice: " << row.code;
   EXPECT_EQ(present, expected);
 }
 
 TEST(Problem, UnknownCode_GoesByKind) {
-  const auto status = [](wire::FailureKind kind) { return problem_from(wire::Failure::of(kind, "new-code", "x")).status; };
+  const auto status = [](wire::FailureKind kind) {
+    return problem_from(wire::Failure::of(kind, "new-code", "x")).status;
+  };
   EXPECT_EQ(status(wire::FailureKind::kBadInput), 400);
   EXPECT_EQ(status(wire::FailureKind::kRefused), 403);
   EXPECT_EQ(status(wire::FailureKind::kUnavailable), 503);
   EXPECT_EQ(status(wire::FailureKind::kExhausted), 503);
   EXPECT_EQ(status(wire::FailureKind::kCorrupt), 500);
   EXPECT_EQ(status(wire::FailureKind::kInternal), 500);
-  EXPECT_EQ(fate_of(wire::Failure::of(wire::FailureKind::kUnavailable, "new-code", "x")), OrderFate::kProcessing);
-  EXPECT_EQ(fate_of(wire::Failure::of(wire::FailureKind::kRefused, "new-code", "x")), OrderFate::kInvalid);
+  EXPECT_EQ(fate_of(wire::Failure::of(wire::FailureKind::kUnavailable, "new-code", "x")),
+            OrderFate::kProcessing);
+  EXPECT_EQ(fate_of(wire::Failure::of(wire::FailureKind::kRefused, "new-code", "x")),
+            OrderFate::kInvalid);
 }
 
 TEST(Problem, RetryAfter_FromMilliseconds_RoundedUp) {
@@ -121,8 +126,10 @@ TEST(Problem, EachType_NameAndStatus_AreRegistered) {
 }
 
 TEST(Problem, ChallengeProblem_UnknownType_BecomesServerInternal) {
-  EXPECT_EQ(problem_from(wire::ChallengeProblem{"connection", "c", "d"}).type, ProblemType::kConnection);
-  EXPECT_EQ(problem_from(wire::ChallengeProblem{"surprise", "c", "d"}).type, ProblemType::kServerInternal);
+  EXPECT_EQ(problem_from(wire::ChallengeProblem{"connection", "c", "d"}).type,
+            ProblemType::kConnection);
+  EXPECT_EQ(problem_from(wire::ChallengeProblem{"surprise", "c", "d"}).type,
+            ProblemType::kServerInternal);
 }
 
 TEST(Problem, StoredJson_LongHostileDetail_FitsTheRecordAndStaysJson) {

@@ -15,7 +15,8 @@ using test::World;
 
 std::string sample_path(const Route& route) {
   std::string path(route.pattern);
-  for (auto at = path.find("{}"); at != std::string::npos; at = path.find("{}")) path.replace(at, 2, "abc_-9");
+  for (auto at = path.find("{}"); at != std::string::npos; at = path.find("{}"))
+    path.replace(at, 2, "abc_-9");
   return path;
 }
 
@@ -29,8 +30,9 @@ TEST_P(EachRoute, SamplePath_Matches_ThisRouteAlone) {
 
 TEST_P(EachRoute, OtherPaths_DoNotMatch) {
   const auto path = sample_path(GetParam());
-  for (const auto& wrong : {path + "/", "/" + path, path + "/x", path + "%00", path + "?", path + "?a=b", path + "#x",
-                            "/x" + path, path.substr(0, path.size() - 1) + "%61"}) {
+  for (const auto& wrong :
+       {path + "/", "/" + path, path + "/x", path + "%00", path + "?", path + "?a=b", path + "#x",
+        "/x" + path, path.substr(0, path.size() - 1) + "%61"}) {
     const auto match = match_route(wrong);
     EXPECT_FALSE(match && match->route->resource == GetParam().resource) << wrong;
   }
@@ -38,7 +40,8 @@ TEST_P(EachRoute, OtherPaths_DoNotMatch) {
 
 TEST_P(EachRoute, WrongMethod_405WithAllow) {
   World world;
-  for (const std::string method : {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", ""}) {
+  for (const std::string method : {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS",
+                                   "TRACE", "CONNECT", "get", ""}) {
     if ((GetParam().methods & method_bit(method)) != 0) continue;
     HttpRequest request;
     request.method = method;
@@ -51,15 +54,18 @@ TEST_P(EachRoute, WrongMethod_405WithAllow) {
       expect_problem(response, 405, "malformed", "http.method");
     }
     EXPECT_NE(header_of(response, "Allow"), "");
-    EXPECT_EQ(header_of(response, "Allow").find("GET") != std::string::npos, (GetParam().methods & kGet) != 0);
+    EXPECT_EQ(header_of(response, "Allow").find("GET") != std::string::npos,
+              (GetParam().methods & kGet) != 0);
   }
 }
 
 TEST_P(EachRoute, WrongMediaType_415) {
   World world;
   Client client(world);
-  for (const std::string type : {"", "application/json", "application/jose", "application/jose+jsonx", "text/plain"}) {
-    auto request = client.signed_request(sample_path(GetParam()), client.defaults(sample_path(GetParam()), ""));
+  for (const std::string type :
+       {"", "application/json", "application/jose", "application/jose+jsonx", "text/plain"}) {
+    auto request = client.signed_request(sample_path(GetParam()),
+                                         client.defaults(sample_path(GetParam()), ""));
     request.content_type = type;
     expect_problem(world.service->handle(request), 415, "malformed", "http.content-type");
   }
@@ -79,8 +85,9 @@ TEST_P(EachRoute, TooLarge_413) {
 
 TEST_P(EachRoute, OtherStates_503WithRetryAfter) {
   World world;
-  for (const auto state : {ApplianceState::kUnprovisioned, ApplianceState::kLocked, ApplianceState::kOperational,
-                           ApplianceState::kDegraded, ApplianceState::kFailed}) {
+  for (const auto state :
+       {ApplianceState::kUnprovisioned, ApplianceState::kLocked, ApplianceState::kOperational,
+        ApplianceState::kDegraded, ApplianceState::kFailed}) {
     world.service->set_state(state);
     HttpRequest request;
     request.method = "POST";
@@ -123,15 +130,17 @@ TEST_P(EachRoute, NotJson_Malformed) {
 
 std::string resource_name(const testing::TestParamInfo<Route>& info) {
   std::string name;
-  for (const char c : info.param.pattern) name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  for (const char c : info.param.pattern)
+    name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   return name;
 }
 INSTANTIATE_TEST_SUITE_P(Routes, EachRoute, testing::ValuesIn(kRoutes), resource_name);
 
 TEST(Routes, UnknownPath_404) {
   World world;
-  for (const std::string path : {"/", "", "/acme", "/acme/new-authz", "/acme/key-change", "/acme/revoke-cert",
-                                 "/acme/order/", "/acme/order/a b", "*", "https://ca.test:14000/acme/directory"}) {
+  for (const std::string path :
+       {"/", "", "/acme", "/acme/new-authz", "/acme/key-change", "/acme/revoke-cert",
+        "/acme/order/", "/acme/order/a b", "*", "https://ca.test:14000/acme/directory"}) {
     HttpRequest request;
     request.method = "GET";
     request.raw_path = path;
@@ -181,7 +190,8 @@ TEST(Directory, AfterTheSignerAnswered_ShowsProfilesAndServes) {
   World world;
   world.service->set_state(ApplianceState::kLocked);
   world.service->start();
-  EXPECT_TRUE(test::eventually([&] { return world.service->state() == ApplianceState::kOperational; }));
+  EXPECT_TRUE(
+      test::eventually([&] { return world.service->state() == ApplianceState::kOperational; }));
   HttpRequest request;
   request.method = "GET";
   request.raw_path = "/acme/directory";
@@ -219,9 +229,11 @@ TEST(NewNonce, EachMethod_StatusNonceAndNoStore) {
 TEST(Transport, RefusedByTheServer_IsAProblemDocumentToo) {
   World world;
   for (const int status : {400, 408, 411, 413, 421, 431}) {
-    expect_problem(world.service->refuse_transport(status, "why"), status, "malformed", "http.refused");
+    expect_problem(world.service->refuse_transport(status, "why"), status, "malformed",
+                   "http.refused");
   }
-  expect_problem(world.service->refuse_transport(503, "why"), 503, "serverInternal", "http.refused");
+  expect_problem(world.service->refuse_transport(503, "why"), 503, "serverInternal",
+                 "http.refused");
   expect_problem(world.service->refuse_transport(429, "why"), 429, "rateLimited", "http.refused");
 }
 

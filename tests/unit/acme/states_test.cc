@@ -1,14 +1,15 @@
 // Tests the state machines edge by edge.
 #include "firmware/acme/states.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace keyward::acme {
 namespace {
 
-// Every edge that RFC 8555 §7.1.6 draws (and the two that states.h explains); all others are refused.
+// Every edge that RFC 8555 §7.1.6 draws (and the two that states.h explains); all others are
+// refused.
 template <class S>
 void expect_edges(const std::vector<S>& all, const std::set<std::pair<S, S>>& allowed) {
   for (const auto from : all) {
@@ -22,42 +23,58 @@ void expect_edges(const std::vector<S>& all, const std::set<std::pair<S, S>>& al
 TEST(States, Order_AllPairs_OnlyDrawnEdges) {
   using S = OrderStatus;
   expect_edges<S>({S::kPending, S::kReady, S::kProcessing, S::kValid, S::kInvalid},
-                  {{S::kPending, S::kReady}, {S::kPending, S::kInvalid}, {S::kReady, S::kProcessing},
-                   {S::kReady, S::kInvalid}, {S::kProcessing, S::kValid}, {S::kProcessing, S::kInvalid},
+                  {{S::kPending, S::kReady},
+                   {S::kPending, S::kInvalid},
+                   {S::kReady, S::kProcessing},
+                   {S::kReady, S::kInvalid},
+                   {S::kProcessing, S::kValid},
+                   {S::kProcessing, S::kInvalid},
                    {S::kProcessing, S::kReady}});
 }
 
 TEST(States, Authz_AllPairs_OnlyDrawnEdges) {
   using S = AuthzStatus;
   expect_edges<S>({S::kPending, S::kValid, S::kInvalid, S::kDeactivated, S::kExpired, S::kRevoked},
-                  {{S::kPending, S::kValid}, {S::kPending, S::kInvalid}, {S::kPending, S::kDeactivated},
-                   {S::kPending, S::kExpired}, {S::kValid, S::kDeactivated}, {S::kValid, S::kExpired},
+                  {{S::kPending, S::kValid},
+                   {S::kPending, S::kInvalid},
+                   {S::kPending, S::kDeactivated},
+                   {S::kPending, S::kExpired},
+                   {S::kValid, S::kDeactivated},
+                   {S::kValid, S::kExpired},
                    {S::kValid, S::kRevoked}});
 }
 
 TEST(States, Challenge_AllPairs_OnlyDrawnEdges) {
   using S = ChallengeStatus;
   expect_edges<S>({S::kPending, S::kProcessing, S::kValid, S::kInvalid},
-                  {{S::kPending, S::kProcessing}, {S::kPending, S::kValid}, {S::kPending, S::kInvalid},
-                   {S::kProcessing, S::kValid}, {S::kProcessing, S::kInvalid}});
+                  {{S::kPending, S::kProcessing},
+                   {S::kPending, S::kValid},
+                   {S::kPending, S::kInvalid},
+                   {S::kProcessing, S::kValid},
+                   {S::kProcessing, S::kInvalid}});
 }
 
 TEST(States, Account_Deactivated_NeverComesBack) {
   using S = AccountStatus;
-  expect_edges<S>({S::kValid, S::kDeactivated, S::kRevoked}, {{S::kValid, S::kDeactivated}, {S::kValid, S::kRevoked}});
+  expect_edges<S>({S::kValid, S::kDeactivated, S::kRevoked},
+                  {{S::kValid, S::kDeactivated}, {S::kValid, S::kRevoked}});
 }
 
 TEST(States, AuthzAfter_ChallengeEnds_FollowsOnlyWhilePending) {
   EXPECT_EQ(authz_after(AuthzStatus::kPending, ChallengeStatus::kValid), AuthzStatus::kValid);
   EXPECT_EQ(authz_after(AuthzStatus::kPending, ChallengeStatus::kInvalid), AuthzStatus::kInvalid);
-  EXPECT_EQ(authz_after(AuthzStatus::kPending, ChallengeStatus::kProcessing), AuthzStatus::kPending);
-  EXPECT_EQ(authz_after(AuthzStatus::kDeactivated, ChallengeStatus::kValid), AuthzStatus::kDeactivated);
+  EXPECT_EQ(authz_after(AuthzStatus::kPending, ChallengeStatus::kProcessing),
+            AuthzStatus::kPending);
+  EXPECT_EQ(authz_after(AuthzStatus::kDeactivated, ChallengeStatus::kValid),
+            AuthzStatus::kDeactivated);
   EXPECT_EQ(authz_after(AuthzStatus::kValid, ChallengeStatus::kInvalid), AuthzStatus::kValid);
 }
 
 TEST(States, OrderAfter_Authorizations_ReadyOnlyWhenAllValid) {
   using A = AuthzStatus;
-  const auto after = [](std::vector<A> authzs) { return order_after(OrderStatus::kPending, authzs); };
+  const auto after = [](std::vector<A> authzs) {
+    return order_after(OrderStatus::kPending, authzs);
+  };
   EXPECT_EQ(after({A::kValid, A::kValid}), OrderStatus::kReady);
   EXPECT_EQ(after({A::kValid, A::kPending}), OrderStatus::kPending);
   EXPECT_EQ(after({A::kPending, A::kInvalid}), OrderStatus::kInvalid);
