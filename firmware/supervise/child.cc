@@ -3,6 +3,11 @@
 #include "firmware/task/task.h"
 
 namespace keyward::supervise {
+namespace {
+
+constexpr std::int64_t kEndAfterControlMs = 1'000;
+
+}  // namespace
 
 RestartDecision RestartHistory::ended(std::int64_t now_ms, bool config_error) {
   if (config_error) return {TaskPhase::kFailed, -1};
@@ -22,6 +27,7 @@ void Child::started(Process process, std::int64_t now_ms) {
   status_.state.clear();
   status_.detail.clear();
   due_ms_ = now_ms + spec_.start_ms;
+  overdue_ = "it did not become ready in time";
 }
 
 void Child::heard(std::int64_t now_ms) {
@@ -32,11 +38,20 @@ void Child::ready(std::int64_t now_ms) {
   if (status_.phase != TaskPhase::kStarting || !due_ms_) return;
   status_.phase = TaskPhase::kReady;
   due_ms_ = now_ms + spec_.silence_ms;
+  overdue_ = "it was silent for too long";
 }
 
 void Child::stopping(std::int64_t now_ms) {
   status_.phase = TaskPhase::kStopping;
   due_ms_ = now_ms + spec_.stop_ms;
+  overdue_ = "it did not stop in time";
+}
+
+void Child::control_lost(std::int64_t now_ms) {
+  process_->control.reset();
+  if (status_.phase == TaskPhase::kStopping || !due_ms_) return;
+  due_ms_ = now_ms + kEndAfterControlMs;
+  overdue_ = "it closed its control socket and goes on";
 }
 
 void Child::ended(const Ending& ending, std::int64_t now_ms, bool whole_stop) {

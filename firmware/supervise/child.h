@@ -45,11 +45,13 @@ class Child {
   LineCollector& lines() { return lines_; }
   // The next moment at which something is due: silence, start limit, restart, stop limit. Absent: none.
   std::optional<std::int64_t> due_ms() const { return due_ms_; }
+  std::string_view overdue() const { return overdue_; }  // why it is killed when that moment comes
 
   void started(Process process, std::int64_t now_ms);
   void heard(std::int64_t now_ms);                       // any control frame
   void ready(std::int64_t now_ms);
   void stopping(std::int64_t now_ms);
+  void control_lost(std::int64_t now_ms);                // most often its end is near: a moment's patience
   void ended(const Ending& ending, std::int64_t now_ms, bool whole_stop);
   void could_not_start(std::string_view why, std::int64_t now_ms);
   void killed() { due_ms_.reset(); }                     // SIGKILL was sent: only its end is waited for
@@ -62,6 +64,7 @@ class Child {
   std::optional<Process> process_;
   LineCollector lines_;
   std::optional<std::int64_t> due_ms_;
+  std::string_view overdue_;
 };
 
 }  // namespace keyward::supervise

@@ -294,9 +294,7 @@ void Supervisor::Impl::read_control(Child& child) {
     if (!readable || !*readable) return;
     auto frame = task::receive_frame(child.process().control.get(), 0);
     if (!frame && frame.error().kind == ErrorKind::kUnavailable) {
-      // Closed: its end is near and the pidfd will tell. A task that closes it and lives on is killed.
-      child.process().control.reset();
-      kill_child(child, "it closed its control socket");
+      child.control_lost(now_ms());
       return;
     }
     if (!frame || !take_frame(child, *frame)) {
@@ -308,7 +306,7 @@ void Supervisor::Impl::read_control(Child& child) {
 
 void Supervisor::Impl::kill_child(Child& child, std::string_view why) {
   if (!child.alive()) return;
-  if (child.phase() != TaskPhase::kStopping) log::error("killing a task", {{"name", child.spec().name}, {"why", why}});
+  log::error("killing a task", {{"name", child.spec().name}, {"why", why}});
   send_signal(child.process(), SIGKILL);
   child.killed();
 }
@@ -332,9 +330,9 @@ void Supervisor::Impl::timers() {
   for (auto& child : children) {
     if (!child->due_ms() || *child->due_ms() > now) continue;
     switch (child->phase()) {
-      case TaskPhase::kStarting: kill_child(*child, "it did not become ready in time"); break;
-      case TaskPhase::kReady: kill_child(*child, "it was silent for too long"); break;
-      case TaskPhase::kStopping: kill_child(*child, "it did not stop in time"); break;
+      case TaskPhase::kStarting:
+      case TaskPhase::kReady:
+      case TaskPhase::kStopping: kill_child(*child, child->overdue()); break;
       case TaskPhase::kWaiting:
       case TaskPhase::kFailed:
         if (stopping) break;

@@ -32,6 +32,10 @@ void sleep_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms
 void misbehave(const std::string& mode) {
   if (mode == "crash") std::abort();
   if (mode == "never-ready") sleep_ms(600'000);
+  if (mode == "hang-up") {
+    ::close(task::kControlFd);
+    sleep_ms(600'000);
+  }
   if (mode == "garbage") {
     [[maybe_unused]] const auto wrote = ::write(task::kControlFd, "garbage", 7);
     sleep_ms(600'000);

@@ -175,6 +175,12 @@ TEST_F(SupervisorTest, TaskThatSendsGarbage_IsKilled) {
   EXPECT_NE(log().find("what no task sends"), std::string::npos);
 }
 
+TEST_F(SupervisorTest, TaskThatClosesItsControlSocket_IsKilled) {
+  start("ok", "hang-up");
+  EXPECT_TRUE(eventually([&] { return seen("store").restarts >= 1; }));
+  EXPECT_NE(log().find("closed its control socket"), std::string::npos);
+}
+
 TEST_F(SupervisorTest, CrashingTask_UsesUpItsBudgetAndIsShownAsFailed) {
   start("ok", "crash");
   EXPECT_TRUE(eventually([&] { return seen("store").phase == "failed"; }));
