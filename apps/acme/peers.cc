@@ -32,11 +32,11 @@ class Asking;
 template <class Base>
 class Asking<Base> : public Base {
  public:
-  explicit Asking(task::Peer& peer) : x_peer(peer) {}
+  explicit Asking(task::Peer& peer) : peer_(peer) {}
   using Base::ask;
 
  protected:
-  task::Peer& x_peer;
+  task::Peer& peer_;
 };
 template <class Base, class Request, class... Rest>
 class Asking<Base, Request, Rest...> : public Asking<Base, Rest...> {
@@ -44,7 +44,7 @@ class Asking<Base, Request, Rest...> : public Asking<Base, Rest...> {
   using Asking<Base, Rest...>::Asking;
   using Asking<Base, Rest...>::ask;
   Answer<typename Request::Reply> ask(const Request& request, std::int64_t timeout_ms) override {
-    return this->x_peer.call(request, timeout_ms);
+    return this->peer_.call(request, timeout_ms);
   }
 };
 template <class Base>
@@ -70,11 +70,11 @@ struct PeerBackend::Impl {
   AskingAll<SignerBackend>::Type signer;
 };
 
-PeerBackend::PeerBackend(task::Task& task) : x_impl(std::make_unique<Impl>(task)) {}
+PeerBackend::PeerBackend(task::Task& task) : impl_(std::make_unique<Impl>(task)) {}
 PeerBackend::~PeerBackend() = default;
 
 Backend PeerBackend::backend() {
-  return {x_impl->store, x_impl->validation, x_impl->attestation, x_impl->signer};
+  return {impl_->store, impl_->validation, impl_->attestation, impl_->signer};
 }
 
 }  // namespace keyward::acme

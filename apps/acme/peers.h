@@ -21,7 +21,7 @@ class PeerBackend {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> x_impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace keyward::acme

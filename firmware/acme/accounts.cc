@@ -3,43 +3,43 @@
 namespace keyward::acme {
 
 AccountPtr AccountCache::find(std::string_view id) {
-  const std::lock_guard lock(x_mutex);
-  const auto found = x_by_id.find(id);
-  if (found == x_by_id.end()) return nullptr;
-  x_order.splice(x_order.begin(), x_order, found->second);
+  const std::lock_guard lock(mutex_);
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return nullptr;
+  order_.splice(order_.begin(), order_, found->second);
   return *found->second;
 }
 
 std::uint64_t AccountCache::generation() const {
-  const std::lock_guard lock(x_mutex);
-  return x_generation;
+  const std::lock_guard lock(mutex_);
+  return generation_;
 }
 
 void AccountCache::keep(AccountPtr account, std::uint64_t generation) {
-  const std::lock_guard lock(x_mutex);
-  if (generation != x_generation) return;  // something changed since the store was asked
-  if (x_by_id.contains(account->record.id)) return;
-  if (x_order.size() >= x_accounts_max) {
-    x_by_id.erase(x_order.back()->record.id);
-    x_order.pop_back();
+  const std::lock_guard lock(mutex_);
+  if (generation != generation_) return;  // something changed since the store was asked
+  if (by_id_.contains(account->record.id)) return;
+  if (order_.size() >= accounts_max_) {
+    by_id_.erase(order_.back()->record.id);
+    order_.pop_back();
   }
-  x_order.push_front(std::move(account));
-  x_by_id.emplace(x_order.front()->record.id, x_order.begin());
+  order_.push_front(std::move(account));
+  by_id_.emplace(order_.front()->record.id, order_.begin());
 }
 
 void AccountCache::forget(std::string_view id) {
-  const std::lock_guard lock(x_mutex);
-  ++x_generation;
-  const auto found = x_by_id.find(id);
-  if (found == x_by_id.end()) return;
+  const std::lock_guard lock(mutex_);
+  ++generation_;
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return;
   const auto at = found->second;
-  x_by_id.erase(found);
-  x_order.erase(at);
+  by_id_.erase(found);
+  order_.erase(at);
 }
 
 std::size_t AccountCache::size() const {
-  const std::lock_guard lock(x_mutex);
-  return x_order.size();
+  const std::lock_guard lock(mutex_);
+  return order_.size();
 }
 
 }  // namespace keyward::acme

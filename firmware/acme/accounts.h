@@ -27,7 +27,7 @@ using AccountPtr = std::shared_ptr<const Account>;
 
 class AccountCache {
  public:
-  explicit AccountCache(std::size_t accounts_max) : x_accounts_max(accounts_max) {}
+  explicit AccountCache(std::size_t accounts_max) : accounts_max_(accounts_max) {}
   AccountPtr find(std::string_view id);  // null: not here
   std::uint64_t generation() const;      // to be taken before the store is asked
   void keep(AccountPtr account, std::uint64_t generation);
@@ -36,11 +36,11 @@ class AccountCache {
 
  private:
   using Order = std::list<AccountPtr>;  // most recently used first
-  mutable std::mutex x_mutex;
-  const std::size_t x_accounts_max;
-  std::uint64_t x_generation = 0;
-  Order x_order;
-  std::unordered_map<std::string_view, Order::iterator> x_by_id;  // views into the account's own id
+  mutable std::mutex mutex_;
+  const std::size_t accounts_max_;
+  std::uint64_t generation_ = 0;
+  Order order_;
+  std::unordered_map<std::string_view, Order::iterator> by_id_;  // views into the account's own id
 };
 
 }  // namespace keyward::acme

@@ -86,35 +86,35 @@ struct ApplianceCertificate::Order {
 
 ApplianceCertificate::ApplianceCertificate(ApplianceOptions options, Backend backend,
                                            const Clock& clock, Publish publish, Report report)
-    : x_options(std::move(options)),
-      x_urls(x_options.base_url),
-      x_backend(backend),
-      x_clock(clock),
-      x_publish(std::move(publish)),
-      x_report(std::move(report)) {}
+    : options_(std::move(options)),
+      urls_(options_.base_url),
+      backend_(backend),
+      clock_(clock),
+      publish_(std::move(publish)),
+      report_(std::move(report)) {}
 
 ApplianceCertificate::~ApplianceCertificate() {
   stop();
-  if (x_thread.joinable()) x_thread.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void ApplianceCertificate::start() {
-  x_thread = std::thread([this] { run(); });
+  thread_ = std::thread([this] { run(); });
 }
 
 void ApplianceCertificate::stop() {
   {
-    const std::lock_guard lock(x_mutex);
-    x_stopped = true;
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
   }
-  x_stop.notify_all();
+  stop_.notify_all();
 }
 
 void ApplianceCertificate::run() {
   for (;;) {
     const auto wait_ms = round();
-    std::unique_lock lock(x_mutex);
-    if (x_stop.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return x_stopped; }))
+    std::unique_lock lock(mutex_);
+    if (stop_.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return stopped_; }))
       return;
   }
 }
@@ -125,26 +125,26 @@ std::int64_t ApplianceCertificate::round() {
   if (present && !is_due(*present)) return kLookMs;
   const auto made = renew();
   if (made) {
-    x_order.reset();
-    x_failures = 0;
+    order_.reset();
+    failures_ = 0;
     publish(*made);
     return kLookMs;
   }
   const auto& failure = made.error();
   // What came back as refused is not repeated as it is: the next round begins a new order.
-  if (fate_of(failure) != OrderFate::kProcessing) x_order.reset();
+  if (fate_of(failure) != OrderFate::kProcessing) order_.reset();
   log::warning("no new TLS certificate for the appliance yet",
                {{"code", failure.code}, {"detail", failure.detail}});
-  x_report(x_published_pem.empty() ? "starting" : "degraded", "TLS certificate: " + failure.code);
-  const auto max_ms = x_published_pem.empty() ? limits::kJobBackoffMsMax : kRenewalRetryMsMax;
-  return std::min(x_options.retry_ms_min << std::min(x_failures++, 16), max_ms);
+  report_(published_pem_.empty() ? "starting" : "degraded", "TLS certificate: " + failure.code);
+  const auto max_ms = published_pem_.empty() ? limits::kJobBackoffMsMax : kRenewalRetryMsMax;
+  return std::min(options_.retry_ms_min << std::min(failures_++, 16), max_ms);
 }
 
 void ApplianceCertificate::publish(const ApplianceIdentity& identity) {
-  if (identity.tls.chain_pem == x_published_pem) return;
-  x_publish(identity.tls);
-  x_published_pem = identity.tls.chain_pem;
-  x_report("operational", "answers at " + x_options.base_url + ", TLS certificate until " +
+  if (identity.tls.chain_pem == published_pem_) return;
+  publish_(identity.tls);
+  published_pem_ = identity.tls.chain_pem;
+  report_("operational", "answers at " + options_.base_url + ", TLS certificate until " +
                               rfc3339(identity.not_after_ms));
 }
 
@@ -156,9 +156,9 @@ Answer<ApplianceIdentity> ApplianceCertificate::renew() {
   // From the disk, as every start does it: what cannot be read back is not put to use.
   auto identity = load();
   if (!identity) return tl::unexpected<wire::Failure>(own_failure(identity.error()));
-  if (const auto issuer = x_backend.signer.ask(wire::IssuerGet{});
+  if (const auto issuer = backend_.signer.ask(wire::IssuerGet{});
       issuer && !issuer->chain.empty()) {
-    x_issuer_of_renewal = issuer->chain[0];
+    issuer_of_renewal_ = issuer->chain[0];
   }
   return std::move(*identity);
 }
@@ -166,8 +166,8 @@ Answer<ApplianceIdentity> ApplianceCertificate::renew() {
 Result<ApplianceIdentity> ApplianceCertificate::load() const {
   constexpr std::size_t kFileBytesMax = 4 * limits::kCertificateBytesMax;
   KEYWARD_TRY(text,
-              read_text_file(x_options.state_dir + std::string(kIdentityFile), kFileBytesMax));
-  const std::string names_line = std::string(kNamesLabel) + join(x_options.names) + "\n";
+              read_text_file(options_.state_dir + std::string(kIdentityFile), kFileBytesMax));
+  const std::string names_line = std::string(kNamesLabel) + join(options_.names) + "\n";
   if (!text.starts_with(names_line)) return fail(ErrorKind::kCorrupt, "identity: for other names");
   const std::string_view pem = std::string_view(text).substr(names_line.size());
   const auto chain_at = pem.find("-----BEGIN CERTIFICATE-----");
@@ -191,17 +191,17 @@ Result<ApplianceIdentity> ApplianceCertificate::load() const {
 
 bool ApplianceCertificate::is_due(const ApplianceIdentity& identity) {
   const auto life_ms = identity.not_after_ms - identity.not_before_ms;
-  if (x_clock.utc_ms() >= identity.not_before_ms + life_ms / 3 * 2) return true;
+  if (clock_.utc_ms() >= identity.not_before_ms + life_ms / 3 * 2) return true;
   if (identity.issuer_der.empty()) return false;
   // Another ceremony, another CA: clients that trust the new root alone could not connect.
-  const auto issuer = x_backend.signer.ask(wire::IssuerGet{});
+  const auto issuer = backend_.signer.ask(wire::IssuerGet{});
   if (!issuer || issuer->chain.empty()) return false;
-  return issuer->chain[0] != identity.issuer_der && issuer->chain[0] != x_issuer_of_renewal;
+  return issuer->chain[0] != identity.issuer_der && issuer->chain[0] != issuer_of_renewal_;
 }
 
 Result<jose::Jwk> ApplianceCertificate::account() {
-  const std::string path = x_options.state_dir + std::string(kAccountFile);
-  if (!x_account_key) {
+  const std::string path = options_.state_dir + std::string(kAccountFile);
+  if (!account_key_) {
     const auto pem = read_text_file(path, limits::kCertificateBytesMax);
     if (!pem && pem.error().kind == ErrorKind::kInternal) return fail(pem.error());
     auto key =
@@ -212,30 +212,30 @@ Result<jose::Jwk> ApplianceCertificate::account() {
       KEYWARD_CHECK(replace_file(path, text.view(), 0600));
       key = std::move(fresh);
     }
-    x_account_key = std::move(*key);
+    account_key_ = std::move(*key);
   }
-  return jose::Jwk::from_public_key(x_account_key->public_key());
+  return jose::Jwk::from_public_key(account_key_->public_key());
 }
 
 Answer<wire::CertificateIssueReply> ApplianceCertificate::obtain() {
   const auto jwk = account();
   if (!jwk) return tl::unexpected<wire::Failure>(own_failure(jwk.error()));
-  if (!x_order) {
-    auto names = identifiers_of(x_options.names);
+  if (!order_) {
+    auto names = identifiers_of(options_.names);
     if (!names) return tl::unexpected<wire::Failure>(own_failure(names.error()));
-    auto jws = sign(*x_account_key, x_urls, x_urls.new_order(), new_order_payload(*names));
+    auto jws = sign(*account_key_, urls_, urls_.new_order(), new_order_payload(*names));
     if (!jws) return tl::unexpected<wire::Failure>(own_failure(jws.error()));
-    auto minted = x_backend.signer.ask(wire::TicketMint{jwk->canonical(), std::move(*jws)});
+    auto minted = backend_.signer.ask(wire::TicketMint{jwk->canonical(), std::move(*jws)});
     if (!minted) return tl::unexpected<wire::Failure>(minted.error());
     auto opened = open_order(*names, std::move(*minted));
     if (!opened) return tl::unexpected<wire::Failure>(own_failure(opened.error()));
   }
   // Asked each time: the signer may have lost the grant, and giving it twice does no harm.
-  auto granted = x_backend.validation.ask(
-      wire::ApplianceGrant{jwk->thumbprint(), x_order->ticket, x_order->names});
+  auto granted = backend_.validation.ask(
+      wire::ApplianceGrant{jwk->thumbprint(), order_->ticket, order_->names});
   if (!granted) return tl::unexpected<wire::Failure>(granted.error());
-  return x_backend.signer.ask(
-      wire::CertificateIssue{jwk->canonical(), x_order->finalize, x_order->terms},
+  return backend_.signer.ask(
+      wire::CertificateIssue{jwk->canonical(), order_->finalize, order_->terms},
       limits::kPeerCallSlowMs);
 }
 
@@ -247,8 +247,8 @@ Status ApplianceCertificate::open_order(const std::vector<wire::Identifier>& nam
   json::Writer payload;
   payload.begin_object().member("csr", base64url_encode(csr)).end_object();
   KEYWARD_TRY(finalize,
-              sign(*x_account_key, x_urls, x_urls.finalize(minted.ticket), payload.take()));
-  x_order = std::make_unique<Order>(Order{std::move(tls_key), names, std::move(minted.ticket),
+              sign(*account_key_, urls_, urls_.finalize(minted.ticket), payload.take()));
+  order_ = std::make_unique<Order>(Order{std::move(tls_key), names, std::move(minted.ticket),
                                           std::move(minted.terms), std::move(finalize)});
   return {};
 }
@@ -256,13 +256,13 @@ Status ApplianceCertificate::open_order(const std::vector<wire::Identifier>& nam
 Status ApplianceCertificate::keep(const wire::CertificateIssueReply& made) {
   if (made.chain.empty()) return fail(ErrorKind::kCorrupt, "appliance certificate: an empty chain");
   KEYWARD_TRY(leaf, x509::parse_certificate(made.chain[0]));
-  if (!equal(leaf.spki_der, x_order->tls_key.public_key().spki_der())) {
+  if (!equal(leaf.spki_der, order_->tls_key.public_key().spki_der())) {
     return fail(ErrorKind::kCorrupt, "appliance certificate: for another key");
   }
-  KEYWARD_TRY(key_pem, x_order->tls_key.to_pem());
-  SecretBytes content(view_of(std::string(kNamesLabel) + join(x_options.names) + "\n" +
+  KEYWARD_TRY(key_pem, order_->tls_key.to_pem());
+  SecretBytes content(view_of(std::string(kNamesLabel) + join(options_.names) + "\n" +
                               std::string(text_of(key_pem.view())) + chain_pem(made.chain)));
-  return replace_file(x_options.state_dir + std::string(kIdentityFile), content.view(), 0600);
+  return replace_file(options_.state_dir + std::string(kIdentityFile), content.view(), 0600);
 }
 
 }  // namespace keyward::acme

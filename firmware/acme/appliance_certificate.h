@@ -70,22 +70,22 @@ class ApplianceCertificate {
   Status keep(const wire::CertificateIssueReply& made);
   void run();
 
-  const ApplianceOptions x_options;
-  const Urls x_urls;
-  const Backend x_backend;
-  const Clock& x_clock;
-  const Publish x_publish;
-  const Report x_report;
-  std::optional<crypto::PrivateKey> x_account_key;
-  std::unique_ptr<Order> x_order;
-  std::string x_published_pem;  // chain last handed out; empty: none
-  Bytes x_issuer_of_renewal;    // who issued when it was renewed last: never renewed twice for one
+  const ApplianceOptions options_;
+  const Urls urls_;
+  const Backend backend_;
+  const Clock& clock_;
+  const Publish publish_;
+  const Report report_;
+  std::optional<crypto::PrivateKey> account_key_;
+  std::unique_ptr<Order> order_;
+  std::string published_pem_;  // chain last handed out; empty: none
+  Bytes issuer_of_renewal_;    // who issued when it was renewed last: never renewed twice for one
                                 // change
-  int x_failures = 0;
-  std::mutex x_mutex;
-  std::condition_variable x_stop;
-  bool x_stopped = false;
-  std::thread x_thread;
+  int failures_ = 0;
+  std::mutex mutex_;
+  std::condition_variable stop_;
+  bool stopped_ = false;
+  std::thread thread_;
 };
 
 }  // namespace keyward::acme

@@ -28,32 +28,32 @@ class InFlight {
  public:
   class Guard {
    public:
-    Guard(InFlight& owner, std::string ticket) : x_owner(&owner), x_ticket(std::move(ticket)) {}
+    Guard(InFlight& owner, std::string ticket) : owner_(&owner), ticket_(std::move(ticket)) {}
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
     ~Guard() {
-      const std::lock_guard lock(x_owner->x_mutex);
-      x_owner->x_tickets.erase(x_ticket);
+      const std::lock_guard lock(owner_->mutex_);
+      owner_->tickets_.erase(ticket_);
     }
 
    private:
-    InFlight* x_owner;
-    std::string x_ticket;
+    InFlight* owner_;
+    std::string ticket_;
   };
   // Null: another asker is at it.
   std::unique_ptr<Guard> enter(const std::string& ticket) {
-    const std::lock_guard lock(x_mutex);
-    if (!x_tickets.insert(ticket).second) return nullptr;
+    const std::lock_guard lock(mutex_);
+    if (!tickets_.insert(ticket).second) return nullptr;
     return std::make_unique<Guard>(*this, ticket);
   }
   bool has(const std::string& ticket) {
-    const std::lock_guard lock(x_mutex);
-    return x_tickets.contains(ticket);
+    const std::lock_guard lock(mutex_);
+    return tickets_.contains(ticket);
   }
 
  private:
-  std::mutex x_mutex;
-  std::set<std::string> x_tickets;
+  std::mutex mutex_;
+  std::set<std::string> tickets_;
 };
 
 struct Context {

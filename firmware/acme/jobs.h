@@ -47,14 +47,14 @@ class JobQueue {
   void run();
   void finish(const std::string& key, std::optional<std::int64_t> again_ms);
 
-  const std::size_t x_jobs_max;
-  mutable std::mutex x_mutex;
-  std::condition_variable x_work;
-  std::condition_variable x_finished;
-  Entries x_entries;
-  std::multimap<std::int64_t, std::string> x_due;  // waiting entries by time
-  bool x_stopped = false;
-  std::vector<std::thread> x_threads;
+  const std::size_t jobs_max_;
+  mutable std::mutex mutex_;
+  std::condition_variable work_;
+  std::condition_variable finished_;
+  Entries entries_;
+  std::multimap<std::int64_t, std::string> due_;  // waiting entries by time
+  bool stopped_ = false;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace keyward::acme

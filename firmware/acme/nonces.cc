@@ -31,11 +31,11 @@ std::uint64_t get_big_endian(ByteView in) {
 }  // namespace
 
 Nonces::Nonces(SecretBytes key, std::uint32_t life, const Clock& clock, std::size_t window)
-    : x_key(std::move(key)),
-      x_life(life),
-      x_clock(clock),
-      x_started_ms(clock.monotonic_ms()),
-      x_used(std::max<std::size_t>(window / kWordBits, 2)) {}
+    : key_(std::move(key)),
+      life_(life),
+      clock_(clock),
+      started_ms_(clock.monotonic_ms()),
+      used_(std::max<std::size_t>(window / kWordBits, 2)) {}
 
 Result<std::unique_ptr<Nonces>> Nonces::open(const std::string& path, const Clock& clock) {
   SecretBytes key(kKeyBytes);
@@ -67,7 +67,7 @@ Result<std::unique_ptr<Nonces>> Nonces::open(const std::string& path, const Cloc
 Nonces::Tag Nonces::tag_of(ByteView head) const {
   Bytes message = to_bytes(kLabel);
   append(message, head);
-  const Digest256 full = crypto::hmac_sha256(x_key.view(), message);
+  const Digest256 full = crypto::hmac_sha256(key_.view(), message);
   Tag tag{};
   std::copy_n(full.begin(), tag.size(), tag.begin());
   return tag;
@@ -76,13 +76,13 @@ Nonces::Tag Nonces::tag_of(ByteView head) const {
 std::string Nonces::issue() {
   std::uint64_t sequence = 0;
   {
-    const std::lock_guard lock(x_mutex);
-    sequence = x_next++;
+    const std::lock_guard lock(mutex_);
+    sequence = next_++;
     // Entering a word of the ring: its bits belonged to nonces that are now too old.
-    if (sequence % kWordBits == 0) x_used[sequence / kWordBits % x_used.size()] = 0;
+    if (sequence % kWordBits == 0) used_[sequence / kWordBits % used_.size()] = 0;
   }
   std::array<std::uint8_t, kHeadBytes + kTagBytes> nonce{};
-  put_u32(nonce.data(), x_life);
+  put_u32(nonce.data(), life_);
   put_u64(nonce.data() + 4, sequence);
   const Tag tag = tag_of(ByteView(nonce).first(kHeadBytes));
   std::copy(tag.begin(), tag.end(), nonce.begin() + kHeadBytes);
@@ -99,17 +99,17 @@ NonceVerdict Nonces::consume(std::string_view nonce, bool repeat_is_harmless) {
     return NonceVerdict::kBad;
   const auto life = static_cast<std::uint32_t>(get_big_endian(view.first(4)));
   const auto sequence = get_big_endian(view.subspan(4, 8));
-  if (life == x_life) return consume_present(sequence);
-  if (life + 1 == x_life && repeat_is_harmless) return consume_earlier(sequence);
+  if (life == life_) return consume_present(sequence);
+  if (life + 1 == life_ && repeat_is_harmless) return consume_earlier(sequence);
   return NonceVerdict::kBad;
 }
 
 NonceVerdict Nonces::consume_present(std::uint64_t sequence) {
-  const std::lock_guard lock(x_mutex);
+  const std::lock_guard lock(mutex_);
   const std::uint64_t remembered =
-      (x_used.size() - 1) * kWordBits;  // the word being filled is whole only later
-  if (sequence >= x_next || x_next - sequence > remembered) return NonceVerdict::kBad;
-  auto& word = x_used[sequence / kWordBits % x_used.size()];
+      (used_.size() - 1) * kWordBits;  // the word being filled is whole only later
+  if (sequence >= next_ || next_ - sequence > remembered) return NonceVerdict::kBad;
+  auto& word = used_[sequence / kWordBits % used_.size()];
   const std::uint64_t bit = std::uint64_t{1} << (sequence % kWordBits);
   if ((word & bit) != 0) return NonceVerdict::kBad;
   word |= bit;
@@ -117,13 +117,13 @@ NonceVerdict Nonces::consume_present(std::uint64_t sequence) {
 }
 
 NonceVerdict Nonces::consume_earlier(std::uint64_t sequence) {
-  const std::lock_guard lock(x_mutex);
-  if (x_clock.monotonic_ms() - x_started_ms > limits::kNonceEarlierLifeMs) {
-    x_used_earlier.clear();
+  const std::lock_guard lock(mutex_);
+  if (clock_.monotonic_ms() - started_ms_ > limits::kNonceEarlierLifeMs) {
+    used_earlier_.clear();
     return NonceVerdict::kBad;
   }
-  if (x_used_earlier.size() >= limits::kNoncesEarlierMax) return NonceVerdict::kBad;
-  return x_used_earlier.insert(sequence).second ? NonceVerdict::kGood : NonceVerdict::kBad;
+  if (used_earlier_.size() >= limits::kNoncesEarlierMax) return NonceVerdict::kBad;
+  return used_earlier_.insert(sequence).second ? NonceVerdict::kGood : NonceVerdict::kBad;
 }
 
 }  // namespace keyward::acme

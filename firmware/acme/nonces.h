@@ -54,14 +54,14 @@ class Nonces {
   NonceVerdict consume_present(std::uint64_t sequence);
   NonceVerdict consume_earlier(std::uint64_t sequence);
 
-  const SecretBytes x_key;
-  const std::uint32_t x_life;
-  const Clock& x_clock;
-  const std::int64_t x_started_ms;
-  std::mutex x_mutex;
-  std::uint64_t x_next = 0;           // sequence of the next nonce
-  std::vector<std::uint64_t> x_used;  // ring of bits by sequence
-  std::unordered_set<std::uint64_t> x_used_earlier;
+  const SecretBytes key_;
+  const std::uint32_t life_;
+  const Clock& clock_;
+  const std::int64_t started_ms_;
+  std::mutex mutex_;
+  std::uint64_t next_ = 0;           // sequence of the next nonce
+  std::vector<std::uint64_t> used_;  // ring of bits by sequence
+  std::unordered_set<std::uint64_t> used_earlier_;
 };
 
 }  // namespace keyward::acme

@@ -46,8 +46,8 @@ std::string_view describe_profile(std::string_view name) {
 
 std::string_view Urls::account_id_of(std::string_view url) const {
   constexpr std::string_view kPath = "/acme/account/";
-  if (!url.starts_with(x_base)) return {};
-  url.remove_prefix(x_base.size());
+  if (!url.starts_with(base_)) return {};
+  url.remove_prefix(base_.size());
   if (!url.starts_with(kPath)) return {};
   url.remove_prefix(kPath.size());
   return detail::take_id(url).size() == url.size() ? url : std::string_view{};

@@ -14,32 +14,32 @@ namespace keyward::acme {
 
 class Urls {
  public:
-  explicit Urls(std::string base_url) : x_base(std::move(base_url)) {}
-  std::string of_path(std::string_view raw_path) const { return x_base + std::string(raw_path); }
-  std::string directory() const { return x_base + "/acme/directory"; }
-  std::string new_nonce() const { return x_base + "/acme/new-nonce"; }
-  std::string new_account() const { return x_base + "/acme/new-account"; }
-  std::string new_order() const { return x_base + "/acme/new-order"; }
+  explicit Urls(std::string base_url) : base_(std::move(base_url)) {}
+  std::string of_path(std::string_view raw_path) const { return base_ + std::string(raw_path); }
+  std::string directory() const { return base_ + "/acme/directory"; }
+  std::string new_nonce() const { return base_ + "/acme/new-nonce"; }
+  std::string new_account() const { return base_ + "/acme/new-account"; }
+  std::string new_order() const { return base_ + "/acme/new-order"; }
   std::string account(std::string_view id) const {
-    return x_base + "/acme/account/" + std::string(id);
+    return base_ + "/acme/account/" + std::string(id);
   }
   std::string orders(std::string_view account_id) const { return account(account_id) + "/orders"; }
   std::string order(std::string_view ticket) const {
-    return x_base + "/acme/order/" + std::string(ticket);
+    return base_ + "/acme/order/" + std::string(ticket);
   }
   std::string finalize(std::string_view ticket) const { return order(ticket) + "/finalize"; }
-  std::string authz(std::string_view id) const { return x_base + "/acme/authz/" + std::string(id); }
+  std::string authz(std::string_view id) const { return base_ + "/acme/authz/" + std::string(id); }
   std::string challenge(std::string_view authz_id, std::string_view id) const {
-    return x_base + "/acme/challenge/" + std::string(authz_id) + "/" + std::string(id);
+    return base_ + "/acme/challenge/" + std::string(authz_id) + "/" + std::string(id);
   }
   std::string certificate(std::string_view id) const {
-    return x_base + "/acme/certificate/" + std::string(id);
+    return base_ + "/acme/certificate/" + std::string(id);
   }
   // The id in an account URL of ours, handed out exactly so; empty: another URL.
   std::string_view account_id_of(std::string_view url) const;
 
  private:
-  std::string x_base;
+  std::string base_;
 };
 
 std::string rfc3339(std::int64_t utc_ms);  // seconds, "Z"

@@ -40,28 +40,28 @@ Problem locked(ApplianceState state) {
 
 Service::Service(ServiceConfig config, Backend backend, const Clock& clock,
                  std::unique_ptr<Nonces> nonces)
-    : x_context(std::move(config), backend, clock),
-      x_nonces(std::move(nonces)),
-      x_directory(std::make_shared<const std::string>(directory_json(
-          x_context.urls, {x_context.config.terms_of_service, x_context.config.website, {}}))) {}
+    : context_(std::move(config), backend, clock),
+      nonces_(std::move(nonces)),
+      directory_(std::make_shared<const std::string>(directory_json(
+          context_.urls, {context_.config.terms_of_service, context_.config.website, {}}))) {}
 
 Service::~Service() {
   stop();
-  if (x_caretaker.joinable()) x_caretaker.join();
+  if (caretaker_.joinable()) caretaker_.join();
 }
 
 void Service::start() {
-  x_caretaker = std::thread([this] { take_care(); });
+  caretaker_ = std::thread([this] { take_care(); });
 }
 
 void Service::stop() {
   {
-    const std::lock_guard lock(x_mutex);
-    x_stopped = true;
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
   }
-  x_stop.notify_all();
-  x_context.validations.stop();
-  x_context.issuances.stop();
+  stop_.notify_all();
+  context_.validations.stop();
+  context_.issuances.stop();
 }
 
 HttpResponse Service::handle(const HttpRequest& request) {
@@ -102,11 +102,11 @@ HttpResponse Service::refuse_transport(int status, std::string_view detail) {
 void Service::finish(HttpResponse& response, bool with_nonce, bool with_index) {
   auto& headers = response.headers;
   if (with_nonce) {
-    headers.emplace_back("Replay-Nonce", x_nonces->issue());
+    headers.emplace_back("Replay-Nonce", nonces_->issue());
     headers.emplace_back("Cache-Control", "no-store");
   }
   if (with_index)
-    headers.emplace_back("Link", "<" + x_context.urls.directory() + ">;rel=\"index\"");
+    headers.emplace_back("Link", "<" + context_.urls.directory() + ">;rel=\"index\"");
   headers.emplace_back("Access-Control-Allow-Origin", "*");
   headers.emplace_back("Access-Control-Expose-Headers",
                        "Link, Location, Replay-Nonce, Retry-After");
@@ -121,7 +121,7 @@ Outcome<HttpResponse> Service::dispatch(const HttpRequest& request, const RouteM
                       .with_status(405)
                       .with_header("Allow", allow_header(route)));
   }
-  const auto state = x_state.load();
+  const auto state = state_.load();
   if ((route.states & static_cast<std::uint8_t>(state)) == 0) return refuse(locked(state));
   return method == kPost ? signed_request(request, match) : unsigned_read(match, request);
 }
@@ -136,14 +136,14 @@ Outcome<HttpResponse> Service::unsigned_read(const RouteMatch& match, const Http
 HttpResponse Service::directory() {
   std::shared_ptr<const std::string> body;
   {
-    const std::lock_guard lock(x_mutex);
-    body = x_directory;
+    const std::lock_guard lock(mutex_);
+    body = directory_;
   }
   return json_response(200, *body);
 }
 
 Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const RouteMatch& match) {
-  auto authentic = authenticate(x_context, *x_nonces, request, match);
+  auto authentic = authenticate(context_, *nonces_, request, match);
   if (!authentic) return refuse(std::move(authentic.error()));
   switch (match.route->resource) {
     case Resource::kDirectory:
@@ -156,23 +156,23 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
       return response;
     }
     case Resource::kNewAccount:
-      return new_account(x_context, *authentic);
+      return new_account(context_, *authentic);
     case Resource::kNewOrder:
-      return new_order(x_context, *authentic);
+      return new_order(context_, *authentic);
     case Resource::kAccount:
-      return account(x_context, *authentic);
+      return account(context_, *authentic);
     case Resource::kOrders:
-      return orders(x_context, *authentic);
+      return orders(context_, *authentic);
     case Resource::kOrder:
-      return order(x_context, *authentic);
+      return order(context_, *authentic);
     case Resource::kFinalize:
-      return finalize(x_context, *authentic);
+      return finalize(context_, *authentic);
     case Resource::kAuthz:
-      return authorization(x_context, *authentic);
+      return authorization(context_, *authentic);
     case Resource::kChallenge:
-      return challenge(x_context, *authentic);
+      return challenge(context_, *authentic);
     case Resource::kCertificate:
-      return certificate(x_context, *authentic);
+      return certificate(context_, *authentic);
   }
   return refuse(not_found());
 }
@@ -181,38 +181,38 @@ void Service::take_care() {
   for (;;) {
     const bool profiles = refresh_profiles();
     const bool work = resume_work();
-    std::unique_lock lock(x_mutex);
+    std::unique_lock lock(mutex_);
     const auto pause =
         std::chrono::milliseconds(profiles && work ? limits::kWorkSweepMs : kCareRetryMs);
-    if (x_stop.wait_for(lock, pause, [this] { return x_stopped; })) return;
+    if (stop_.wait_for(lock, pause, [this] { return stopped_; })) return;
   }
 }
 
 bool Service::refresh_profiles() {
-  auto reply = x_context.backend.signer.ask(wire::IssuerGet{});
+  auto reply = context_.backend.signer.ask(wire::IssuerGet{});
   if (!reply) return false;
   auto body = std::make_shared<const std::string>(directory_json(
-      x_context.urls,
-      {x_context.config.terms_of_service, x_context.config.website, std::move(reply->profiles)}));
+      context_.urls,
+      {context_.config.terms_of_service, context_.config.website, std::move(reply->profiles)}));
   {
-    const std::lock_guard lock(x_mutex);
-    x_directory = std::move(body);
+    const std::lock_guard lock(mutex_);
+    directory_ = std::move(body);
   }
   auto locked_state = ApplianceState::kLocked;
-  if (x_state.compare_exchange_strong(locked_state, ApplianceState::kOperational)) {
+  if (state_.compare_exchange_strong(locked_state, ApplianceState::kOperational)) {
     log::info("operational: the signer has answered");
   }
   return true;
 }
 
 bool Service::resume_work() {
-  auto reply = x_context.backend.store.ask(wire::WorkList{});
+  auto reply = context_.backend.store.ask(wire::WorkList{});
   if (!reply) return false;
   for (const auto& pending : reply->challenges) {
-    resume_validation(x_context, pending.authz_id, pending.challenge_id, pending.account_id);
+    resume_validation(context_, pending.authz_id, pending.challenge_id, pending.account_id);
   }
   for (const auto& pending : reply->orders)
-    resume_issuance(x_context, pending.ticket, pending.account_id);
+    resume_issuance(context_, pending.ticket, pending.account_id);
   return true;
 }
 

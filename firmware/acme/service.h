@@ -31,8 +31,8 @@ class Service final : public HttpHandler {
   std::size_t body_bytes_max(std::string_view method, std::string_view raw_path) const override;
   HttpResponse refuse_transport(int status, std::string_view detail) override;
 
-  void set_state(ApplianceState state) { x_state = state; }
-  ApplianceState state() const { return x_state; }
+  void set_state(ApplianceState state) { state_ = state; }
+  ApplianceState state() const { return state_; }
 
  private:
   Outcome<HttpResponse> dispatch(const HttpRequest& request, const RouteMatch& match);
@@ -44,14 +44,14 @@ class Service final : public HttpHandler {
   bool refresh_profiles();
   bool resume_work();
 
-  Context x_context;
-  std::unique_ptr<Nonces> x_nonces;
-  std::atomic<ApplianceState> x_state{ApplianceState::kLocked};
-  std::mutex x_mutex;  // of what follows
-  std::condition_variable x_stop;
-  bool x_stopped = false;
-  std::shared_ptr<const std::string> x_directory;
-  std::thread x_caretaker;
+  Context context_;
+  std::unique_ptr<Nonces> nonces_;
+  std::atomic<ApplianceState> state_{ApplianceState::kLocked};
+  std::mutex mutex_;  // of what follows
+  std::condition_variable stop_;
+  bool stopped_ = false;
+  std::shared_ptr<const std::string> directory_;
+  std::thread caretaker_;
 };
 
 }  // namespace keyward::acme

@@ -33,6 +33,12 @@ std::vector<UniqueFd> take_descriptors(msghdr& message) {
   return out;
 }
 
+// An empty datagram and the end both read as 0 octets; only the end hangs up.
+bool has_ended(int fd) {
+  pollfd entry{fd, POLLRDHUP, 0};
+  return ::poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+}
+
 }  // namespace
 
 Result<std::pair<UniqueFd, UniqueFd>> make_channel() {
@@ -93,7 +99,10 @@ Result<ReceivedFrame> receive_frame(int fd, std::size_t descriptors_max) {
   if (got < 0) return fail(ErrorKind::kUnavailable, "the other end is gone", errno);
   ReceivedFrame out;
   out.descriptors = take_descriptors(message);  // owned at once, so that none leaks on refusal
-  if (got == 0 && out.descriptors.empty()) return fail(ErrorKind::kUnavailable, "the other end is gone");
+  if (got == 0 && out.descriptors.empty()) {
+    if (has_ended(fd)) return fail(ErrorKind::kUnavailable, "the other end is gone");
+    return fail(ErrorKind::kBadInput, "empty frame");
+  }
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || static_cast<std::size_t>(got) > limits::kFrameBytesMax) {
     return fail(ErrorKind::kBadInput, "frame over its limit");
   }

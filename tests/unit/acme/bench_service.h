@@ -18,15 +18,15 @@ class TempDir {
  public:
   TempDir() {
     std::string name = "/tmp/keyward-acme-XXXXXX";
-    x_path = ::mkdtemp(name.data());
+    path_ = ::mkdtemp(name.data());
   }
-  ~TempDir() { std::filesystem::remove_all(x_path); }
+  ~TempDir() { std::filesystem::remove_all(path_); }
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
-  const std::string& path() const { return x_path; }
+  const std::string& path() const { return path_; }
 
  private:
-  std::string x_path;
+  std::string path_;
 };
 
 inline std::string header_of(const HttpResponse& response, std::string_view name) {
@@ -83,7 +83,7 @@ inline bool eventually(const std::function<bool()>& ready, std::int64_t ms = 15'
 
 struct World {
   explicit World(std::function<void(ServiceConfig&)> configure = {})
-      : x_configure(std::move(configure)) {
+      : configure_(std::move(configure)) {
     restart();
   }
 
@@ -93,7 +93,7 @@ struct World {
     ServiceConfig config;
     config.base_url = kBase;
     config.state_dir = dir.path();
-    if (x_configure) x_configure(config);
+    if (configure_) configure_(config);
     auto nonces = Nonces::open(dir.path() + "/nonce.key", clock);
     EXPECT_TRUE(nonces.has_value());
     service = std::make_unique<Service>(config, Backend{store, validation, attestation, signer},
@@ -110,22 +110,22 @@ struct World {
   std::unique_ptr<Service> service;
 
  private:
-  std::function<void(ServiceConfig&)> x_configure;
+  std::function<void(ServiceConfig&)> configure_;
 };
 
 class Client {
  public:
   explicit Client(World& world, crypto::KeyKind kind = crypto::KeyKind::kEcP256)
-      : x_world(world), x_key(*crypto::PrivateKey::generate(kind)) {}
+      : world_(world), key_(*crypto::PrivateKey::generate(kind)) {}
 
-  const crypto::PrivateKey& key() const { return x_key; }
+  const crypto::PrivateKey& key() const { return key_; }
   std::string kid;
 
   std::string nonce() {
     HttpRequest request;
     request.method = "HEAD";
     request.raw_path = "/acme/new-nonce";
-    return header_of(x_world.service->handle(request), "Replay-Nonce");
+    return header_of(world_.service->handle(request), "Replay-Nonce");
   }
   std::string path_of(const std::string& url) const { return url.substr(kBase.size()); }
 
@@ -134,7 +134,7 @@ class Client {
     request.method = "POST";
     request.raw_path = path;
     request.content_type = "application/jose+json";
-    request.body = to_bytes(jose::to_json(*jose::sign(x_key, sign)));
+    request.body = to_bytes(jose::to_json(*jose::sign(key_, sign)));
     return request;
   }
   jose::SignRequest defaults(const std::string& path, std::string payload) {
@@ -146,7 +146,7 @@ class Client {
     return sign;
   }
   HttpResponse post(const std::string& path, std::string payload) {
-    return x_world.service->handle(signed_request(path, defaults(path, std::move(payload))));
+    return world_.service->handle(signed_request(path, defaults(path, std::move(payload))));
   }
   HttpResponse post_url(const std::string& url, std::string payload) {
     return post(path_of(url), std::move(payload));
@@ -195,8 +195,8 @@ class Client {
   }
 
  private:
-  World& x_world;
-  crypto::PrivateKey x_key;
+  World& world_;
+  crypto::PrivateKey key_;
 };
 
 }  // namespace keyward::acme::test

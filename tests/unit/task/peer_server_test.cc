@@ -193,6 +193,9 @@ TEST_F(ServerDeath, NotCbor) {
 TEST_F(ServerDeath, Oversize) {
   EXPECT_EXIT(server_gets(Bytes(limits::kFrameBytesMax + 1, 0x83)), ::testing::ExitedWithCode(kExitProtocol), "frame over its limit");
 }
+TEST_F(ServerDeath, EmptyDatagram) {
+  EXPECT_EXIT(server_gets(Bytes{}), ::testing::ExitedWithCode(kExitProtocol), "empty frame");
+}
 TEST_F(ServerDeath, AttachedDescriptor) {
   EXPECT_EXIT(server_gets(wire::encode_frame(1, mint("t")), 0), ::testing::ExitedWithCode(kExitProtocol), "unexpected descriptor");
 }
