@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
   task::Task task(TaskId::kAttestation, attestation::peers());
   auto config = task.config();
   const auto roots = config.strings_or_empty("ak_roots", 64);
-  const auto grant_lifetime_ms = config.integer_or("grant_lifetime_h", 1, 24, 1) * kHourMs;
+  const auto grant_lifetime_ms = config.integer_or("grant_lifetime_h", 1, 24, 24) * kHourMs;
   const auto state_dir = task.state_dir();
   (void)config.table("appliance").text();  // shared with every task; nothing in it is for this one
   task.finish_config_or_die();

@@ -53,8 +53,7 @@ void read_ecc(const TPMT_PUBLIC& area, TpmPublicArea& out) {
   switch (area.parameters.eccDetail.curveID) {
     case TPM2_ECC_NIST_P256: kind = crypto::KeyKind::kEcP256, size_bytes = 32, out.bits = 256; break;
     case TPM2_ECC_NIST_P384: kind = crypto::KeyKind::kEcP384, size_bytes = 48, out.bits = 384; break;
-    case TPM2_ECC_NIST_P521: kind = crypto::KeyKind::kEcP521, size_bytes = 66, out.bits = 521; break;
-    default: return;
+    default: return;  // P-521 too: the signer takes no such CSR key, and the device should hear it here
   }
   auto key = crypto::PublicKey::from_ec(kind, padded(area.unique.ecc.x, size_bytes), padded(area.unique.ecc.y, size_bytes));
   if (key) out.key = *key;

@@ -49,8 +49,25 @@ Bytes subject_alt_name(const AkCertificateSpec& spec) {
   return x509::tlv(x509::tag::kSequence, names);
 }
 
-Bytes certificate(const PrivateKey& issuer, const crypto::PublicKey& subject_key, Bytes subject, std::int64_t from_ms,
-                  std::int64_t to_ms, std::vector<Bytes> extensions, Bytes issuer_name) {
+// The same TBSCertificate as X.509 version 1: without [0] version, which is its first five octets.
+Bytes without_version(const Bytes& tbs_der) {
+  x509::DerReader outer(tbs_der);
+  const auto content = must(outer.element(x509::tag::kSequence));
+  return x509::tlv(x509::tag::kSequence, content.subspan(5));
+}
+
+// SubjectPublicKeyInfo of a made-up 1024-bit modulus.
+Bytes weak_rsa_spki() {
+  Bytes modulus = random_bytes(128);
+  modulus.front() |= 0x80;
+  modulus.back() |= 1;
+  const Bytes key = x509::der_sequence({x509::der_unsigned(modulus), x509::der_unsigned(65'537)});
+  const Bytes algorithm = x509::der_sequence({x509::der_oid("1.2.840.113549.1.1.1"), x509::tlv(x509::tag::kNull, ByteView())});
+  return x509::der_sequence({algorithm, x509::der_bit_string(key)});
+}
+
+Bytes certificate(const PrivateKey& issuer, const Bytes& subject_spki, Bytes subject, std::int64_t from_ms,
+                  std::int64_t to_ms, std::vector<Bytes> extensions, Bytes issuer_name, bool version_1 = false) {
   x509::TbsSpec tbs;
   tbs.serial = random_bytes(8);
   tbs.serial[0] = static_cast<std::uint8_t>((tbs.serial[0] & 0x7f) | 1);
@@ -59,9 +76,9 @@ Bytes certificate(const PrivateKey& issuer, const crypto::PublicKey& subject_key
   tbs.subject_name_der = std::move(subject);
   tbs.not_before_ms = from_ms;
   tbs.not_after_ms = to_ms;
-  tbs.spki_der = subject_key.spki_der();
+  tbs.spki_der = subject_spki;
   tbs.extensions = std::move(extensions);
-  const Bytes der = x509::build_tbs(tbs);
+  const Bytes der = version_1 ? without_version(x509::build_tbs(tbs)) : x509::build_tbs(tbs);
   return x509::join_certificate(der, tbs.signature_algorithm, must(issuer.sign(SignatureScheme::kEcdsa, HashAlgorithm::kSha256, der)));
 }
 
@@ -70,7 +87,7 @@ Bytes certificate(const PrivateKey& issuer, const crypto::PublicKey& subject_key
 StatementMaker::StatementMaker(std::int64_t at_utc_ms) : at_utc_ms_(at_utc_ms) {
   for (auto* key : {&ca_, &other_ca_, &ak_, &other_ak_, &device_, &other_device_}) *key = must(PrivateKey::generate(KeyKind::kEcP256));
   const Bytes name = name_of("Make-believe TPM manufacturer");
-  anchor_ = must(x509::parse_certificate(certificate(*ca_, ca_->public_key(), name, at_utc_ms - 10 * kHourMs, at_utc_ms + 100 * kHourMs,
+  anchor_ = must(x509::parse_certificate(certificate(*ca_, ca_->public_key().spki_der(), name, at_utc_ms - 10 * kHourMs, at_utc_ms + 100 * kHourMs,
                                                      {x509::ext_basic_constraints(true, 0), x509::ext_key_usage({x509::kKeyCertSign})}, name)));
 }
 
@@ -93,11 +110,12 @@ Bytes StatementMaker::ak_certificate(const StatementSpec& spec, const crypto::Pu
   if (ak.basic_constraints) extensions.push_back(x509::ext_basic_constraints(ak.is_ca, std::nullopt));
   if (!ak.usages.empty()) extensions.push_back(x509::ext_extended_key_usage(ak.usages));
   if (ak.san) extensions.push_back(x509::extension_der("2.5.29.17", ak.san_critical, subject_alt_name(ak)));
+  if (spec.ak_version_1) extensions.clear();
   const auto from = ak.not_before_ms != 0 ? ak.not_before_ms : at_utc_ms_ - kHourMs;
   const auto to = ak.not_after_ms != 0 ? ak.not_after_ms : at_utc_ms_ + kHourMs;
   const Bytes subject = ak.empty_subject ? x509::name_der({}) : x509::name_der({{"2.5.4.3", "AK"}});
-  return certificate(spec.unknown_ca || spec.impostor_ca ? *other_ca_ : *ca_, ak_key, subject, from, to, extensions,
-                     spec.unknown_ca ? name_of("Somebody else") : anchor_->subject_der);
+  return certificate(spec.unknown_ca || spec.impostor_ca ? *other_ca_ : *ca_, spec.ak_rsa_1024 ? weak_rsa_spki() : ak_key.spki_der(), subject, from, to,
+                     extensions, spec.unknown_ca ? name_of("Somebody else") : anchor_->subject_der, spec.ak_version_1);
 }
 
 Bytes StatementMaker::pub_area(const StatementSpec& spec, const PrivateKey& key) const {
@@ -117,7 +135,7 @@ Bytes StatementMaker::pub_area(const StatementSpec& spec, const PrivateKey& key)
     area.type = TPM2_ALG_ECC;
     area.parameters.eccDetail.symmetric.algorithm = TPM2_ALG_NULL;
     area.parameters.eccDetail.scheme.scheme = TPM2_ALG_NULL;
-    area.parameters.eccDetail.curveID = TPM2_ECC_NIST_P256;
+    area.parameters.eccDetail.curveID = spec.curve;
     area.parameters.eccDetail.kdf.scheme = TPM2_ALG_NULL;
     const Bytes& spki = key.public_key().spki_der();  // ends with 04 || x || y
     area.unique.ecc.x.size = area.unique.ecc.y.size = 32;
@@ -166,20 +184,21 @@ Bytes StatementMaker::attestation_object(const StatementSpec& spec, const Privat
   out.text("fmt");
   out.text(spec.format);
   out.text("attStmt");
-  out.map(6);
-  out.text("ver");
-  out.text(spec.ver);
-  out.text("alg");
-  out.integer(spec.alg);
-  out.text("x5c");
-  out.array(1);
-  out.bytes(ak_certificate(spec));
-  out.text("sig");
-  out.bytes(sig);
-  out.text("certInfo");
-  out.bytes(info);
-  out.text("pubArea");
-  out.bytes(shown);
+  const auto wanted = [&](std::string_view member) {
+    if (member == spec.without_member) return false;
+    out.text(member);
+    return true;
+  };
+  out.map(spec.without_member.empty() ? 6 : 5);
+  if (wanted("ver")) out.text(spec.ver);
+  if (wanted("alg")) out.integer(spec.alg);
+  if (wanted("x5c")) {
+    out.array(1);
+    out.bytes(ak_certificate(spec));
+  }
+  if (wanted("sig")) out.bytes(sig);
+  if (wanted("certInfo")) out.bytes(info);
+  if (wanted("pubArea")) out.bytes(shown);
   return out.take();
 }
 

@@ -43,6 +43,10 @@ struct StatementSpec {
   bool flip_cert_info = false;   // after signing
   bool trailing_cert_info = false;
   bool trailing_pub_area = false;
+  std::string without_member;    // of attStmt, e.g. "sig"
+  std::uint16_t curve = 0x0003;  // TPM_ECC_NIST_P256; another one keeps the P-256 coordinates
+  bool ak_version_1 = false;     // an AK certificate without version and extensions
+  bool ak_rsa_1024 = false;      // whose key is too weak to be read
   bool unknown_ca = false;       // the AK certificate is by a CA of another name and key
   bool impostor_ca = false;      // the same name, another key
   std::string format = "tpm";
