@@ -57,7 +57,7 @@ PlanResult read(config::Document document) {
   const Plan& plan = out.plan;
   if (!plan.root.permitted_dns.empty()) own.emplace_back("[root] name constraints belong to the issuing CA: a trust anchor's are not honoured (RFC 5280 §6.1)");
   if (plan.root.path_length && *plan.root.path_length < 1) own.emplace_back("[root] path_length must leave room for the issuing CA");
-  if (plan.issuing.path_length.value_or(1) != 0) own.emplace_back("[issuing] path_length must be 0: the appliance makes no CA certificates (DESIGN §2.8)");
+  if (plan.issuing.path_length.value_or(1) != 0) own.emplace_back("[issuing] path_length must be 0: the appliance makes no CA certificates");
   if (plan.issuing.lifetime_days > plan.root.lifetime_days) own.emplace_back("[issuing] must not outlive the root");
   if (plan.issuing.common_name == plan.root.common_name) own.emplace_back("root and issuing CA need different names");
   out.problems.insert(out.problems.end(), own.begin(), own.end());
