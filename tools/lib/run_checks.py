@@ -11,7 +11,8 @@ usage: tools/check [--label L[,L...]] [--all] [--preset P] [--jobs N] [--list]
 
 A test counts as unchanged if all of these have the same content as when it passed: its command and environment,
 the executables that it may start (its own for a unit test, all of the build otherwise), every file of the
-source tree that is not compiled (configuration, documents, scripts), and the versions of the Debian packages.
+source tree that is neither compiled nor Markdown (configuration, scripts, pictures), and the versions of the
+Debian packages. A lint, which is a script and reads the tree, depends on every file of it.
 Tests labelled long, bench or breakout are never part of it. Exit status: 0 passed, 1 a test failed or the build, 64 usage.
 """
 import argparse
@@ -76,14 +77,12 @@ def digest_of(value):
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def data_files():
-    """The source tree's files that are not compiled: tests read them."""
+def tree_files():
+    """Every file of the source tree."""
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True)
     if listed.returncode == 0:
-        names = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
-    else:  # an unpacked archive
-        names = [path for path in ROOT.rglob("*") if path.is_file() and "build" not in path.relative_to(ROOT).parts[:1]]
-    return [path for path in names if path.suffix not in COMPILED]
+        return [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    return [path for path in ROOT.rglob("*") if path.is_file() and "build" not in path.relative_to(ROOT).parts[:1]]  # an unpacked archive
 
 
 def package_versions():
@@ -112,10 +111,13 @@ def list_tests(build):
 def key_of(test, hasher, shared, build):
     own = hasher.file(test["command"][0]) if test["command"] else "not built"
     # A unit test starts no program of ours; a script test depends on all of them.
-    alone = test["labels"] <= {"unit"} and str(build) in (test["command"] or [""])[0]
+    is_script = str(build) not in (test["command"] or [""])[0]
+    alone = test["labels"] <= {"unit"}
+    programs = "" if alone else shared["programs"]
+    tree = shared["tree"] if is_script else shared["data"]
     # Vectors outside the tree decide what some tests do.
     vectors = os.environ.get("KEYWARD_VECTORS", "")
-    return digest_of([test["command"], test["environment"], own, shared["data"], shared["packages"], vectors, None if alone else shared["programs"]])
+    return digest_of([test["command"], test["environment"], own, tree, shared["packages"], vectors, programs])
 
 
 def run_tests(build, names, jobs):
@@ -161,7 +163,9 @@ def main():
         say(f"no test has a label of {options.label}")
         return 64
     hasher = Hasher()
-    shared = {"data": hasher.files(data_files()), "packages": digest_of(package_versions()), "programs": hasher.files(executables_of(build))}
+    tree = tree_files()
+    data = [path for path in tree if path.suffix not in COMPILED and path.suffix != ".md"]
+    shared = {"tree": hasher.files(tree), "data": hasher.files(data), "packages": digest_of(package_versions()), "programs": hasher.files(executables_of(build))}
     stamps = build / "check-passed"
     stamps.mkdir(exist_ok=True)
     keys = {test["name"]: key_of(test, hasher, shared, build) for test in tests}
