@@ -1,12 +1,16 @@
 #include "tests/support/simulator/simulator.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <sstream>
 
 #include "firmware/json/json.h"
+#include "hal/base/rng.h"
+#include "hal/base/unique_fd.h"
 
 namespace keyward::test {
 
@@ -15,13 +19,33 @@ std::string keyward_binary(const std::string& name) {
   return std::string(folder != nullptr ? folder : "build/release/bin") + "/" + name;
 }
 
+namespace {
+
+// A free port below the range from which the kernel takes clients' ports (ip_local_port_range), and not the
+// simulator's default: it must still be free when the test takes the simulator down and up again.
+int quiet_port() {
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    const Bytes random = random_bytes(2);
+    const int port = 20'000 + (random[0] << 8 | random[1]) % 12'000;
+    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return port;
+  }
+  return 0;
+}
+
+}  // namespace
+
 Simulator::Simulator(std::vector<std::string> up_options, SimFolder folder) {
   std::string path = "/tmp/keyward-system-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) return;
   ::chmod(path.c_str(), folder == SimFolder::kShared ? 0755 : 0700);
   parent_ = path;
   dir_ = path + "/sim";
-  std::vector<std::string> words{"up"};
+  std::vector<std::string> words{"up", "--port", std::to_string(quiet_port())};
   words.insert(words.end(), up_options.begin(), up_options.end());
   const auto up = run(words);
   output_ = up.output;
