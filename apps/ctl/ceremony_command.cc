@@ -1,10 +1,10 @@
 #include "apps/ctl/ceremony_command.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <iostream>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "apps/ctl/in_child.h"
 #include "board/compose.h"
@@ -22,8 +22,8 @@ constexpr int kExitConfig = 78;
 constexpr std::string_view kRootToken = "keyward-root";
 constexpr std::string_view kIssuingToken = "keyward-issuing";
 
-// Where the simulator keeps what. offline/ is its make-believe safe: in a real ceremony the root's token
-// and all PINs leave the building's network with their custodians.
+// Where the simulator keeps what. offline/ is its make-believe safe: in a real ceremony the root's
+// token and all PINs leave the building's network with their custodians.
 struct Places {
   explicit Places(const std::string& dir) : root(dir) {}
   std::string root;
@@ -33,7 +33,7 @@ struct Places {
 };
 
 struct TokenPlace {
-  std::string dir;    // holds softhsm2.conf and tokens/
+  std::string dir;  // holds softhsm2.conf and tokens/
   std::string label;
   std::string so_pin;
   std::string user_pin;
@@ -42,7 +42,9 @@ struct TokenPlace {
 class Ceremony {
  public:
   Ceremony(ceremony::Plan plan, const CeremonyOptions& options)
-      : plan_(std::move(plan)), options_(options), places_(fs::absolute(options.dir).lexically_normal().string()),
+      : plan_(std::move(plan)),
+        options_(options),
+        places_(fs::absolute(options.dir).lexically_normal().string()),
         now_ms_(system_clock().utc_ms()) {}
 
   Status run() {
@@ -54,17 +56,22 @@ class Ceremony {
     KEYWARD_TRY(issuing_spki, make_issuing_key());
     KEYWARD_TRY(issuing_der, certify_issuing(root_der, issuing_spki));
     KEYWARD_CHECK(ceremony::lint_hierarchy(plan_, root_der, issuing_der, now_ms_));
-    say("lint", "both certificates read back: signatures, path, validity, CA rights, name constraints");
+    say("lint",
+        "both certificates read back: signatures, path, validity, CA rights, name constraints");
     return write_files(root_der, issuing_der);
   }
 
  private:
-  void say(std::string_view step, const std::string& what) const { std::cout << "ceremony: " << step << ": " << what << std::endl; }
+  void say(std::string_view step, const std::string& what) const {
+    std::cout << "ceremony: " << step << ": " << what << std::endl;
+  }
 
   Status refuse_to_overwrite() const {
-    for (const auto& path : {places_.ca("root.pem"), places_.ca("chain.pem"), places_.offline(), places_.signer() + "/tokens"}) {
+    for (const auto& path : {places_.ca("root.pem"), places_.ca("chain.pem"), places_.offline(),
+                             places_.signer() + "/tokens"}) {
       if (!file_exists(path)) continue;
-      std::cerr << "keywardctl: " << path << " exists: a ceremony never overwrites keys or certificates\n";
+      std::cerr << "keywardctl: " << path
+                << " exists: a ceremony never overwrites keys or certificates\n";
       return fail(ErrorKind::kRefused, "there was a ceremony in this folder already");
     }
     return {};
@@ -79,9 +86,12 @@ class Ceremony {
     root_token_ = {places_.offline(), std::string(kRootToken), random_id(18), random_id(18)};
     issuing_token_ = {places_.signer(), std::string(kIssuingToken), random_id(18), random_id(18)};
     // Before the tokens: a token whose PIN nobody knows is lost.
-    const std::string text = "# The simulator's make-believe safe. A real ceremony hands each PIN to its custodian.\n"
-                             "root_so_pin = \"" + root_token_.so_pin + "\"\nroot_pin = \"" + root_token_.user_pin +
-                             "\"\nissuing_so_pin = \"" + issuing_token_.so_pin + "\"\nissuing_pin = \"" + issuing_token_.user_pin + "\"\n";
+    const std::string text =
+        "# The simulator's make-believe safe. A real ceremony hands each PIN to its custodian.\n"
+        "root_so_pin = \"" +
+        root_token_.so_pin + "\"\nroot_pin = \"" + root_token_.user_pin +
+        "\"\nissuing_so_pin = \"" + issuing_token_.so_pin + "\"\nissuing_pin = \"" +
+        issuing_token_.user_pin + "\"\n";
     KEYWARD_CHECK(replace_file(places_.offline() + "/pins.toml", view_of(text), 0600));
     say("folder", places_.root);
     return {};
@@ -98,10 +108,14 @@ class Ceremony {
 
   Status make_token(const TokenPlace& place, std::string_view whose) {
     KEYWARD_CHECK(make_directories(place.dir + "/tokens", 0700));
-    const std::string conf = "directories.tokendir = " + place.dir + "/tokens\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n";
+    const std::string conf =
+        "directories.tokendir = " + place.dir +
+        "/tokens\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n";
     KEYWARD_CHECK(replace_file(place.dir + "/softhsm2.conf", view_of(conf), 0600));
     const auto made = in_child([&]() -> Result<Bytes> {
-      KEYWARD_CHECK(board::initialize_signing_token(spec_of(place), SecretBytes(view_of(place.so_pin)), SecretBytes(view_of(place.user_pin))));
+      KEYWARD_CHECK(board::initialize_signing_token(spec_of(place),
+                                                    SecretBytes(view_of(place.so_pin)),
+                                                    SecretBytes(view_of(place.user_pin))));
       return Bytes();
     });
     if (!made) return fail(made.error());
@@ -110,13 +124,16 @@ class Ceremony {
   }
 
   // One step with an open, unlocked token, in a process of its own.
-  Result<Bytes> with_token(const TokenPlace& place, const std::function<Result<Bytes>(hal::SigningToken&)>& step) const {
+  Result<Bytes> with_token(const TokenPlace& place,
+                           const std::function<Result<Bytes>(hal::SigningToken&)>& step) const {
     return in_child([&]() -> Result<Bytes> {
       KEYWARD_TRY(token, board::make_signing_token(spec_of(place)));
       KEYWARD_CHECK(token->unlock(SecretBytes(view_of(place.user_pin))));
       const auto deadline = Deadline::after_ms(20'000);
-      while (token->status().state != hal::TokenState::kReady && token->status().state != hal::TokenState::kLocked) {
-        if (deadline.passed()) return fail(ErrorKind::kUnavailable, "the token did not become ready");
+      while (token->status().state != hal::TokenState::kReady &&
+             token->status().state != hal::TokenState::kLocked) {
+        if (deadline.passed())
+          return fail(ErrorKind::kUnavailable, "the token did not become ready");
         ::usleep(5'000);
       }
       return step(*token);
@@ -129,7 +146,9 @@ class Ceremony {
       if (!key) return fail(key.error());
       return ceremony::make_root(token, plan_.root, now_ms_);
     });
-    if (der) say("root", describe(plan_.root) + ", made and self-signed in its token; the key cannot leave it");
+    if (der)
+      say("root",
+          describe(plan_.root) + ", made and self-signed in its token; the key cannot leave it");
     return der;
   }
 
@@ -144,15 +163,19 @@ class Ceremony {
   }
 
   Result<Bytes> certify_issuing(ByteView root_der, ByteView spki) const {
-    auto der = with_token(root_token_, [&](hal::SigningToken& token) { return ceremony::make_issuing(token, plan_, root_der, spki, now_ms_); });
+    auto der = with_token(root_token_, [&](hal::SigningToken& token) {
+      return ceremony::make_issuing(token, plan_, root_der, spki, now_ms_);
+    });
     if (der) say("issuing CA", describe(plan_.issuing) + ", signed by the root");
     return der;
   }
 
   static std::string describe(const ceremony::CaPlan& plan) {
-    std::string out = "'" + plan.common_name + "', " + std::string(hal::to_string(plan.algorithm)) + ", " + std::to_string(plan.lifetime_days) + " days";
+    std::string out = "'" + plan.common_name + "', " + std::string(hal::to_string(plan.algorithm)) +
+                      ", " + std::to_string(plan.lifetime_days) + " days";
     if (plan.path_length) out += ", path length " + std::to_string(*plan.path_length);
-    for (std::size_t i = 0; i < plan.permitted_dns.size(); ++i) out += (i == 0 ? ", names below " : " ") + plan.permitted_dns[i];
+    for (std::size_t i = 0; i < plan.permitted_dns.size(); ++i)
+      out += (i == 0 ? ", names below " : " ") + plan.permitted_dns[i];
     return out;
   }
 
@@ -185,8 +208,8 @@ int run_ceremony(const CeremonyOptions& options) {
   ::umask(022);
   const auto done = Ceremony(std::move(loaded.plan), options).run();
   if (done) return 0;
-  std::cerr << "keywardctl: the ceremony failed: " << done.error().what << " (" << to_string(done.error().kind) << ", "
-            << done.error().native << ")\n";
+  std::cerr << "keywardctl: the ceremony failed: " << done.error().what << " ("
+            << to_string(done.error().kind) << ", " << done.error().native << ")\n";
   return 1;
 }
 

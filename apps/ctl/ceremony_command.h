@@ -1,5 +1,5 @@
-// Owns `keywardctl ceremony --simulator`: tokens, PINs and files of the simulator's key ceremony. Must not
-// know how certificates are built (firmware/ceremony).
+// Owns `keywardctl ceremony --simulator`: tokens, PINs and files of the simulator's key ceremony.
+// Must not know how certificates are built (firmware/ceremony).
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@ namespace keyward::ctl {
 
 struct CeremonyOptions {
   std::string plan_path;
-  std::string dir;         // absolute or not; made if it is missing
+  std::string dir;  // absolute or not; made if it is missing
   std::string module_path;
 };
 

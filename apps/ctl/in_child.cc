@@ -1,12 +1,12 @@
 #include "apps/ctl/in_child.h"
 
+#include <set>
+#include <string>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <set>
-#include <string>
 
 #include "hal/base/limits.h"
 #include "hal/base/unique_fd.h"
@@ -29,7 +29,8 @@ void put(int fd, ByteView bytes) {
   }
 }
 
-// First octet: 0 and the bytes, or the error's kind, then its native code in 8 octets, then its text.
+// First octet: 0 and the bytes, or the error's kind, then its native code in 8 octets, then its
+// text.
 [[noreturn]] void run(const std::function<Result<Bytes>()>& step, int fd) {
   const auto result = step();
   Bytes out;
@@ -38,7 +39,8 @@ void put(int fd, ByteView bytes) {
     append(out, *result);
   } else {
     out.push_back(static_cast<std::uint8_t>(result.error().kind));
-    for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(result.error().native >> shift));
+    for (int shift = 56; shift >= 0; shift -= 8)
+      out.push_back(static_cast<std::uint8_t>(result.error().native >> shift));
     append(out, view_of(result.error().what));
   }
   put(fd, out);
@@ -49,7 +51,8 @@ void put(int fd, ByteView bytes) {
 
 Result<Bytes> in_child(const std::function<Result<Bytes>()>& step) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail(ErrorKind::kExhausted, "cannot make a pipe", errno);
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    return fail(ErrorKind::kExhausted, "cannot make a pipe", errno);
   const UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
   const pid_t pid = ::fork();
@@ -67,11 +70,14 @@ Result<Bytes> in_child(const std::function<Result<Bytes>()>& step) {
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (in.empty() || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return fail(ErrorKind::kInternal, "a step of the ceremony crashed", status);
+  if (in.empty() || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return fail(ErrorKind::kInternal, "a step of the ceremony crashed", status);
   if (in[0] == 0) return Bytes(in.begin() + 1, in.end());
   if (in.size() < 9) return fail(ErrorKind::kInternal, "a step of the ceremony crashed");
   std::int64_t native = 0;
-  for (int i = 1; i <= 8; ++i) native = static_cast<std::int64_t>(static_cast<std::uint64_t>(native) << 8 | in[static_cast<std::size_t>(i)]);
+  for (int i = 1; i <= 8; ++i)
+    native = static_cast<std::int64_t>(static_cast<std::uint64_t>(native) << 8 |
+                                       in[static_cast<std::size_t>(i)]);
   return fail(static_cast<ErrorKind>(in[0]), keep(std::string(in.begin() + 9, in.end())), native);
 }
 

@@ -1,10 +1,10 @@
 #include "apps/sim/device.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+
+#include <signal.h>
 
 #include "apps/sim/manufacturer.h"
 #include "apps/sim/process_id.h"
@@ -43,7 +43,8 @@ Status start_tpm(const std::string& dir) {
 }
 
 // The attestation key at its persistent handle, and the manufacturer's word for it.
-Status make_attestation_key(const Places& places, const std::string& dir, const std::string& tcti, const std::string& name) {
+Status make_attestation_key(const Places& places, const std::string& dir, const std::string& tcti,
+                            const std::string& name) {
   KEYWARD_TRY(tpm, board::make_tpm(tcti));
   Bytes public_area;
   if (auto there = tpm->open_persistent(kAkHandle)) {
@@ -58,7 +59,8 @@ Status make_attestation_key(const Places& places, const std::string& dir, const 
   }
   KEYWARD_TRY(certificate, certify_attestation_key(places.manufacturer(), public_area, name));
   KEYWARD_TRY(ca, read_text_file(places.manufacturer() + "/ca.pem", 65'536));
-  return replace_file(dir + "/ak-chain.pem", view_of(x509::to_pem("CERTIFICATE", certificate) + ca), 0644);
+  return replace_file(dir + "/ak-chain.pem", view_of(x509::to_pem("CERTIFICATE", certificate) + ca),
+                      0644);
 }
 
 }  // namespace
@@ -66,18 +68,24 @@ Status make_attestation_key(const Places& places, const std::string& dir, const 
 bool is_device_name(const std::string& name) {
   if (name.empty() || name.size() > kNameBytesMax || name[0] == '.') return false;
   return std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
 }
 
-Result<Device> start_device(const Places& places, const std::string& name, const Progress& progress) {
-  if (!is_device_name(name)) return fail(ErrorKind::kBadInput, "a device's name has 1 to 32 letters, digits, '.', '_', '-'");
-  if (!file_exists(places.provisioned())) return fail(ErrorKind::kRefused, "the simulator was never up: `keyward-sim up` makes the manufacturer");
+Result<Device> start_device(const Places& places, const std::string& name,
+                            const Progress& progress) {
+  if (!is_device_name(name))
+    return fail(ErrorKind::kBadInput, "a device's name has 1 to 32 letters, digits, '.', '_', '-'");
+  if (!file_exists(places.provisioned()))
+    return fail(ErrorKind::kRefused,
+                "the simulator was never up: `keyward-sim up` makes the manufacturer");
   const std::string dir = places.device(name);
   KEYWARD_CHECK(make_directories(dir, 0700));
   Device out{name, "swtpm:path=" + dir + "/tpm", kAkHandleText, dir + "/ak-chain.pem", true};
   if (!file_exists(out.ak_chain)) {
-    KEYWARD_CHECK(sim::manufacture_swtpm(dir + "/tpm-state", {places.tpm_ca(), ""}, Deadline::after_ms(kTpmMs)));
+    KEYWARD_CHECK(sim::manufacture_swtpm(dir + "/tpm-state", {places.tpm_ca(), ""},
+                                         Deadline::after_ms(kTpmMs)));
     progress.say("device " + name + ": its TPM (swtpm) made");
   }
   KEYWARD_CHECK(start_tpm(dir));
@@ -96,7 +104,8 @@ Status stop_device(const Places& places, const std::string& name) {
   const auto process = open_process(*id);
   if (process) {
     if (auto tpm = board::make_tpm("swtpm:path=" + dir + "/tpm")) {
-      if (const auto done = (*tpm)->shutdown_orderly(); !done) std::cerr << "keyward-sim: device " << name << ": " << done.error().what << "\n";
+      if (const auto done = (*tpm)->shutdown_orderly(); !done)
+        std::cerr << "keyward-sim: device " << name << ": " << done.error().what << "\n";
     }
     (void)signal_process(*process, SIGTERM);
     if (!wait_ended(*process, Deadline::after_ms(5'000))) (void)signal_process(*process, SIGKILL);
@@ -108,7 +117,8 @@ Status stop_device(const Places& places, const std::string& name) {
 
 void stop_all_devices(const Places& places) {
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(places.devices(), error)) (void)stop_device(places, entry.path().filename().string());
+  for (const auto& entry : std::filesystem::directory_iterator(places.devices(), error))
+    (void)stop_device(places, entry.path().filename().string());
 }
 
 }  // namespace keyward::simulator

@@ -1,5 +1,5 @@
-// Owns make-believe devices: a TPM of their own with an attestation key that the make-believe manufacturer
-// certified. Must not know the appliance.
+// Owns make-believe devices: a TPM of their own with an attestation key that the make-believe
+// manufacturer certified. Must not know the appliance.
 #pragma once
 
 #include "apps/sim/places.h"
@@ -8,10 +8,10 @@
 namespace keyward::simulator {
 
 struct Device {
-  std::string name;        // its permanent-identifier
+  std::string name;  // its permanent-identifier
   std::string tcti;
-  std::string ak_handle;   // persistent, hexadecimal
-  std::string ak_chain;    // PEM: AK certificate, then the manufacturer's
+  std::string ak_handle;  // persistent, hexadecimal
+  std::string ak_chain;   // PEM: AK certificate, then the manufacturer's
   bool running = false;
 };
 
@@ -19,7 +19,8 @@ struct Device {
 bool is_device_name(const std::string& name);
 
 // Makes the device on first use and starts its TPM unless that runs. kBadInput: the name.
-Result<Device> start_device(const Places& places, const std::string& name, const Progress& progress);
+Result<Device> start_device(const Places& places, const std::string& name,
+                            const Progress& progress);
 // Orderly: TPM2_Shutdown, then its process ends. Does nothing for one that does not run.
 Status stop_device(const Places& places, const std::string& name);
 void stop_all_devices(const Places& places);

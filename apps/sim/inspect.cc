@@ -1,11 +1,11 @@
 #include "apps/sim/inspect.h"
 
+#include <cstdio>
+#include <iostream>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cstdio>
-#include <iostream>
 
 #include "apps/sim/keeper.h"
 #include "apps/sim/readiness.h"
@@ -24,12 +24,17 @@ void print_table(const json::Value& status) {
   std::printf("%-12s %-9s %8s %6s %9s  %s\n", "task", "phase", "pid", "uid", "restarts", "state");
   for (const auto& task : status.get("tasks").items()) {
     const std::string detail(task.get("detail").string());
-    std::printf("%-12s %-9s %8lld %6lld %9lld  %s%s\n", std::string(task.get("name").string()).c_str(),
-                std::string(task.get("phase").string()).c_str(), static_cast<long long>(task.get("pid").integer()),
-                static_cast<long long>(task.get("uid").integer()), static_cast<long long>(task.get("restarts").integer()),
-                std::string(task.get("state").string()).c_str(), detail.empty() ? "" : (": " + detail).c_str());
+    std::printf("%-12s %-9s %8lld %6lld %9lld  %s%s\n",
+                std::string(task.get("name").string()).c_str(),
+                std::string(task.get("phase").string()).c_str(),
+                static_cast<long long>(task.get("pid").integer()),
+                static_cast<long long>(task.get("uid").integer()),
+                static_cast<long long>(task.get("restarts").integer()),
+                std::string(task.get("state").string()).c_str(),
+                detail.empty() ? "" : (": " + detail).c_str());
   }
-  for (const auto& text : status.get("reduced_isolation").items()) std::printf("isolation is reduced: %s\n", std::string(text.string()).c_str());
+  for (const auto& text : status.get("reduced_isolation").items())
+    std::printf("isolation is reduced: %s\n", std::string(text.string()).c_str());
 }
 
 bool wanted(const std::string& line, const std::string& task) {
@@ -45,8 +50,10 @@ class LogReader {
     if (!fd_) fd_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd_) return;
     drain(task);
-    struct stat mine {}, named {};
-    if (::fstat(fd_.get(), &mine) == 0 && ::stat(path_.c_str(), &named) == 0 && mine.st_ino != named.st_ino) {
+    struct stat mine {
+    }, named{};
+    if (::fstat(fd_.get(), &mine) == 0 && ::stat(path_.c_str(), &named) == 0 &&
+        mine.st_ino != named.st_ino) {
       drain(task);
       fd_.reset();
     }
@@ -80,23 +87,33 @@ int show_status(const Places& places, bool as_json) {
   const auto settings = load_settings(places);
   if (!running || !settings) {
     if (as_json) {
-      std::cout << json::Writer().begin_object().member("state", "stopped").member("dir", places.root).end_object().take() << "\n";
+      std::cout << json::Writer()
+                       .begin_object()
+                       .member("state", "stopped")
+                       .member("dir", places.root)
+                       .end_object()
+                       .take()
+                << "\n";
     } else {
       std::cout << "stopped (" << places.root << ")\n";
     }
     return kExitStopped;
   }
-  const auto document = json::Document::parse(text.value_or("{\"state\":\"starting\",\"tasks\":[]}"), kStatusBytesMax);
+  const auto document = json::Document::parse(
+      text.value_or("{\"state\":\"starting\",\"tasks\":[]}"), kStatusBytesMax);
   if (!document) return kExitDegraded;
   const auto status = document->root();
   const std::string state(status.get("state").string());
   if (as_json) {
     json::Writer out;
-    out.begin_object().member("dir", places.root).member("directory", base_url(*settings) + "/acme/directory");
+    out.begin_object()
+        .member("dir", places.root)
+        .member("directory", base_url(*settings) + "/acme/directory");
     for (const auto key : status.keys()) out.key(key).raw(status.get(key).print());
     std::cout << out.end_object().take() << "\n";
   } else {
-    std::cout << state << ": " << base_url(*settings) << "/acme/directory (" << places.root << ")\n";
+    std::cout << state << ": " << base_url(*settings) << "/acme/directory (" << places.root
+              << ")\n";
     std::cout.flush();
     print_table(status);
     std::fflush(stdout);
@@ -124,7 +141,9 @@ int show_environment(const Places& places) {
     std::cerr << "keyward-sim: it was never up\n";
     return 1;
   }
-  const auto line = [](const char* name, const std::string& value) { std::cout << "export " << name << "='" << value << "'\n"; };
+  const auto line = [](const char* name, const std::string& value) {
+    std::cout << "export " << name << "='" << value << "'\n";
+  };
   line("KEYWARD_SIM_DIR", places.root);
   line("KEYWARD_DIRECTORY", base_url(*settings) + "/acme/directory");
   line("KEYWARD_CA_FILE", places.root_certificate());

@@ -1,5 +1,7 @@
 #include "apps/sim/keeper.h"
 
+#include <optional>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,8 +11,6 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <optional>
 
 #include "apps/sim/process_id.h"
 #include "apps/sim/provision.h"
@@ -26,7 +26,8 @@ namespace {
 
 constexpr std::int64_t kTpmStartMs = 20'000;
 constexpr std::int64_t kTpmStopMs = 5'000;
-constexpr std::int64_t kSupervisorStopMs = 60'000;  // its own deadlines for six tasks are shorter together
+constexpr std::int64_t kSupervisorStopMs =
+    60'000;  // its own deadlines for six tasks are shorter together
 constexpr int kLookAtTpmMs = 250;
 
 class Keeper {
@@ -64,13 +65,16 @@ class Keeper {
     spec.state_dir = places_.tpm_state();
     spec.socket_path = places_.tpm_socket();
     spec.log_path = places_.run() + "/tpm.log";
-    // As root the platform task has a user id of its own and must reach the socket; nobody else may.
+    // As root the platform task has a user id of its own and must reach the socket; nobody else
+    // may.
     if (::geteuid() == 0) {
       const auto graph = supervise::load_graph(own_directory() + "/tasks.toml");
       const auto file = supervise::load_installation(places_.installation(), graph.graph);
       const auto* platform = graph.graph.find(wire::TaskId::kPlatform);
-      if (platform == nullptr || !file.problems.empty()) return fail(ErrorKind::kBadInput, "tasks.toml or keyward.toml is not readable");
-      if (file.installation.separate_uids) spec.socket_uid = static_cast<int>(file.installation.uid_base + platform->uid_offset);
+      if (platform == nullptr || !file.problems.empty())
+        return fail(ErrorKind::kBadInput, "tasks.toml or keyward.toml is not readable");
+      if (file.installation.separate_uids)
+        spec.socket_uid = static_cast<int>(file.installation.uid_base + platform->uid_offset);
     }
     KEYWARD_TRY(process, sim::SwtpmProcess::start(spec, Deadline::after_ms(kTpmStartMs)));
     tpm_.emplace(std::move(process));
@@ -89,7 +93,8 @@ class Keeper {
       ::setpgid(0, 0);  // ^C on a terminal is for us, who stop it in order
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != parent) ::_exit(1);
-      const char* arguments[] = {program.c_str(), places_.installation().c_str(), foreground_ ? "--foreground" : nullptr, nullptr};
+      const char* arguments[] = {program.c_str(), places_.installation().c_str(),
+                                 foreground_ ? "--foreground" : nullptr, nullptr};
       const std::string installation = places_.installation();
       arguments[1] = installation.c_str();
       ::execv(program.c_str(), const_cast<char**>(arguments));
@@ -128,17 +133,20 @@ class Keeper {
     if (tpm_ && tpm_->running()) return;
     log::warning("the TPM process ended; starting it again");
     tpm_.reset();
-    if (const auto started = start_tpm(); !started) log::error("the TPM cannot be started", started.error());
+    if (const auto started = start_tpm(); !started)
+      log::error("the TPM cannot be started", started.error());
   }
 
   void finish() {
     if (supervisor_) {
       (void)signal_process(supervisor_, SIGTERM);
-      if (!wait_ended(supervisor_, Deadline::after_ms(kSupervisorStopMs))) (void)signal_process(supervisor_, SIGKILL);
+      if (!wait_ended(supervisor_, Deadline::after_ms(kSupervisorStopMs)))
+        (void)signal_process(supervisor_, SIGKILL);
       ::waitpid(supervisor_pid_, nullptr, 0);
     }
     if (tpm_) tpm_->stop(Deadline::after_ms(kTpmStopMs));
-    if (const auto copied = back_up_tokens(places_); !copied) log::error("no copy of the token was made", copied.error());
+    if (const auto copied = back_up_tokens(places_); !copied)
+      log::error("no copy of the token was made", copied.error());
     ::unlink(places_.keeper().c_str());
   }
 
@@ -155,7 +163,8 @@ class Keeper {
 Result<UniqueFd> take_lock(const Places& places) {
   UniqueFd fd(::open(places.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return fail(ErrorKind::kUnavailable, "cannot open the lock file", errno);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return fail(ErrorKind::kRefused, "another keyward-sim holds this folder");
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+    return fail(ErrorKind::kRefused, "another keyward-sim holds this folder");
   return fd;
 }
 

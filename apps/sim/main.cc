@@ -1,7 +1,8 @@
 // keyward-sim: the appliance on a PC. Wiring of the command line alone.
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
+
+#include <CLI/CLI.hpp>
 
 #include "apps/sim/device.h"
 #include "apps/sim/inspect.h"
@@ -22,17 +23,22 @@ int show_device(const sim::Places& places, const std::string& name, bool as_json
   }
   const auto device = sim::start_device(places, name, sim::Progress(as_json));
   if (!device) {
-    std::cerr << "keyward-sim: device " << name << ": " << device.error().what << " (" << device.error().native << ")\n";
+    std::cerr << "keyward-sim: device " << name << ": " << device.error().what << " ("
+              << device.error().native << ")\n";
     return 1;
   }
   if (as_json) {
     json::Writer out;
-    out.begin_object().member("identifier", device->name).member("tcti", device->tcti).member("ak_handle", device->ak_handle);
+    out.begin_object()
+        .member("identifier", device->name)
+        .member("tcti", device->tcti)
+        .member("ak_handle", device->ak_handle);
     std::cout << out.member("ak_chain", device->ak_chain).end_object().take() << "\n";
     return 0;
   }
-  std::cout << "identifier: " << device->name << "\ntcti:       " << device->tcti << "\nak handle:  " << device->ak_handle
-            << "\nak chain:   " << device->ak_chain << "\n";
+  std::cout << "identifier: " << device->name << "\ntcti:       " << device->tcti
+            << "\nak handle:  " << device->ak_handle << "\nak chain:   " << device->ak_chain
+            << "\n";
   return 0;
 }
 
@@ -43,7 +49,8 @@ int destroy(const sim::Places& places, bool sure) {
     return 1;
   }
   if (!sure) {
-    std::cerr << "keyward-sim: this removes all keys and certificates in " << places.root << "; say --yes\n";
+    std::cerr << "keyward-sim: this removes all keys and certificates in " << places.root
+              << "; say --yes\n";
     return 1;
   }
   if (const int code = sim::down(places); code != 0) return code;
@@ -55,23 +62,33 @@ int destroy(const sim::Places& places, bool sure) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Runs Keyward on a PC, with SoftHSMv2 for the HSM and swtpm for the TPM.", "keyward-sim"};
+  CLI::App app{"Runs Keyward on a PC, with SoftHSMv2 for the HSM and swtpm for the TPM.",
+               "keyward-sim"};
   app.require_subcommand(1);
   app.fallthrough();
   std::string dir;
-  app.add_option("--dir", dir, "The simulator's folder (default: ~/.local/state/keyward-sim, for root /var/lib/keyward-sim)");
+  app.add_option("--dir", dir,
+                 "The simulator's folder (default: ~/.local/state/keyward-sim, for root "
+                 "/var/lib/keyward-sim)");
 
   sim::UpOptions options;
   auto* up = app.add_subcommand("up", "Start it; the first time make keys, certificates and a TPM");
   up->add_flag("--foreground", options.foreground, "Stay, and show the log; ^C ends it");
   up->add_flag("--quiet", options.quiet, "No progress lines");
-  up->add_option("--port", options.port, "Of the ACME server on 127.0.0.1")->check(CLI::Range(1, 65'535));
-  up->add_option("--http-port", options.http_port, "Where http-01 looks (first: 5002)")->check(CLI::Range(1, 65'535));
+  up->add_option("--port", options.port, "Of the ACME server on 127.0.0.1")
+      ->check(CLI::Range(1, 65'535));
+  up->add_option("--http-port", options.http_port, "Where http-01 looks (first: 5002)")
+      ->check(CLI::Range(1, 65'535));
   up->add_option("--host", options.hosts, "NAME=ADDRESS for validation; repeat it");
-  up->add_option("--permit", options.permitted, "One more DNS tree that the issuing CA may vouch for (first start only)");
-  up->add_option("--module", options.module, "Another PKCS#11 module for the signer; 'softhsm' goes back");
-  up->add_option("--module-env", options.module_environment, "NAME=VALUE for that module; repeat it");
-  up->add_option("--patience", options.patience_s, "Seconds to wait until it is ready")->capture_default_str()->check(CLI::Range(1, 3'600));
+  up->add_option("--permit", options.permitted,
+                 "One more DNS tree that the issuing CA may vouch for (first start only)");
+  up->add_option("--module", options.module,
+                 "Another PKCS#11 module for the signer; 'softhsm' goes back");
+  up->add_option("--module-env", options.module_environment,
+                 "NAME=VALUE for that module; repeat it");
+  up->add_option("--patience", options.patience_s, "Seconds to wait until it is ready")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3'600));
   auto* down = app.add_subcommand("down", "Stop it in order, devices too; its state stays");
 
   bool as_json = false;
@@ -82,8 +99,10 @@ int main(int argc, char** argv) {
   std::string task;
   auto* logs = app.add_subcommand("logs", "Show the log, of one task or all");
   logs->add_flag("-f,--follow", follow, "Go on");
-  logs->add_option("task", task, "acme, store, validation, attestation, signer, platform, supervisor");
-  auto* env = app.add_subcommand("env", "What a client needs, as shell assignments: eval \"$(keyward-sim env)\"");
+  logs->add_option("task", task,
+                   "acme, store, validation, attestation, signer, platform, supervisor");
+  auto* env = app.add_subcommand(
+      "env", "What a client needs, as shell assignments: eval \"$(keyward-sim env)\"");
 
   std::string name;
   bool stop = false;

@@ -24,7 +24,8 @@ constexpr std::string_view kSubjectAltName = "2.5.29.17";
 constexpr std::string_view kPermanentIdentifier = "1.3.6.1.5.5.7.8.3";
 
 Bytes manufacturer_name() {
-  return x509::name_der({{"2.5.4.10", "MAKE-BELIEVE"}, {"2.5.4.3", "Make-believe TPM manufacturer (simulator)"}});
+  return x509::name_der(
+      {{"2.5.4.10", "MAKE-BELIEVE"}, {"2.5.4.3", "Make-believe TPM manufacturer (simulator)"}});
 }
 
 x509::TbsSpec base_spec(const Bytes& subject, ByteView spki, std::int64_t days) {
@@ -43,16 +44,20 @@ x509::TbsSpec base_spec(const Bytes& subject, ByteView spki, std::int64_t days) 
 
 Result<Bytes> sign(const crypto::PrivateKey& key, const x509::TbsSpec& spec) {
   const Bytes tbs = x509::build_tbs(spec);
-  KEYWARD_TRY(signature, key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, tbs));
+  KEYWARD_TRY(signature,
+              key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, tbs));
   return x509::join_certificate(tbs, spec.signature_algorithm, signature);
 }
 
 Bytes device_alt_name(const std::string& name) {
   // The vendor id of TCG's registry form for a vendor that does not exist: "KWRD".
-  const Bytes tpm = x509::name_der({{"2.23.133.2.1", "id:4B575244"}, {"2.23.133.2.2", "Make-believe TPM"}, {"2.23.133.2.3", "id:00010000"}});
+  const Bytes tpm = x509::name_der({{"2.23.133.2.1", "id:4B575244"},
+                                    {"2.23.133.2.2", "Make-believe TPM"},
+                                    {"2.23.133.2.3", "id:00010000"}});
   const Bytes value = der_sequence({tlv(x509::tag::kUtf8String, view_of(name))});
-  const Bytes other = tlv(x509::tag::context_constructed(0),
-                          {der_oid(kPermanentIdentifier), tlv(x509::tag::context_constructed(0), value)});
+  const Bytes other =
+      tlv(x509::tag::context_constructed(0),
+          {der_oid(kPermanentIdentifier), tlv(x509::tag::context_constructed(0), value)});
   return der_sequence({tlv(x509::tag::context_constructed(4), tpm), other});
 }
 
@@ -64,7 +69,8 @@ Status make_manufacturer(const std::string& dir) {
   KEYWARD_TRY(key, crypto::PrivateKey::generate(crypto::KeyKind::kEcP256));
   const Bytes& spki = key.public_key().spki_der();
   auto spec = base_spec(manufacturer_name(), spki, 7'305);
-  spec.extensions = {x509::ext_basic_constraints(true, 0), x509::ext_key_usage({x509::kKeyCertSign, x509::kCrlSign}),
+  spec.extensions = {x509::ext_basic_constraints(true, 0),
+                     x509::ext_key_usage({x509::kKeyCertSign, x509::kCrlSign}),
                      x509::ext_subject_key_id(spki)};
   KEYWARD_TRY(certificate, sign(key, spec));
   KEYWARD_TRY(pem, key.to_pem());
@@ -72,9 +78,11 @@ Status make_manufacturer(const std::string& dir) {
   return replace_file(dir + "/ca.pem", view_of(x509::to_pem("CERTIFICATE", certificate)), 0644);
 }
 
-Result<Bytes> certify_attestation_key(const std::string& dir, ByteView ak_public_area, const std::string& name) {
+Result<Bytes> certify_attestation_key(const std::string& dir, ByteView ak_public_area,
+                                      const std::string& name) {
   KEYWARD_TRY(area, attest::parse_public_area(ak_public_area));
-  if (!area.key || !area.attributes.restricted || !area.attributes.sign) return fail(ErrorKind::kRefused, "the key is not an attestation key");
+  if (!area.key || !area.attributes.restricted || !area.attributes.sign)
+    return fail(ErrorKind::kRefused, "the key is not an attestation key");
   KEYWARD_TRY(pem, read_text_file(dir + "/ca.key", kFileBytesMax));
   KEYWARD_TRY(ca_key, crypto::PrivateKey::from_pem(pem));
   auto spec = base_spec(x509::name_der({}), area.key->spki_der(), 3'650);

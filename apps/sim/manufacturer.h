@@ -1,5 +1,6 @@
-// Owns the make-believe manufacturer whose CA vouches for the attestation keys of simulated devices. Its
-// key lies in a file and proves nothing outside a simulator. Must not know TPM commands or ACME.
+// Owns the make-believe manufacturer whose CA vouches for the attestation keys of simulated
+// devices. Its key lies in a file and proves nothing outside a simulator. Must not know TPM
+// commands or ACME.
 #pragma once
 
 #include <string>
@@ -15,6 +16,7 @@ Status make_manufacturer(const std::string& dir);
 // The AK certificate (DER) for a key whose TPMT_PUBLIC is given; the device is called `name`.
 // TCG EK Credential Profile §3.2.9, WebAuthn §8.3.1: empty subject, critical SAN with the TPM's
 // manufacturer, model and version, EKU 2.23.133.8.3, not a CA; RFC 4043 permanentIdentifier = name.
-Result<Bytes> certify_attestation_key(const std::string& dir, ByteView ak_public_area, const std::string& name);
+Result<Bytes> certify_attestation_key(const std::string& dir, ByteView ak_public_area,
+                                      const std::string& name);
 
 }  // namespace keyward::simulator

@@ -1,11 +1,11 @@
 #include "apps/sim/places.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace keyward::simulator {
 namespace {
@@ -23,7 +23,8 @@ std::string default_directory() {
 
 bool is_plain(const std::string& text) {
   return std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("/._-+@").find(c) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/._-+@").find(c) != std::string_view::npos;
   });
 }
 
@@ -31,10 +32,18 @@ bool is_plain(const std::string& text) {
 
 Result<Places> places_for(const std::string& dir) {
   std::error_code error;
-  auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(dir.empty() ? default_directory() : dir), error).string();
-  if (error || path.empty()) return fail(ErrorKind::kBadInput, "the folder's path cannot be resolved", error.value());
-  if (path.size() > kDirBytesMax) return fail(ErrorKind::kBadInput, "the folder's path is too long for the unix sockets below it: choose a shorter --dir");
-  if (!is_plain(path)) return fail(ErrorKind::kBadInput, "the folder's path may hold letters, digits and /._-+@ alone");
+  auto path = std::filesystem::weakly_canonical(
+                  std::filesystem::absolute(dir.empty() ? default_directory() : dir), error)
+                  .string();
+  if (error || path.empty())
+    return fail(ErrorKind::kBadInput, "the folder's path cannot be resolved", error.value());
+  if (path.size() > kDirBytesMax)
+    return fail(
+        ErrorKind::kBadInput,
+        "the folder's path is too long for the unix sockets below it: choose a shorter --dir");
+  if (!is_plain(path))
+    return fail(ErrorKind::kBadInput,
+                "the folder's path may hold letters, digits and /._-+@ alone");
   return Places{path};
 }
 

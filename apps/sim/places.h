@@ -12,7 +12,9 @@ struct Places {
 
   std::string settings() const { return root + "/sim.toml"; }
   std::string lock() const { return root + "/lock"; }
-  std::string provisioned() const { return root + "/provisioned"; }  // there when the first `up` got to its end
+  std::string provisioned() const {
+    return root + "/provisioned";
+  }  // there when the first `up` got to its end
   std::string plan() const { return root + "/ceremony.toml"; }
   std::string installation() const { return root + "/keyward.toml"; }
   std::string root_certificate() const { return root + "/ca/root.pem"; }
@@ -38,7 +40,8 @@ struct Places {
 
 // `dir` or the default: $XDG_STATE_HOME/keyward-sim, ~/.local/state/keyward-sim; for root
 // /var/lib/keyward-sim, since tasks with user ids of their own cannot reach into root's home.
-// kBadInput: the path is too long for the unix sockets below it, or has characters that TOML or shells mind.
+// kBadInput: the path is too long for the unix sockets below it, or has characters that TOML or
+// shells mind.
 Result<Places> places_for(const std::string& dir);
 
 // True: every folder above and including `path` can be passed by any user.

@@ -19,7 +19,8 @@ Result<ProcessId> identify(int pid) {
   if (!stat) return fail(ErrorKind::kUnavailable, "no such process");
   // The command's name may hold anything; fields are counted from the last parenthesis (proc(5)).
   const auto close = stat->rfind(')');
-  if (close == std::string::npos) return fail(ErrorKind::kInternal, "/proc/PID/stat has another form");
+  if (close == std::string::npos)
+    return fail(ErrorKind::kInternal, "/proc/PID/stat has another form");
   std::istringstream fields(stat->substr(close + 1));
   std::string word;
   for (int field = 3; field <= 22; ++field) fields >> word;
@@ -27,7 +28,10 @@ Result<ProcessId> identify(int pid) {
 }
 
 Status write_process_id(const std::string& path, const ProcessId& id) {
-  return replace_file(path, view_of("pid = " + std::to_string(id.pid) + "\nstart_ticks = " + std::to_string(id.start_ticks) + "\n"), 0644);
+  return replace_file(path,
+                      view_of("pid = " + std::to_string(id.pid) +
+                              "\nstart_ticks = " + std::to_string(id.start_ticks) + "\n"),
+                      0644);
 }
 
 Result<ProcessId> read_process_id(const std::string& path) {
@@ -37,7 +41,8 @@ Result<ProcessId> read_process_id(const std::string& path) {
   ProcessId out;
   out.pid = static_cast<int>(root.integer("pid", 1, 1 << 30));
   out.start_ticks = static_cast<std::uint64_t>(root.integer("start_ticks", 0, INT64_MAX));
-  if (!document.finish().empty()) return fail(ErrorKind::kCorrupt, "a process file is not readable");
+  if (!document.finish().empty())
+    return fail(ErrorKind::kCorrupt, "a process file is not readable");
   return out;
 }
 
@@ -46,12 +51,14 @@ Result<UniqueFd> open_process(const ProcessId& id) {
   if (!fd) return fail(ErrorKind::kUnavailable, "the process is gone", errno);
   // After the descriptor: from here on the id cannot change hands behind our back.
   const auto now = identify(id.pid);
-  if (!now || now->start_ticks != id.start_ticks) return fail(ErrorKind::kUnavailable, "the process is gone");
+  if (!now || now->start_ticks != id.start_ticks)
+    return fail(ErrorKind::kUnavailable, "the process is gone");
   return fd;
 }
 
 Status signal_process(const UniqueFd& pidfd, int signal) {
-  if (::pidfd_send_signal(pidfd.get(), signal, nullptr, 0) != 0) return fail(ErrorKind::kUnavailable, "cannot signal the process", errno);
+  if (::pidfd_send_signal(pidfd.get(), signal, nullptr, 0) != 0)
+    return fail(ErrorKind::kUnavailable, "cannot signal the process", errno);
   return {};
 }
 

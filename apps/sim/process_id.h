@@ -1,5 +1,5 @@
-// Owns naming a process across commands: a process id counts only with the start time that the kernel
-// knows, so that a stale file can never hit a stranger. Must not know which process.
+// Owns naming a process across commands: a process id counts only with the start time that the
+// kernel knows, so that a stale file can never hit a stranger. Must not know which process.
 #pragma once
 
 #include <cstdint>

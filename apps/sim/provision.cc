@@ -1,9 +1,9 @@
 #include "apps/sim/provision.h"
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <iostream>
+
+#include <unistd.h>
 
 #include "apps/sim/manufacturer.h"
 #include "apps/sim/run_program.h"
@@ -20,9 +20,12 @@ constexpr std::int64_t kTpmMs = 30'000;
 
 Status remove_leftovers(const Places& places) {
   std::error_code error;
-  for (const auto& path : {places.root + "/ca", places.root + "/offline", places.state(), places.tpm_state(), places.root + "/backup"}) {
+  for (const auto& path : {places.root + "/ca", places.root + "/offline", places.state(),
+                           places.tpm_state(), places.root + "/backup"}) {
     fs::remove_all(path, error);
-    if (error) return fail(ErrorKind::kUnavailable, "cannot remove what an interrupted start left", error.value());
+    if (error)
+      return fail(ErrorKind::kUnavailable, "cannot remove what an interrupted start left",
+                  error.value());
   }
   return {};
 }
@@ -30,7 +33,9 @@ Status remove_leftovers(const Places& places) {
 Status hold_ceremony(const Places& places, const Settings& settings) {
   KEYWARD_CHECK(write_plan(places, settings));
   const std::string log = places.run() + "/ceremony.log";
-  const auto code = run_program({own_directory() + "/keywardctl", "ceremony", "--simulator", places.plan(), "--dir", places.root}, log);
+  const auto code = run_program({own_directory() + "/keywardctl", "ceremony", "--simulator",
+                                 places.plan(), "--dir", places.root},
+                                log);
   if (!code) return fail(code.error());
   if (*code == 0) return {};
   std::cerr << read_text_file(log, 65'536).value_or("");
@@ -87,7 +92,9 @@ Status copy_tree(const std::string& from, const std::string& to) {
   fs::remove_all(old, error);
   fs::rename(to, old, error);  // absent the first time
   fs::rename(fresh, to, error);
-  if (error) return fail(ErrorKind::kUnavailable, "cannot place the copy of the token directory", error.value());
+  if (error)
+    return fail(ErrorKind::kUnavailable, "cannot place the copy of the token directory",
+                error.value());
   fs::remove_all(old, error);
   return {};
 }
@@ -99,28 +106,35 @@ Status provision(const Places& places, const Settings& settings, const Progress&
   progress.say("first use: making keys, certificates and a TPM in " + places.root);
   KEYWARD_CHECK(remove_leftovers(places));
   KEYWARD_CHECK(hold_ceremony(places, settings));
-  progress.say("key ceremony held: root " + places.root_certificate() + ", issuing CA in a SoftHSMv2 token");
+  progress.say("key ceremony held: root " + places.root_certificate() +
+               ", issuing CA in a SoftHSMv2 token");
   KEYWARD_CHECK(make_directories(places.tpm_ca(), 0700));
-  KEYWARD_CHECK(sim::manufacture_swtpm(places.tpm_state(), {places.tpm_ca(), ""}, Deadline::after_ms(kTpmMs)));
+  KEYWARD_CHECK(sim::manufacture_swtpm(places.tpm_state(), {places.tpm_ca(), ""},
+                                       Deadline::after_ms(kTpmMs)));
   KEYWARD_CHECK(seal_pin(places));
   progress.say("the appliance's TPM (swtpm) made; the token's PIN sealed to it");
   KEYWARD_CHECK(make_manufacturer(places.manufacturer()));
   progress.say("make-believe TPM manufacturer for simulated devices made");
   KEYWARD_CHECK(back_up_tokens(places));
-  return replace_file(places.provisioned(), view_of("made by keyward-sim; `keyward-sim destroy` looks for this file\n"), 0644);
+  return replace_file(places.provisioned(),
+                      view_of("made by keyward-sim; `keyward-sim destroy` looks for this file\n"),
+                      0644);
 }
 
 Status back_up_tokens(const Places& places) {
-  if (!tokens_whole(places.tokens())) return fail(ErrorKind::kCorrupt, "the token directory is not whole: the older copy is kept");
+  if (!tokens_whole(places.tokens()))
+    return fail(ErrorKind::kCorrupt, "the token directory is not whole: the older copy is kept");
   KEYWARD_CHECK(make_directories(places.root + "/backup", 0700));
   return copy_tree(places.tokens(), places.token_backup());
 }
 
 Status restore_tokens_if_lost(const Places& places, const Progress& progress) {
   if (tokens_whole(places.tokens())) return {};
-  if (!tokens_whole(places.token_backup())) return fail(ErrorKind::kCorrupt, "the token is lost and there is no copy of it");
+  if (!tokens_whole(places.token_backup()))
+    return fail(ErrorKind::kCorrupt, "the token is lost and there is no copy of it");
   KEYWARD_CHECK(copy_tree(places.token_backup(), places.tokens()));
-  progress.say("the token was damaged (a power cut while SoftHSM wrote it?): put back from the copy");
+  progress.say(
+      "the token was damaged (a power cut while SoftHSM wrote it?): put back from the copy");
   return {};
 }
 

@@ -34,7 +34,8 @@ std::string trouble_in(const std::string& status_json) {
     const auto state = task.get("state").string();
     if (phase == "ready" && (state.empty() || state == "operational")) continue;
     if (!out.empty()) out += "; ";
-    out += std::string(task.get("name").string()) + " is " + std::string(phase == "ready" ? state : phase);
+    out += std::string(task.get("name").string()) + " is " +
+           std::string(phase == "ready" ? state : phase);
     const auto detail = task.get("detail").string();
     if (!detail.empty()) out += " (" + std::string(detail) + ")";
   }
@@ -48,7 +49,8 @@ std::string directory_trouble(const std::string& base_url, const std::string& ca
   ::curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
   ::curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file.c_str());
   ::curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);
-  ::curl_easy_setopt(curl, CURLOPT_PROXY, "");  // loopback: the environment's proxy has no business here
+  ::curl_easy_setopt(curl, CURLOPT_PROXY,
+                     "");  // loopback: the environment's proxy has no business here
   ::curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 2'000L);
   ::curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop);
   const CURLcode code = ::curl_easy_perform(curl);

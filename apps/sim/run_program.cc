@@ -10,7 +10,8 @@
 namespace keyward::simulator {
 
 Result<int> run_program(const std::vector<std::string>& arguments, const std::string& output_path) {
-  const UniqueFd output(::open(output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  const UniqueFd output(
+      ::open(output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!output) return fail(ErrorKind::kUnavailable, "cannot open a log", errno);
   std::vector<char*> list;
   for (const auto& argument : arguments) list.push_back(const_cast<char*>(argument.c_str()));

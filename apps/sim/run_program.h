@@ -8,7 +8,8 @@
 
 namespace keyward::simulator {
 
-// Its output goes to `output_path` (appended). Returns the exit code; 128 + signal if it was killed.
+// Its output goes to `output_path` (appended). Returns the exit code; 128 + signal if it was
+// killed.
 Result<int> run_program(const std::vector<std::string>& arguments, const std::string& output_path);
 
 }  // namespace keyward::simulator

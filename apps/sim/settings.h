@@ -1,5 +1,5 @@
-// Owns what `keyward-sim up` remembers (sim.toml) and the installation file made from it. Must not know
-// processes.
+// Owns what `keyward-sim up` remembers (sim.toml) and the installation file made from it. Must not
+// know processes.
 #pragma once
 
 #include <optional>
@@ -11,11 +11,12 @@
 namespace keyward::simulator {
 
 struct Settings {
-  int port = 0;                          // of the ACME server on 127.0.0.1; 0: not chosen yet
-  int http_port = 0;                     // where http-01 looks; 0: not chosen yet
-  std::vector<std::string> hosts;        // NAME=ADDRESS, static names for validation
-  std::vector<std::string> permitted;    // DNS trees that the issuing CA may vouch for; fixed by the ceremony
-  std::string module;                    // PKCS#11 module of the signer; empty: SoftHSMv2 on its token
+  int port = 0;                    // of the ACME server on 127.0.0.1; 0: not chosen yet
+  int http_port = 0;               // where http-01 looks; 0: not chosen yet
+  std::vector<std::string> hosts;  // NAME=ADDRESS, static names for validation
+  std::vector<std::string>
+      permitted;       // DNS trees that the issuing CA may vouch for; fixed by the ceremony
+  std::string module;  // PKCS#11 module of the signer; empty: SoftHSMv2 on its token
   std::vector<std::string> module_environment;
 };
 

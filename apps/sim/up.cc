@@ -1,13 +1,13 @@
 #include "apps/sim/up.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <filesystem>
-#include <iostream>
 
 #include "apps/sim/device.h"
 #include "apps/sim/keeper.h"
@@ -28,7 +28,9 @@ constexpr useconds_t kLookUs = 20'000;
 
 int complain(const std::string& what, const Error& error = {}) {
   std::cerr << "keyward-sim: " << what;
-  if (*error.what != '\0') std::cerr << ": " << error.what << (error.native != 0 ? " (" + std::to_string(error.native) + ")" : "");
+  if (*error.what != '\0')
+    std::cerr << ": " << error.what
+              << (error.native != 0 ? " (" + std::to_string(error.native) + ")" : "");
   std::cerr << "\n";
   return 1;
 }
@@ -47,18 +49,25 @@ Status apply(const UpOptions& options, bool provisioned, Settings& settings) {
   }
   for (const auto& name : options.permitted) {
     if (std::ranges::find(settings.permitted, name) != settings.permitted.end()) continue;
-    if (provisioned) return fail(ErrorKind::kRefused, "--permit belongs to the ceremony, which was held: the issuing CA's name constraints cannot change");
+    if (provisioned)
+      return fail(ErrorKind::kRefused,
+                  "--permit belongs to the ceremony, which was held: the issuing CA's name "
+                  "constraints cannot change");
     settings.permitted.push_back(name);
   }
   if (options.port != 0) settings.port = options.port;
   if (settings.port == 0) settings.port = bindable_port(kPortDefault).value_or(0);
   if (settings.port == 0) settings.port = bindable_port(0).value_or(0);
-  if (!bindable_port(settings.port)) return fail(ErrorKind::kUnavailable, "127.0.0.1's port is taken by another program: choose one with --port", settings.port);
+  if (!bindable_port(settings.port))
+    return fail(ErrorKind::kUnavailable,
+                "127.0.0.1's port is taken by another program: choose one with --port",
+                settings.port);
   return {};
 }
 
 // Everything before the start; the caller holds the lock.
-Status prepare(const Places& places, const UpOptions& options, const Progress& progress, Settings& settings) {
+Status prepare(const Places& places, const UpOptions& options, const Progress& progress,
+               Settings& settings) {
   KEYWARD_TRY(loaded, load_settings(places));
   settings = loaded;
   KEYWARD_CHECK(apply(options, file_exists(places.provisioned()), settings));
@@ -68,13 +77,17 @@ Status prepare(const Places& places, const UpOptions& options, const Progress& p
   KEYWARD_CHECK(restore_tokens_if_lost(places, progress));
   const bool separate = ::geteuid() == 0 && reachable_by_others(places.root);
   if (::geteuid() != 0) {
-    progress.say("isolation is reduced: an ordinary user cannot give each task a user id of its own");
+    progress.say(
+        "isolation is reduced: an ordinary user cannot give each task a user id of its own");
   } else if (!separate) {
-    progress.say("isolation is reduced: all tasks run as root, since others cannot pass a folder above " + places.root);
+    progress.say(
+        "isolation is reduced: all tasks run as root, since others cannot pass a folder above " +
+        places.root);
   }
   KEYWARD_CHECK(write_installation(places, settings, separate));
   std::error_code error;
-  std::filesystem::remove(places.status(), error);  // an earlier run's words must not be taken for this one's
+  std::filesystem::remove(places.status(),
+                          error);  // an earlier run's words must not be taken for this one's
   return {};
 }
 
@@ -111,7 +124,8 @@ std::string missing(const Places& places, const Settings& settings) {
 }
 
 // `keeper` 0: not our child.
-int wait_until_ready(const Places& places, const Settings& settings, pid_t keeper, int patience_s, const Progress& progress) {
+int wait_until_ready(const Places& places, const Settings& settings, pid_t keeper, int patience_s,
+                     const Progress& progress) {
   const auto deadline = Deadline::after_ms(patience_s * 1'000LL);
   std::string said;
   auto next_word = Deadline::after_ms(1'000);
@@ -125,7 +139,8 @@ int wait_until_ready(const Places& places, const Settings& settings, pid_t keepe
       return 1;
     }
     if (deadline.passed()) {
-      complain("not ready in time: " + what + "; it goes on in the background (`keyward-sim logs`, `keyward-sim down`)");
+      complain("not ready in time: " + what +
+               "; it goes on in the background (`keyward-sim logs`, `keyward-sim down`)");
       show_tail(places.log());
       return 1;
     }
@@ -144,7 +159,8 @@ int wait_until_ready(const Places& places, const Settings& settings, pid_t keepe
 
 int up(const Places& places, const UpOptions& options) {
   const Progress progress(options.quiet);
-  if (const auto made = make_directories(places.root, 0711); !made) return complain("cannot make " + places.root, made.error());
+  if (const auto made = make_directories(places.root, 0711); !made)
+    return complain("cannot make " + places.root, made.error());
   auto lock = take_lock(places);
   if (!lock && lock.error().kind != ErrorKind::kRefused) return complain("the lock", lock.error());
   if (!lock) {
@@ -154,7 +170,8 @@ int up(const Places& places, const UpOptions& options) {
     return wait_until_ready(places, *settings, 0, options.patience_s, progress);
   }
   Settings settings;
-  if (const auto prepared = prepare(places, options, progress, settings); !prepared) return complain("cannot prepare " + places.root, prepared.error());
+  if (const auto prepared = prepare(places, options, progress, settings); !prepared)
+    return complain("cannot prepare " + places.root, prepared.error());
   if (options.foreground) {
     progress.say("starting " + base_url(settings) + "/acme/directory; ^C ends it");
     ::fflush(stdout);
@@ -176,7 +193,8 @@ int down(const Places& places) {
   // Right after `up` the lock is held and the file not written yet.
   while (is_running(places) && !deadline.passed()) {
     const auto id = read_process_id(places.keeper());
-    const auto keeper = id ? open_process(*id) : Result<UniqueFd>(fail(ErrorKind::kUnavailable, "not there yet"));
+    const auto keeper =
+        id ? open_process(*id) : Result<UniqueFd>(fail(ErrorKind::kUnavailable, "not there yet"));
     if (keeper) {
       (void)signal_process(*keeper, SIGTERM);
       (void)wait_ended(*keeper, deadline);

@@ -11,11 +11,11 @@ namespace keyward::simulator {
 struct UpOptions {
   bool foreground = false;
   bool quiet = false;
-  int port = 0;        // 0: the remembered one, else 14000 if free, else the kernel's choice
-  int http_port = 0;   // 0: the remembered one, else 5002 if free, else the kernel's choice
-  std::vector<std::string> hosts;               // replaces the remembered ones if not empty
-  std::vector<std::string> permitted;           // before the first start only
-  std::string module;                           // "softhsm": back to the built-in one
+  int port = 0;       // 0: the remembered one, else 14000 if free, else the kernel's choice
+  int http_port = 0;  // 0: the remembered one, else 5002 if free, else the kernel's choice
+  std::vector<std::string> hosts;      // replaces the remembered ones if not empty
+  std::vector<std::string> permitted;  // before the first start only
+  std::string module;                  // "softhsm": back to the built-in one
   std::vector<std::string> module_environment;
   int patience_s = 60;
 };

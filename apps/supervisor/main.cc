@@ -1,12 +1,12 @@
-// keyward-supervisor: reads the graph and the installation, starts the tasks and keeps them. Wiring alone;
-// it must never read a byte from a network nor hold a key (DESIGN §1).
+// keyward-supervisor: reads the graph and the installation, starts the tasks and keeps them. Wiring
+// alone; it must never read a byte from a network nor hold a key (DESIGN §1).
+#include <filesystem>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <CLI/CLI.hpp>
-#include <filesystem>
-#include <iostream>
 
 #include "board/compose.h"
 #include "firmware/log/log.h"
@@ -30,7 +30,8 @@ bool show(const std::vector<std::string>& problems) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Starts Keyward's tasks from an installation file and keeps them running.", "keyward-supervisor"};
+  CLI::App app{"Starts Keyward's tasks from an installation file and keeps them running.",
+               "keyward-supervisor"};
   std::string config_path;
   std::string tasks_path = own_directory() + "/tasks.toml";
   supervise::Options options;
@@ -50,7 +51,8 @@ int main(int argc, char** argv) {
   if (show(loaded.problems)) return task::kExitConfig;
   if (check_only) return 0;
 
-  options.bin_dir = loaded.installation.bin_dir.empty() ? own_directory() : loaded.installation.bin_dir;
+  options.bin_dir =
+      loaded.installation.bin_dir.empty() ? own_directory() : loaded.installation.bin_dir;
   auto watchdog = board::make_watchdog(loaded.installation.watchdog);
   if (!watchdog) {
     std::cerr << "keyward-supervisor: no watchdog: " << watchdog.error().what << "\n";
@@ -58,5 +60,6 @@ int main(int argc, char** argv) {
   }
   options.watchdog = watchdog->get();
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  return supervise::Supervisor(std::move(graph.graph), std::move(loaded.installation), options).run();
+  return supervise::Supervisor(std::move(graph.graph), std::move(loaded.installation), options)
+      .run();
 }

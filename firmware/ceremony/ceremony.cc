@@ -29,7 +29,8 @@ Bytes new_serial() {
   return serial;
 }
 
-x509::TbsSpec spec_of(const CaPlan& subject, const CaPlan& issuer, ByteView subject_spki, ByteView issuer_spki, std::int64_t now_ms) {
+x509::TbsSpec spec_of(const CaPlan& subject, const CaPlan& issuer, ByteView subject_spki,
+                      ByteView issuer_spki, std::int64_t now_ms) {
   x509::TbsSpec spec;
   spec.serial = new_serial();
   spec.signature_algorithm = x509::signature_algorithm_der(issuer.algorithm);
@@ -42,20 +43,25 @@ x509::TbsSpec spec_of(const CaPlan& subject, const CaPlan& issuer, ByteView subj
                      x509::ext_key_usage({x509::kKeyCertSign, x509::kCrlSign}),
                      x509::ext_subject_key_id(subject_spki),
                      x509::ext_authority_key_id(x509::key_id_of(issuer_spki))};
-  if (!subject.permitted_dns.empty()) spec.extensions.push_back(x509::ext_name_constraints_dns(subject.permitted_dns));
+  if (!subject.permitted_dns.empty())
+    spec.extensions.push_back(x509::ext_name_constraints_dns(subject.permitted_dns));
   return spec;
 }
 
 Result<Bytes> sign_tbs(hal::SigningToken& token, const CaPlan& issuer, const x509::TbsSpec& spec) {
   const Bytes tbs = x509::build_tbs(spec);
-  KEYWARD_TRY(signature, token.sign(issuer.key_label, tbs, Deadline::after_ms(kSignMs), hal::SignPriority::kUrgent));
+  KEYWARD_TRY(signature, token.sign(issuer.key_label, tbs, Deadline::after_ms(kSignMs),
+                                    hal::SignPriority::kUrgent));
   return x509::join_certificate(tbs, spec.signature_algorithm, signature);
 }
 
 Status lint_ca(const CaPlan& plan, const x509::Certificate& certificate, std::int64_t now_ms) {
-  if (certificate.version != 3 || certificate.subject_der != name_of(plan)) return fail(ErrorKind::kCorrupt, "version or subject differs from the plan");
-  if (certificate.basic_constraints_ca() != true) return fail(ErrorKind::kCorrupt, "not a CA certificate");
-  if (certificate.not_before_ms > now_ms || certificate.not_after_ms <= now_ms) return fail(ErrorKind::kCorrupt, "not valid now");
+  if (certificate.version != 3 || certificate.subject_der != name_of(plan))
+    return fail(ErrorKind::kCorrupt, "version or subject differs from the plan");
+  if (certificate.basic_constraints_ca() != true)
+    return fail(ErrorKind::kCorrupt, "not a CA certificate");
+  if (certificate.not_before_ms > now_ms || certificate.not_after_ms <= now_ms)
+    return fail(ErrorKind::kCorrupt, "not valid now");
   if ((certificate.extension(kNameConstraintsOid) != nullptr) == plan.permitted_dns.empty()) {
     return fail(ErrorKind::kCorrupt, "name constraints differ from the plan");
   }
@@ -77,24 +83,30 @@ Result<Bytes> make_root(hal::SigningToken& token, const CaPlan& plan, std::int64
   return sign_tbs(token, plan, spec_of(plan, plan, key.spki_der, key.spki_der, now_ms));
 }
 
-Result<Bytes> make_issuing(hal::SigningToken& root_token, const Plan& plan, ByteView root_der, ByteView issuing_spki, std::int64_t now_ms) {
+Result<Bytes> make_issuing(hal::SigningToken& root_token, const Plan& plan, ByteView root_der,
+                           ByteView issuing_spki, std::int64_t now_ms) {
   KEYWARD_TRY(root_key, root_token.find_key(plan.root.key_label));
   KEYWARD_TRY(root, x509::parse_certificate(root_der));
-  if (root.spki_der != root_key.spki_der) return fail(ErrorKind::kCorrupt, "the root certificate is not this token's");
+  if (root.spki_der != root_key.spki_der)
+    return fail(ErrorKind::kCorrupt, "the root certificate is not this token's");
   auto spec = spec_of(plan.issuing, plan.root, issuing_spki, root_key.spki_der, now_ms);
   spec.not_after_ms = std::min(spec.not_after_ms, root.not_after_ms);
   return sign_tbs(root_token, plan.root, spec);
 }
 
-Status lint_hierarchy(const Plan& plan, ByteView root_der, ByteView issuing_der, std::int64_t now_ms) {
+Status lint_hierarchy(const Plan& plan, ByteView root_der, ByteView issuing_der,
+                      std::int64_t now_ms) {
   KEYWARD_TRY(root, x509::parse_certificate(root_der));
   KEYWARD_TRY(issuing, x509::parse_certificate(issuing_der));
   KEYWARD_CHECK(lint_ca(plan.root, root, now_ms));
   KEYWARD_CHECK(lint_ca(plan.issuing, issuing, now_ms));
-  if (!root.key || !issuing.key) return fail(ErrorKind::kCorrupt, "a key of a type that is not read here");
+  if (!root.key || !issuing.key)
+    return fail(ErrorKind::kCorrupt, "a key of a type that is not read here");
   KEYWARD_CHECK(x509::verify_signed_by(root, *root.key));
-  if (issuing.issuer_der != root.subject_der) return fail(ErrorKind::kCorrupt, "the issuing CA names another issuer");
-  if (root.spki_der == issuing.spki_der) return fail(ErrorKind::kCorrupt, "root and issuing CA share a key");
+  if (issuing.issuer_der != root.subject_der)
+    return fail(ErrorKind::kCorrupt, "the issuing CA names another issuer");
+  if (root.spki_der == issuing.spki_der)
+    return fail(ErrorKind::kCorrupt, "root and issuing CA share a key");
   return x509::verify_chain(issuing, {}, {root}, {now_ms, {std::string(kNameConstraintsOid)}});
 }
 

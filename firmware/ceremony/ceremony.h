@@ -1,8 +1,8 @@
-// Owns the key ceremony: from one plan to a root and an issuing CA, whose keys are made in tokens. Must
-// not know which token, which files, or that the simulator exists.
+// Owns the key ceremony: from one plan to a root and an issuing CA, whose keys are made in tokens.
+// Must not know which token, which files, or that the simulator exists.
 //
-// Errors: kBadInput (plan), kRefused (a key exists, or the token made one that could leave it), kCorrupt
-// (what was made does not pass its own lint), kUnavailable (token away). Threads: one.
+// Errors: kBadInput (plan), kRefused (a key exists, or the token made one that could leave it),
+// kCorrupt (what was made does not pass its own lint), kUnavailable (token away). Threads: one.
 // Source: RFC 5280 §4.1, §4.2.1; DESIGN §2.8.
 #pragma once
 
@@ -18,8 +18,8 @@ struct CaPlan {
   std::string key_label;
   hal::KeyAlgorithm algorithm = hal::KeyAlgorithm::kEcdsaP256;
   std::string common_name;
-  std::string organization;                // empty: left out
-  std::string country;                     // two letters; empty: left out
+  std::string organization;  // empty: left out
+  std::string country;       // two letters; empty: left out
   std::int64_t lifetime_days = 0;
   std::optional<int> path_length;
   std::vector<std::string> permitted_dns;  // name constraints; empty: none
@@ -31,7 +31,7 @@ struct Plan {
 };
 
 struct PlanResult {
-  Plan plan;                               // to be used only if there is no problem
+  Plan plan;  // to be used only if there is no problem
   std::vector<std::string> problems;
 };
 PlanResult parse_plan(std::string_view toml, const std::string& name);
@@ -43,11 +43,14 @@ Result<hal::TokenKey> make_key(hal::SigningToken& token, const CaPlan& plan);
 // The root's own certificate, signed by its key in the token.
 Result<Bytes> make_root(hal::SigningToken& token, const CaPlan& plan, std::int64_t now_ms);
 
-// The issuing CA's certificate, signed by the root's key in the token. `issuing_spki` comes from another one.
-Result<Bytes> make_issuing(hal::SigningToken& root_token, const Plan& plan, ByteView root_der, ByteView issuing_spki,
-                           std::int64_t now_ms);
+// The issuing CA's certificate, signed by the root's key in the token. `issuing_spki` comes from
+// another one.
+Result<Bytes> make_issuing(hal::SigningToken& root_token, const Plan& plan, ByteView root_der,
+                           ByteView issuing_spki, std::int64_t now_ms);
 
-// Reads both back as a stranger would: signatures, path, validity, CA rights, constraints. kCorrupt.
-Status lint_hierarchy(const Plan& plan, ByteView root_der, ByteView issuing_der, std::int64_t now_ms);
+// Reads both back as a stranger would: signatures, path, validity, CA rights, constraints.
+// kCorrupt.
+Status lint_hierarchy(const Plan& plan, ByteView root_der, ByteView issuing_der,
+                      std::int64_t now_ms);
 
 }  // namespace keyward::ceremony

@@ -1,5 +1,7 @@
 #include "firmware/sandbox/sandbox.h"
 
+#include <algorithm>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -11,25 +13,67 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 namespace keyward::sandbox {
 namespace {
 
-// Nothing a task does needs these; each has widened an attack in the past or reaches beyond the process.
-// Names unknown to the kernel's or libseccomp's version are skipped.
+// Nothing a task does needs these; each has widened an attack in the past or reaches beyond the
+// process. Names unknown to the kernel's or libseccomp's version are skipped.
 constexpr const char* kDenied[] = {
     // other processes' memory and control
-    "ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "process_madvise",
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "kcmp",
+    "pidfd_getfd",
+    "process_madvise",
     // name spaces and mounts
-    "mount", "umount2", "pivot_root", "chroot", "unshare", "setns", "open_tree", "move_mount", "fsopen", "fsmount",
-    "fsconfig", "fspick", "mount_setattr", "open_by_handle_at", "name_to_handle_at",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "unshare",
+    "setns",
+    "open_tree",
+    "move_mount",
+    "fsopen",
+    "fsmount",
+    "fsconfig",
+    "fspick",
+    "mount_setattr",
+    "open_by_handle_at",
+    "name_to_handle_at",
     // the kernel itself
-    "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "bpf", "perf_event_open",
-    "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "add_key", "request_key", "keyctl",
-    "lookup_dcookie", "acct", "quotactl", "syslog", "vhangup", "iopl", "ioperm", "modify_ldt",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "lookup_dcookie",
+    "acct",
+    "quotactl",
+    "syslog",
+    "vhangup",
+    "iopl",
+    "ioperm",
+    "modify_ldt",
     // the machine: power, swap, names, clock
-    "reboot", "swapon", "swapoff", "sethostname", "setdomainname", "settimeofday", "clock_settime", "clock_adjtime",
+    "reboot",
+    "swapon",
+    "swapoff",
+    "sethostname",
+    "setdomainname",
+    "settimeofday",
+    "clock_settime",
+    "clock_adjtime",
     "adjtimex",
 };
 
@@ -57,10 +101,12 @@ Status set_descriptors(int control_fd, int stderr_fd) {
   if (control_fd <= 3 || stderr_fd <= 3 || null_fd <= 3) {
     return fail(ErrorKind::kInternal, "descriptors 0 to 3 must be taken before a task is started");
   }
-  if (::dup2(null_fd, 0) < 0 || ::dup2(null_fd, 1) < 0 || ::dup2(stderr_fd, 2) < 0 || ::dup2(control_fd, 3) < 0) {
+  if (::dup2(null_fd, 0) < 0 || ::dup2(null_fd, 1) < 0 || ::dup2(stderr_fd, 2) < 0 ||
+      ::dup2(control_fd, 3) < 0) {
     return fail(ErrorKind::kInternal, "cannot place descriptors", errno);
   }
-  if (::close_range(4, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return fail(ErrorKind::kInternal, "close_range failed", errno);
+  if (::close_range(4, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+    return fail(ErrorKind::kInternal, "close_range failed", errno);
   return {};
 }
 
@@ -86,12 +132,14 @@ Status enter_child(const Profile& profile, int control_fd, int stderr_fd) {
   KEYWARD_CHECK(set_descriptors(control_fd, stderr_fd));
   KEYWARD_CHECK(set_limits(profile));
   KEYWARD_CHECK(drop_user(profile));
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail(ErrorKind::kInternal, "cannot set no_new_privs", errno);
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    return fail(ErrorKind::kInternal, "cannot set no_new_privs", errno);
   return {};
 }
 
 Status die_with_parent(int parent_pid) {
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return fail(ErrorKind::kInternal, "cannot set the parent-death signal", errno);
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+    return fail(ErrorKind::kInternal, "cannot set the parent-death signal", errno);
   if (::getppid() != parent_pid) return fail(ErrorKind::kUnavailable, "the supervisor is gone");
   return {};
 }

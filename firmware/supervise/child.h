@@ -1,4 +1,5 @@
-// Owns the state of one supervised task: phase, deadlines, restart history. Must not know the other tasks.
+// Owns the state of one supervised task: phase, deadlines, restart history. Must not know the other
+// tasks.
 #pragma once
 
 #include <deque>
@@ -13,16 +14,16 @@ namespace keyward::supervise {
 
 // What to do after a task ended by itself.
 struct RestartDecision {
-  TaskPhase phase;             // kWaiting or kFailed
-  std::int64_t wait_ms = 0;    // -1: never again without an operator
+  TaskPhase phase;           // kWaiting or kFailed
+  std::int64_t wait_ms = 0;  // -1: never again without an operator
 };
 
 // The restarts of one task within its window. Times are monotonic milliseconds.
 class RestartHistory {
  public:
   explicit RestartHistory(const RestartBudget& budget) : budget_(budget) {}
-  // kFailed with a wait of one window when the budget is used up: an unattended unit must come back.
-  // `config_error`: the task said that restarting does not help.
+  // kFailed with a wait of one window when the budget is used up: an unattended unit must come
+  // back. `config_error`: the task said that restarting does not help.
   RestartDecision ended(std::int64_t now_ms, bool config_error);
 
  private:
@@ -32,7 +33,8 @@ class RestartHistory {
 
 class Child {
  public:
-  Child(const TaskSpec& spec, unsigned uid) : spec_(spec), history_(spec.restart), lines_(spec.name) {
+  Child(const TaskSpec& spec, unsigned uid)
+      : spec_(spec), history_(spec.restart), lines_(spec.name) {
     status_.name = spec.name;
     status_.uid = uid;
   }
@@ -43,18 +45,19 @@ class Child {
   bool alive() const { return process_.has_value(); }
   Process& process() { return *process_; }
   LineCollector& lines() { return lines_; }
-  // The next moment at which something is due: silence, start limit, restart, stop limit. Absent: none.
+  // The next moment at which something is due: silence, start limit, restart, stop limit. Absent:
+  // none.
   std::optional<std::int64_t> due_ms() const { return due_ms_; }
   std::string_view overdue() const { return overdue_; }  // why it is killed when that moment comes
 
   void started(Process process, std::int64_t now_ms);
-  void heard(std::int64_t now_ms);                       // any control frame
+  void heard(std::int64_t now_ms);  // any control frame
   void ready(std::int64_t now_ms);
   void stopping(std::int64_t now_ms);
-  void control_lost(std::int64_t now_ms);                // most often its end is near: a moment's patience
+  void control_lost(std::int64_t now_ms);  // most often its end is near: a moment's patience
   void ended(const Ending& ending, std::int64_t now_ms, bool whole_stop);
   void could_not_start(std::string_view why, std::int64_t now_ms);
-  void killed() { due_ms_.reset(); }                     // SIGKILL was sent: only its end is waited for
+  void killed() { due_ms_.reset(); }  // SIGKILL was sent: only its end is waited for
 
  private:
   void apply(const RestartDecision& decision, std::int64_t now_ms);

@@ -35,7 +35,8 @@ class Reader {
     TaskSpec task;
     task.name = s.string("name");
     const auto id = wire::task_from(task.name);
-    if (!id || *id == wire::TaskId::kSupervisor) complain("task '" + task.name + "' is not a task of this product");
+    if (!id || *id == wire::TaskId::kSupervisor)
+      complain("task '" + task.name + "' is not a task of this product");
     task.id = id.value_or(wire::TaskId::kSupervisor);
     task.rank = static_cast<int>(s.integer("rank", 1, 99));
     task.executable = s.string("executable");
@@ -73,7 +74,8 @@ class Reader {
       const auto type = wire::message_type_from(name);
       if (!type) {
         complain(label + ": unknown message '" + name + "'");
-      } else if ((static_cast<unsigned>(*type) & 1U) != 0 || static_cast<unsigned>(*type) < 0x0100) {
+      } else if ((static_cast<unsigned>(*type) & 1U) != 0 ||
+                 static_cast<unsigned>(*type) < 0x0100) {
         // Replies are odd, control messages below 0x0100 (firmware/wire/types.h).
         complain(label + ": '" + name + "' is not a request between tasks");
       } else if (std::ranges::find(edge.messages, *type) != edge.messages.end()) {
@@ -89,20 +91,24 @@ class Reader {
   void check() {
     const Graph& graph = out_.graph;
     if (graph.tasks.empty()) complain("there is no task");
-    if (graph.tasks.size() > static_cast<std::size_t>(limits::kTasksMax)) complain("too many tasks");
+    if (graph.tasks.size() > static_cast<std::size_t>(limits::kTasksMax))
+      complain("too many tasks");
     std::set<wire::TaskId> ids;
     std::set<unsigned> uids;
     for (const auto& task : graph.tasks) {
       if (!ids.insert(task.id).second) complain("task '" + task.name + "' stands twice");
-      if (!uids.insert(task.uid_offset).second) complain("task '" + task.name + "': uid_offset is another task's");
+      if (!uids.insert(task.uid_offset).second)
+        complain("task '" + task.name + "': uid_offset is another task's");
     }
     std::set<std::pair<wire::TaskId, wire::TaskId>> pairs;
     for (const auto& edge : graph.edges) check_edge(graph, edge, pairs);
   }
 
   // Strictly rising ranks exclude every cycle, hence every deadlock of calls (DESIGN §1).
-  void check_edge(const Graph& graph, const EdgeSpec& edge, std::set<std::pair<wire::TaskId, wire::TaskId>>& pairs) {
-    const std::string label = "edge " + std::string(wire::to_string(edge.from)) + " -> " + std::string(wire::to_string(edge.to));
+  void check_edge(const Graph& graph, const EdgeSpec& edge,
+                  std::set<std::pair<wire::TaskId, wire::TaskId>>& pairs) {
+    const std::string label = "edge " + std::string(wire::to_string(edge.from)) + " -> " +
+                              std::string(wire::to_string(edge.to));
     const auto* from = graph.find(edge.from);
     const auto* to = graph.find(edge.to);
     if (from == nullptr || to == nullptr) {
@@ -141,6 +147,8 @@ GraphResult parse_graph(std::string_view toml, const std::string& name) {
   return Reader(config::Document::parse(toml, name)).read();
 }
 
-GraphResult load_graph(const std::string& path) { return Reader(config::Document::load(path)).read(); }
+GraphResult load_graph(const std::string& path) {
+  return Reader(config::Document::load(path)).read();
+}
 
 }  // namespace keyward::supervise

@@ -1,5 +1,5 @@
-// Owns the process graph as data: reads tasks.toml and refuses a graph that could deadlock or that names
-// what does not exist. Must not know processes.
+// Owns the process graph as data: reads tasks.toml and refuses a graph that could deadlock or that
+// names what does not exist. Must not know processes.
 //
 // Errors are texts for an operator, all of them at once. Threads: values.
 // Source: DESIGN §1 (calls go uphill only).
@@ -14,10 +14,10 @@
 namespace keyward::supervise {
 
 struct RestartBudget {
-  int max = 0;                         // restarts within the window; then the task counts as failed
+  int max = 0;  // restarts within the window; then the task counts as failed
   std::int64_t window_ms = 0;
-  std::int64_t backoff_min_ms = 0;     // doubles with each restart in the window ...
-  std::int64_t backoff_max_ms = 0;     // ... up to this
+  std::int64_t backoff_min_ms = 0;  // doubles with each restart in the window ...
+  std::int64_t backoff_max_ms = 0;  // ... up to this
 };
 
 // How long to wait before the next restart, when `recent` restarts happened within the window.
@@ -27,9 +27,9 @@ struct TaskSpec {
   wire::TaskId id{};
   std::string name;
   int rank = 0;
-  std::string executable;              // a file name, looked up in one directory
+  std::string executable;  // a file name, looked up in one directory
   unsigned uid_offset = 0;
-  std::vector<std::string> sections;   // of the installation file, beside its own and [appliance]
+  std::vector<std::string> sections;  // of the installation file, beside its own and [appliance]
   RestartBudget restart;
   std::int64_t silence_ms = 0;
   std::int64_t start_ms = 0;
@@ -39,8 +39,8 @@ struct TaskSpec {
 };
 
 struct EdgeSpec {
-  wire::TaskId from{};                 // asks
-  wire::TaskId to{};                   // answers
+  wire::TaskId from{};  // asks
+  wire::TaskId to{};    // answers
   std::vector<wire::MessageType> messages;
 };
 
@@ -48,11 +48,11 @@ struct Graph {
   std::vector<TaskSpec> tasks;
   std::vector<EdgeSpec> edges;
   const TaskSpec* find(wire::TaskId id) const;
-  std::vector<int> ranks() const;      // ascending, each once
+  std::vector<int> ranks() const;  // ascending, each once
 };
 
 struct GraphResult {
-  Graph graph;                         // to be used only if there is no problem
+  Graph graph;  // to be used only if there is no problem
   std::vector<std::string> problems;
 };
 

@@ -27,7 +27,8 @@ bool has_control_character(const std::string& text) {
   return false;
 }
 
-std::string absolute_directory(config::Section& s, const char* key, std::vector<std::string>& problems) {
+std::string absolute_directory(config::Section& s, const char* key,
+                               std::vector<std::string>& problems) {
   std::string path = s.string(key);
   if (!path.empty() && (path[0] != '/' || has_control_character(path))) {
     problems.push_back(std::string("'supervisor.") + key + "' must be an absolute path");
@@ -63,7 +64,8 @@ InstallationResult read(config::Document document, const Graph& graph) {
     text += root.table(task.name).text();
     text += root.table("appliance").text_as("appliance");
     for (const auto& section : task.sections) text += root.table(section).text_as(section);
-    if (text.size() > limits::kConfigBytesMax) own_problems.push_back("the configuration of '" + task.name + "' is too long");
+    if (text.size() > limits::kConfigBytesMax)
+      own_problems.push_back("the configuration of '" + task.name + "' is too long");
     in.task_configs[task.id] = std::move(text);
   }
   out.problems = document.finish();
@@ -77,7 +79,8 @@ InstallationResult load_installation(const std::string& path, const Graph& graph
   return read(config::Document::load(path), graph);
 }
 
-InstallationResult parse_installation(std::string_view toml, const std::string& name, const Graph& graph) {
+InstallationResult parse_installation(std::string_view toml, const std::string& name,
+                                      const Graph& graph) {
   return read(config::Document::parse(toml, name), graph);
 }
 

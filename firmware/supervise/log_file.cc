@@ -25,7 +25,8 @@ LogFile::LogFile(std::string path, int echo_fd, std::size_t bytes_max)
     : path_(std::move(path)), echo_fd_(echo_fd), bytes_max_(bytes_max) {}
 
 Status LogFile::open() {
-  fd_ = UniqueFd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
+  fd_ =
+      UniqueFd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
   if (!fd_) return fail(ErrorKind::kUnavailable, "cannot open the log file", errno);
   struct stat info {};
   ::fstat(fd_.get(), &info);

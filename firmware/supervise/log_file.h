@@ -16,7 +16,8 @@ class LogFile {
   // PATH, PATH.1, ... PATH.<kLogFilesMax - 1>. `echo_fd` gets each line too (-1: none).
   LogFile(std::string path, int echo_fd, std::size_t bytes_max = limits::kLogFileBytesMax);
   Status open();
-  void line(std::string_view text);  // without its end; never fails visibly: a full disk must not stop the CA
+  void line(std::string_view
+                text);  // without its end; never fails visibly: a full disk must not stop the CA
   std::size_t lost() const { return lost_; }  // lines that could not be written
 
  private:

@@ -18,13 +18,14 @@ namespace {
 
 [[noreturn]] void give_up(const char* what, std::int64_t code) {
   char line[256];
-  const int size = ::snprintf(line, sizeof line, "cannot start: %s (%s)\n", what, ::strerror(static_cast<int>(code)));
+  const int size = ::snprintf(line, sizeof line, "cannot start: %s (%s)\n", what,
+                              ::strerror(static_cast<int>(code)));
   [[maybe_unused]] const auto wrote = ::write(2, line, static_cast<std::size_t>(size));
   ::_exit(127);
 }
 
-// As root with a user id of its own the task may be unable to reach its executable by path (a checkout
-// under a private home); the descriptor opened before still can be executed.
+// As root with a user id of its own the task may be unable to reach its executable by path (a
+// checkout under a private home); the descriptor opened before still can be executed.
 [[noreturn]] void run_child(const Launch& launch, int control_fd, int stderr_fd, pid_t parent) {
   const int program = ::open(launch.executable.c_str(), O_RDONLY | O_CLOEXEC);
   if (program < 0) {
@@ -34,10 +35,12 @@ namespace {
   if (const auto entered = sandbox::enter_child(launch.profile, control_fd, stderr_fd); !entered) {
     give_up(entered.error().what, entered.error().native);
   }
-  if (const auto denied = sandbox::deny_dangerous_calls(); !denied) give_up(denied.error().what, -denied.error().native);
+  if (const auto denied = sandbox::deny_dangerous_calls(); !denied)
+    give_up(denied.error().what, -denied.error().native);
   if (const auto tied = sandbox::die_with_parent(parent); !tied) ::_exit(127);
   std::vector<char*> environment;
-  for (const auto& entry : launch.environment) environment.push_back(const_cast<char*>(entry.c_str()));
+  for (const auto& entry : launch.environment)
+    environment.push_back(const_cast<char*>(entry.c_str()));
   environment.push_back(nullptr);
   char* const arguments[] = {const_cast<char*>(launch.name.c_str()), nullptr};
   ::execve(launch.executable.c_str(), arguments, environment.data());
@@ -51,7 +54,8 @@ Result<Process> launch(const Launch& launch) {
   auto channel = task::make_channel();
   if (!channel) return fail(channel.error());
   int pipe_ends[2];
-  if (::pipe2(pipe_ends, O_CLOEXEC) != 0) return fail(ErrorKind::kExhausted, "cannot make a pipe", errno);
+  if (::pipe2(pipe_ends, O_CLOEXEC) != 0)
+    return fail(ErrorKind::kExhausted, "cannot make a pipe", errno);
   Process out;
   out.control = std::move(channel->first);
   out.output = UniqueFd(pipe_ends[0]);
@@ -91,6 +95,8 @@ Ending reap(const Process& process) {
   return out;
 }
 
-void send_signal(const Process& process, int signal) { ::pidfd_send_signal(process.pidfd.get(), signal, nullptr, 0); }
+void send_signal(const Process& process, int signal) {
+  ::pidfd_send_signal(process.pidfd.get(), signal, nullptr, 0);
+}
 
 }  // namespace keyward::supervise

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "firmware/json/json.h"
@@ -13,12 +13,18 @@ namespace keyward::supervise {
 
 std::string_view to_string(TaskPhase phase) {
   switch (phase) {
-    case TaskPhase::kStarting: return "starting";
-    case TaskPhase::kReady: return "ready";
-    case TaskPhase::kWaiting: return "waiting";
-    case TaskPhase::kFailed: return "failed";
-    case TaskPhase::kStopping: return "stopping";
-    case TaskPhase::kStopped: return "stopped";
+    case TaskPhase::kStarting:
+      return "starting";
+    case TaskPhase::kReady:
+      return "ready";
+    case TaskPhase::kWaiting:
+      return "waiting";
+    case TaskPhase::kFailed:
+      return "failed";
+    case TaskPhase::kStopping:
+      return "stopping";
+    case TaskPhase::kStopped:
+      return "stopped";
   }
   return "unknown";
 }
@@ -47,7 +53,8 @@ std::string render_status(const ApplianceStatus& status) {
   json::Writer out;
   out.begin_object();
   out.member("state", overall_state(status));
-  out.member_int("supervisor_pid", status.supervisor_pid).member_int("started_utc_ms", status.started_utc_ms);
+  out.member_int("supervisor_pid", status.supervisor_pid)
+      .member_int("started_utc_ms", status.started_utc_ms);
   out.key("isolation").begin_array();
   for (const auto& text : status.isolation) out.string(text);
   out.end_array().key("reduced_isolation").begin_array();
@@ -55,7 +62,9 @@ std::string render_status(const ApplianceStatus& status) {
   out.end_array().key("tasks").begin_array();
   for (const auto& task : status.tasks) {
     out.begin_object().member("name", task.name).member("phase", to_string(task.phase));
-    out.member_int("pid", task.pid).member_int("uid", task.uid).member_int("restarts", task.restarts);
+    out.member_int("pid", task.pid)
+        .member_int("uid", task.uid)
+        .member_int("restarts", task.restarts);
     out.member("state", task.state).member("detail", task.detail).end_object();
   }
   out.end_array().end_object();
@@ -64,7 +73,8 @@ std::string render_status(const ApplianceStatus& status) {
 
 Status write_status(const std::string& path, const ApplianceStatus& status) {
   const std::string temporary = path + ".new";
-  const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+  const UniqueFd fd(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!fd) return fail(ErrorKind::kUnavailable, "cannot write the status", errno);
   const std::string text = render_status(status);
   if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||

@@ -9,17 +9,24 @@
 
 namespace keyward::supervise {
 
-enum class TaskPhase : std::uint8_t { kStarting = 1, kReady = 2, kWaiting = 3, kFailed = 4, kStopping = 5, kStopped = 6 };
+enum class TaskPhase : std::uint8_t {
+  kStarting = 1,
+  kReady = 2,
+  kWaiting = 3,
+  kFailed = 4,
+  kStopping = 5,
+  kStopped = 6
+};
 std::string_view to_string(TaskPhase phase);  // "starting", "ready", "waiting", "failed", ...
 
 struct TaskStatus {
   std::string name;
   TaskPhase phase = TaskPhase::kStopped;
-  int pid = 0;                  // 0: none
+  int pid = 0;  // 0: none
   unsigned uid = 0;
-  std::int64_t restarts = 0;    // since the supervisor started
-  std::string state;            // as the task reports itself: "operational", "degraded", "locked"; "" before
-  std::string detail;           // the task's words, or why it is down
+  std::int64_t restarts = 0;  // since the supervisor started
+  std::string state;   // as the task reports itself: "operational", "degraded", "locked"; "" before
+  std::string detail;  // the task's words, or why it is down
 };
 
 struct ApplianceStatus {
@@ -31,11 +38,12 @@ struct ApplianceStatus {
   bool stopping = false;
 };
 
-// "operational": every task is ready and none reports less; "starting"; "degraded": something is missing
-// and comes back by itself; "failed": a task needs an operator; "stopping".
+// "operational": every task is ready and none reports less; "starting"; "degraded": something is
+// missing and comes back by itself; "failed": a task needs an operator; "stopping".
 std::string overall_state(const ApplianceStatus& status);
 std::string render_status(const ApplianceStatus& status);
-// Replaces `path` by rename. Not fsynced: it describes running processes and means nothing after a power cut.
+// Replaces `path` by rename. Not fsynced: it describes running processes and means nothing after a
+// power cut.
 Status write_status(const std::string& path, const ApplianceStatus& status);
 
 }  // namespace keyward::supervise

@@ -1,5 +1,8 @@
 #include "firmware/supervise/supervisor.h"
 
+#include <algorithm>
+#include <map>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -7,9 +10,6 @@
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <map>
 
 #include "firmware/log/log.h"
 #include "firmware/supervise/child.h"
@@ -47,8 +47,8 @@ void take_low_descriptors() {
 }
 
 std::vector<std::string> isolation_texts() {
-  return {"no_new_privs", "not dumpable, no core files", "deny list of system calls", "own descriptors alone",
-          "killed with the supervisor"};
+  return {"no_new_privs", "not dumpable, no core files", "deny list of system calls",
+          "own descriptors alone", "killed with the supervisor"};
 }
 
 }  // namespace
@@ -61,12 +61,12 @@ struct Supervisor::Impl {
   std::vector<std::unique_ptr<Child>> children;
   std::unique_ptr<LogFile> log;
   LineCollector own_lines{"supervisor"};
-  UniqueFd own_output;   // read end of what this process itself writes to standard error
+  UniqueFd own_output;  // read end of what this process itself writes to standard error
   UniqueFd signals;
   ApplianceStatus status;
   std::string last_status;
   bool stopping = false;
-  std::vector<int> stop_ranks;   // still to be stopped, ascending
+  std::vector<int> stop_ranks;  // still to be stopped, ascending
   std::int64_t next_pet_ms = 0;
 
   // ---- start
@@ -100,21 +100,24 @@ struct Supervisor::Impl {
   void publish();
 };
 
-Supervisor::Supervisor(Graph graph, Installation installation, Options options) : impl_(std::make_unique<Impl>()) {
+Supervisor::Supervisor(Graph graph, Installation installation, Options options)
+    : impl_(std::make_unique<Impl>()) {
   impl_->graph = std::move(graph);
   impl_->installation = std::move(installation);
   impl_->options = std::move(options);
 }
 Supervisor::~Supervisor() = default;
 
-// ---------------------------------------------------------------------------------------------- start
+// ----------------------------------------------------------------------------------------------
+// start
 
 Status Supervisor::Impl::take_over_stderr() {
   const int echo = options.foreground ? ::fcntl(2, F_DUPFD_CLOEXEC, 4) : -1;
   log = std::make_unique<LogFile>(installation.run_dir + "/log", echo);
   KEYWARD_CHECK(log->open());
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail(ErrorKind::kExhausted, "cannot make a pipe", errno);
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+    return fail(ErrorKind::kExhausted, "cannot make a pipe", errno);
   own_output = UniqueFd(ends[0]);
   ::dup2(ends[1], 2);
   ::close(ends[1]);
@@ -136,7 +139,8 @@ Status Supervisor::Impl::prepare() {
   KEYWARD_CHECK(make_directories(installation.state_root, own_uids ? 0711 : 0700));
   for (const auto& spec : graph.tasks) {
     const unsigned uid = own_uids ? installation.uid_base + spec.uid_offset : ::geteuid();
-    KEYWARD_CHECK(prepare_state_directory(installation.state_root + "/" + spec.name, own_uids, uid));
+    KEYWARD_CHECK(
+        prepare_state_directory(installation.state_root + "/" + spec.name, own_uids, uid));
     children.push_back(std::make_unique<Child>(spec, uid));
   }
   status.supervisor_pid = ::getpid();
@@ -150,19 +154,22 @@ void Supervisor::Impl::say_isolation() {
     status.isolation.emplace_back("a user id for each task");
     return;
   }
-  const std::string why = ::geteuid() != 0 ? "it was not started by root" : "the installation file says separate_uids = false";
-  status.reduced_isolation.push_back("all tasks share user id " + std::to_string(::geteuid()) + ": " + why +
-                                     "; a broken task can reach the others' files");
-  for (const auto& text : status.reduced_isolation) log::warning("isolation is reduced", {{"how", text}});
+  const std::string why = ::geteuid() != 0 ? "it was not started by root"
+                                           : "the installation file says separate_uids = false";
+  status.reduced_isolation.push_back("all tasks share user id " + std::to_string(::geteuid()) +
+                                     ": " + why + "; a broken task can reach the others' files");
+  for (const auto& text : status.reduced_isolation)
+    log::warning("isolation is reduced", {{"how", text}});
 }
 
 Child* Supervisor::Impl::find(TaskId id) {
-  const auto found = std::ranges::find_if(children, [id](const auto& child) { return child->spec().id == id; });
+  const auto found =
+      std::ranges::find_if(children, [id](const auto& child) { return child->spec().id == id; });
   return found == children.end() ? nullptr : found->get();
 }
 
-// A fresh pair for every edge that touches a starting task. Ends of live peers are theirs to be re-plumbed;
-// an end for a task that is down is dropped: it gets its own when it starts.
+// A fresh pair for every edge that touches a starting task. Ends of live peers are theirs to be
+// re-plumbed; an end for a task that is down is dropped: it gets its own when it starts.
 EndsByTask Supervisor::Impl::make_ends(const std::vector<Child*>& wanted) {
   EndsByTask out;
   const auto starts = [&](TaskId id) {
@@ -192,7 +199,8 @@ void Supervisor::Impl::start(const std::vector<Child*>& wanted) {
     if (live == nullptr || !live->alive()) continue;
     for (const auto& end : list) {
       const int fd = end.fd.get();
-      const auto sent = task::send_frame(live->process().control.get(), wire::encode_frame(0, wire::ControlPeer{end.peer}),
+      const auto sent = task::send_frame(live->process().control.get(),
+                                         wire::encode_frame(0, wire::ControlPeer{end.peer}),
                                          std::span(&fd, 1), Deadline{});
       if (!sent) kill_child(*live, "it does not read its control socket");
     }
@@ -201,7 +209,8 @@ void Supervisor::Impl::start(const std::vector<Child*>& wanted) {
 
 std::vector<std::string> Supervisor::Impl::environment() const {
   std::vector<std::string> out{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TSS2_LOG=all+none"};
-  if (const char* level = ::getenv("KEYWARD_LOG")) out.push_back(std::string("KEYWARD_LOG=") + level);
+  if (const char* level = ::getenv("KEYWARD_LOG"))
+    out.push_back(std::string("KEYWARD_LOG=") + level);
   out.insert(out.end(), installation.environment.begin(), installation.environment.end());
   return out;
 }
@@ -227,14 +236,16 @@ void Supervisor::Impl::start_one(Child& child, std::vector<End> ends) {
     frame.peers.push_back(end.peer);
     descriptors.push_back(end.fd.get());
   }
-  const auto sent = task::send_frame(process->control.get(), wire::encode_frame(0, frame), descriptors, Deadline{});
+  const auto sent = task::send_frame(process->control.get(), wire::encode_frame(0, frame),
+                                     descriptors, Deadline{});
   log::info("task started", {{"name", spec.name}, {"pid", process->pid}});
   child.started(std::move(*process), now_ms());
   // It may have died already (exec failed); its end will be seen and counted.
   if (!sent) log::error("cannot send the start frame", sent.error(), {{"name", spec.name}});
 }
 
-// ---------------------------------------------------------------------------------------------- watch
+// ----------------------------------------------------------------------------------------------
+// watch
 
 void Supervisor::Impl::read_signal() {
   signalfd_siginfo info{};
@@ -284,7 +295,8 @@ bool Supervisor::Impl::take_frame(Child& child, const task::ReceivedFrame& frame
       child.status().detail = std::move(report->detail);
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -321,7 +333,9 @@ void Supervisor::Impl::child_ended(Child& child) {
     log::info("task stopped", {{"name", child.spec().name}, {"how", ending.text()}});
     return;
   }
-  log::error("task ended", {{"name", child.spec().name}, {"how", ending.text()}, {"next", to_string(child.phase())}});
+  log::error(
+      "task ended",
+      {{"name", child.spec().name}, {"how", ending.text()}, {"next", to_string(child.phase())}});
 }
 
 void Supervisor::Impl::timers() {
@@ -332,14 +346,17 @@ void Supervisor::Impl::timers() {
     switch (child->phase()) {
       case TaskPhase::kStarting:
       case TaskPhase::kReady:
-      case TaskPhase::kStopping: kill_child(*child, child->overdue()); break;
+      case TaskPhase::kStopping:
+        kill_child(*child, child->overdue());
+        break;
       case TaskPhase::kWaiting:
       case TaskPhase::kFailed:
         if (stopping) break;
         ++child->status().restarts;
         restart.push_back(child.get());
         break;
-      case TaskPhase::kStopped: break;
+      case TaskPhase::kStopped:
+        break;
     }
   }
   if (!restart.empty()) start(restart);
@@ -347,7 +364,8 @@ void Supervisor::Impl::timers() {
 
 void Supervisor::Impl::pet() {
   if (options.watchdog == nullptr || now_ms() < next_pet_ms) return;
-  if (const auto done = options.watchdog->pet(); !done) log::error("cannot pet the watchdog", done.error());
+  if (const auto done = options.watchdog->pet(); !done)
+    log::error("cannot pet the watchdog", done.error());
   next_pet_ms = now_ms() + installation.watchdog_timeout_s * 1000LL / 3;
 }
 
@@ -381,7 +399,8 @@ int Supervisor::Impl::loop() {
       if (!child->alive()) continue;
       Process& process = child->process();
       owners.push_back(child.get());
-      entries.push_back({process.output ? process.output.get() : -1, POLLIN, 0});  // -1: poll skips it
+      entries.push_back(
+          {process.output ? process.output.get() : -1, POLLIN, 0});  // -1: poll skips it
       entries.push_back({process.control ? process.control.get() : -1, POLLIN, 0});
       entries.push_back({process.pidfd.get(), POLLIN, 0});
     }
@@ -397,7 +416,8 @@ int Supervisor::Impl::loop() {
   return 0;
 }
 
-// ---------------------------------------------------------------------------------------------- stop
+// ----------------------------------------------------------------------------------------------
+// stop
 
 void Supervisor::Impl::begin_stop() {
   if (stopping) return;
@@ -409,7 +429,8 @@ void Supervisor::Impl::begin_stop() {
   }
 }
 
-// One rank after the other, the front end first, so that what is under way can still ask uphill. True: done.
+// One rank after the other, the front end first, so that what is under way can still ask uphill.
+// True: done.
 bool Supervisor::Impl::advance_stop() {
   while (!stop_ranks.empty()) {
     bool waiting = false;
@@ -418,7 +439,9 @@ bool Supervisor::Impl::advance_stop() {
       waiting = true;
       if (child->phase() == TaskPhase::kStopping) continue;
       child->stopping(now_ms());
-      const auto sent = task::send_frame(child->process().control.get(), wire::encode_frame(0, wire::ControlStop{}), {}, Deadline{});
+      const auto sent =
+          task::send_frame(child->process().control.get(),
+                           wire::encode_frame(0, wire::ControlStop{}), {}, Deadline{});
       if (!sent) kill_child(*child, "it does not read its control socket");
     }
     if (waiting) return false;
@@ -432,7 +455,8 @@ void Supervisor::Impl::publish() {
   for (const auto& child : children) status.tasks.push_back(child->status());
   std::string text = render_status(status);
   if (text == last_status) return;
-  if (overall_state(status) == "operational" && last_status.find("{\"state\":\"operational\"") != 0) log::info("operational");
+  if (overall_state(status) == "operational" && last_status.find("{\"state\":\"operational\"") != 0)
+    log::info("operational");
   last_status = std::move(text);
   if (const auto written = write_status(installation.run_dir + "/status.json", status); !written) {
     log::error("cannot write the status", written.error());
@@ -449,7 +473,8 @@ int Supervisor::run() {
   log::info("supervisor started", {{"pid", ::getpid()}, {"tasks", s.children.size()}});
   s.say_isolation();
   if (s.options.watchdog != nullptr) {
-    if (const auto armed = s.options.watchdog->arm(s.installation.watchdog_timeout_s); !armed) log::error("cannot arm the watchdog", armed.error());
+    if (const auto armed = s.options.watchdog->arm(s.installation.watchdog_timeout_s); !armed)
+      log::error("cannot arm the watchdog", armed.error());
   }
   std::vector<Child*> all;
   for (auto& child : s.children) all.push_back(child.get());
@@ -457,7 +482,8 @@ int Supervisor::run() {
   s.publish();
   const int code = s.loop();
   if (s.options.watchdog != nullptr) {
-    if (const auto disarmed = s.options.watchdog->disarm(); !disarmed) log::error("cannot disarm the watchdog", disarmed.error());
+    if (const auto disarmed = s.options.watchdog->disarm(); !disarmed)
+      log::error("cannot disarm the watchdog", disarmed.error());
   }
   log::info("supervisor stopped", {{"code", code}});
   s.read_own_output();

@@ -1,5 +1,6 @@
-// Owns the life of the task processes: plumbing, start, watch, restart with back-off, ordered stop. Must
-// not know what tasks do; reads no bytes but control frames of its own children and their log lines.
+// Owns the life of the task processes: plumbing, start, watch, restart with back-off, ordered stop.
+// Must not know what tasks do; reads no bytes but control frames of its own children and their log
+// lines.
 //
 // One thread, one poll loop, no busy waiting. Source: DESIGN §1.
 #pragma once
@@ -14,8 +15,8 @@
 namespace keyward::supervise {
 
 struct Options {
-  std::string bin_dir;              // absolute
-  bool foreground = false;          // log lines on standard error too
+  std::string bin_dir;                // absolute
+  bool foreground = false;            // log lines on standard error too
   hal::Watchdog* watchdog = nullptr;  // null: none; owned by the caller
 };
 
@@ -24,8 +25,8 @@ class Supervisor {
   Supervisor(Graph graph, Installation installation, Options options);
   ~Supervisor();
 
-  // Starts everything and runs until SIGTERM or SIGINT; then stops the tasks in order. Returns the exit
-  // code: 0 after an orderly stop, 1 if it could not begin (the reason is on standard error).
+  // Starts everything and runs until SIGTERM or SIGINT; then stops the tasks in order. Returns the
+  // exit code: 0 after an orderly stop, 1 if it could not begin (the reason is on standard error).
   int run();
 
  private:

@@ -1,10 +1,10 @@
 // Holds a ceremony with keywardctl on SoftHSMv2; OpenSSL and the token itself say what came of it.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "hal/base/clock.h"
 #include "hal/base/file.h"
@@ -20,18 +20,23 @@ using ::testing::Not;
 constexpr const char* kModule = "/usr/lib/softhsm/libsofthsm2.so";
 
 CommandResult hold(const std::string& dir) {
-  return run_command({std::string(std::getenv("KEYWARD_BIN")) + "/keywardctl", "ceremony", "--simulator",
-                      std::string(std::getenv("KEYWARD_SOURCE")) + "/apps/ctl/ceremony.example.toml", "--dir", dir});
+  return run_command(
+      {std::string(std::getenv("KEYWARD_BIN")) + "/keywardctl", "ceremony", "--simulator",
+       std::string(std::getenv("KEYWARD_SOURCE")) + "/apps/ctl/ceremony.example.toml", "--dir",
+       dir});
 }
 
-std::string text_of_certificate(const std::string& path) { return run_command({"openssl", "x509", "-in", path, "-noout", "-text"}).output; }
+std::string text_of_certificate(const std::string& path) {
+  return run_command({"openssl", "x509", "-in", path, "-noout", "-text"}).output;
+}
 
 TEST(Ceremony_OnSoftHsm, MakesAHierarchyThatOpensslAccepts) {
   const TempDir work;
   const auto held = hold(work.path("d"));
   ASSERT_EQ(held.status, 0) << held.output;
   const auto ca = work.path("d") + "/ca";
-  const auto verified = run_command({"openssl", "verify", "-x509_strict", "-check_ss_sig", "-CAfile", ca + "/root.pem", ca + "/issuing.pem"});
+  const auto verified = run_command({"openssl", "verify", "-x509_strict", "-check_ss_sig",
+                                     "-CAfile", ca + "/root.pem", ca + "/issuing.pem"});
   EXPECT_EQ(verified.status, 0) << verified.output;
   const auto root = text_of_certificate(ca + "/root.pem");
   EXPECT_THAT(root, HasSubstr("secp384r1"));
@@ -69,7 +74,8 @@ TEST(Ceremony_SignersToken, HoldsTheIssuingKeyAlone) {
   ASSERT_TRUE(token.has_value());
   ASSERT_TRUE((*token)->unlock(SecretBytes(view_of(pin))).has_value());
   const auto deadline = Deadline::after_ms(20'000);
-  while ((*token)->status().state != hal::TokenState::kReady && !deadline.passed()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  while ((*token)->status().state != hal::TokenState::kReady && !deadline.passed())
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   const auto key = (*token)->find_key("issuing");
   ASSERT_TRUE(key.has_value()) << key.error().what;
   EXPECT_TRUE(key->sensitive && key->always_sensitive && key->never_extractable && key->local);

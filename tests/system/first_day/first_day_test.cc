@@ -1,12 +1,12 @@
-// The simulator's first day: up, a web server's certificate by a stock client, down, up again, several side
-// by side, and what an interruption leaves. OpenSSL is the judge of what came out.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <signal.h>
-
+// The simulator's first day: up, a web server's certificate by a stock client, down, up again,
+// several side by side, and what an interruption leaves. OpenSSL is the judge of what came out.
 #include <filesystem>
 #include <fstream>
 #include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
 
 #include "firmware/json/json.h"
 #include "hal/base/clock.h"
@@ -32,13 +32,16 @@ bool eventually(const std::function<bool()>& condition) {
   return condition();
 }
 
-std::string text_of_file(const std::string& path) { return read_text_file(path, 1u << 20).value_or(""); }
+std::string text_of_file(const std::string& path) {
+  return read_text_file(path, 1u << 20).value_or("");
+}
 
 // lego for one name over http-01, with everything below `work`.
 CommandResult lego(const Simulator& simulator, const std::string& work, const std::string& name) {
   ::setenv("LEGO_CA_CERTIFICATES", simulator.env("KEYWARD_CA_FILE").c_str(), 1);
-  return run_command({"lego", "--path", work, "--server", simulator.env("KEYWARD_DIRECTORY"), "--accept-tos", "--email", "op@plant.example",
-                      "--domains", name, "--http", "--http.port", "127.0.0.1:" + simulator.env("KEYWARD_HTTP01_PORT"), "run"});
+  return run_command({"lego", "--path", work, "--server", simulator.env("KEYWARD_DIRECTORY"),
+                      "--accept-tos", "--email", "op@plant.example", "--domains", name, "--http",
+                      "--http.port", "127.0.0.1:" + simulator.env("KEYWARD_HTTP01_PORT"), "run"});
 }
 
 CommandResult ledger(const Simulator& simulator, std::vector<std::string> words) {
@@ -60,7 +63,8 @@ TEST(FirstDay, UpDownUp_KeepsKeysPortAndLedger) {
   ASSERT_TRUE(simulator.started()) << simulator.output();
   const auto status = simulator.run({"status"});
   EXPECT_EQ(status.status, 0) << status.output;
-  for (const char* task : {"acme", "store", "validation", "attestation", "signer", "platform"}) EXPECT_THAT(status.output, HasSubstr(task));
+  for (const char* task : {"acme", "store", "validation", "attestation", "signer", "platform"})
+    EXPECT_THAT(status.output, HasSubstr(task));
   const auto root = text_of_file(simulator.env("KEYWARD_CA_FILE"));
   EXPECT_THAT(root, HasSubstr("BEGIN CERTIFICATE"));
 
@@ -80,13 +84,15 @@ TEST(FirstDay, UpDownUp_KeepsKeysPortAndLedger) {
 TEST(FirstDay, LegoOverHttp01_GetsACertificateThatTheLedgerHolds) {
   if (!has_command("lego")) GTEST_SKIP() << "lego is not installed (tools/deps/install)";
   const TempDir work;
-  Simulator simulator({"--host", "www.plant.example=127.0.0.1", "--host", "www.elsewhere.example=127.0.0.1"});
+  Simulator simulator(
+      {"--host", "www.plant.example=127.0.0.1", "--host", "www.elsewhere.example=127.0.0.1"});
   ASSERT_TRUE(simulator.started()) << simulator.output();
 
   const auto got = lego(simulator, work.path("lego"), "www.plant.example");
   ASSERT_EQ(got.status, 0) << got.output;
   const auto certificate = work.path("lego") + "/certificates/www.plant.example.crt";
-  const auto verified = run_command({"openssl", "verify", "-x509_strict", "-CAfile", simulator.env("KEYWARD_CA_FILE"), "-untrusted", certificate,
+  const auto verified = run_command({"openssl", "verify", "-x509_strict", "-CAfile",
+                                     simulator.env("KEYWARD_CA_FILE"), "-untrusted", certificate,
                                      "-verify_hostname", "www.plant.example", certificate});
   EXPECT_EQ(verified.status, 0) << verified.output;
   auto serial = run_command({"openssl", "x509", "-in", certificate, "-noout", "-serial"}).output;
@@ -104,7 +110,8 @@ TEST(FirstDay, LegoOverHttp01_GetsACertificateThatTheLedgerHolds) {
   const auto nowhere = lego(simulator, work.path("lego3"), "nowhere.plant.example");
   EXPECT_NE(nowhere.status, 0);
 
-  const auto checked = ledger(simulator, {"ledger", "verify", "--issuer", simulator.dir() + "/ca/issuing.pem"});
+  const auto checked =
+      ledger(simulator, {"ledger", "verify", "--issuer", simulator.dir() + "/ca/issuing.pem"});
   EXPECT_EQ(checked.status, 0) << checked.output;
 }
 
@@ -142,7 +149,8 @@ TEST(FirstDay, TokenLostToAPowerCut_IsPutBackFromTheCopy) {
   ASSERT_TRUE(simulator.started()) << simulator.output();
   ASSERT_EQ(simulator.run({"down"}).status, 0);
   int emptied = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(simulator.dir() + "/state/signer/tokens")) {
+  for (const auto& entry :
+       fs::recursive_directory_iterator(simulator.dir() + "/state/signer/tokens")) {
     if (entry.path().filename() != "token.object") continue;
     fs::resize_file(entry.path(), 0);
     ++emptied;

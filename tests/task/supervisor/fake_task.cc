@@ -1,11 +1,12 @@
 // Owns a stand-in for a task whose only job is to behave well or badly for the supervisor's tests.
-// FAKE_STORE: answers account-get with its own pid. Otherwise acme: asks that again and again and reports it.
-#include <sys/stat.h>
-#include <unistd.h>
-
+// FAKE_STORE: answers account-get with its own pid. Otherwise acme: asks that again and again and
+// reports it.
 #include <chrono>
 #include <cstdlib>
 #include <thread>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "firmware/log/log.h"
 #include "firmware/task/task.h"
@@ -53,9 +54,10 @@ int main(int argc, char** argv) {
   misbehave(mode);
 #ifdef FAKE_STORE
   task.report_state("operational", "");
-  task.server().on<wire::AccountGet>(TaskId::kAcme, [](const wire::AccountGet&) -> task::Answer<wire::AccountGetReply> {
-    return task::refuse(wire::FailureKind::kRefused, "pid-" + std::to_string(::getpid()), "");
-  });
+  task.server().on<wire::AccountGet>(
+      TaskId::kAcme, [](const wire::AccountGet&) -> task::Answer<wire::AccountGetReply> {
+        return task::refuse(wire::FailureKind::kRefused, "pid-" + std::to_string(::getpid()), "");
+      });
 #else
   std::thread([&task] {
     wire::AccountGet request;

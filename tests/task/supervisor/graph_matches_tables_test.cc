@@ -1,9 +1,9 @@
 // Proves that the table compiled into each task says the same as tasks.toml.
-#include <gtest/gtest.h>
-#include <stdio.h>
-
 #include <cstdlib>
 #include <set>
+
+#include <gtest/gtest.h>
+#include <stdio.h>
 
 #include "firmware/supervise/graph.h"
 #include "firmware/wire/names.h"
@@ -17,8 +17,12 @@ Lines wanted(const Graph& graph, wire::TaskId id) {
   Lines out;
   for (const auto& edge : graph.edges) {
     for (const auto type : edge.messages) {
-      if (edge.from == id) out.insert("to " + std::string(wire::to_string(edge.to)) + " " + std::string(wire::message_name(type)));
-      if (edge.to == id) out.insert("from " + std::string(wire::to_string(edge.from)) + " " + std::string(wire::message_name(type)));
+      if (edge.from == id)
+        out.insert("to " + std::string(wire::to_string(edge.to)) + " " +
+                   std::string(wire::message_name(type)));
+      if (edge.to == id)
+        out.insert("from " + std::string(wire::to_string(edge.from)) + " " +
+                   std::string(wire::message_name(type)));
     }
   }
   return out;
@@ -26,7 +30,8 @@ Lines wanted(const Graph& graph, wire::TaskId id) {
 
 Lines compiled_in(const TaskSpec& task) {
   Lines out;
-  const std::string command = std::string(std::getenv("KEYWARD_BIN")) + "/" + task.executable + " --print-peers";
+  const std::string command =
+      std::string(std::getenv("KEYWARD_BIN")) + "/" + task.executable + " --print-peers";
   FILE* pipe = ::popen(command.c_str(), "r");
   char line[256];
   while (pipe != nullptr && ::fgets(line, sizeof line, pipe) != nullptr) {
@@ -39,7 +44,8 @@ Lines compiled_in(const TaskSpec& task) {
 }
 
 TEST(PeerTables_OfEveryTask, EqualTheGraph) {
-  const auto result = load_graph(std::string(std::getenv("KEYWARD_SOURCE")) + "/apps/supervisor/tasks.toml");
+  const auto result =
+      load_graph(std::string(std::getenv("KEYWARD_SOURCE")) + "/apps/supervisor/tasks.toml");
   ASSERT_TRUE(result.problems.empty());
   ASSERT_FALSE(result.graph.tasks.empty());
   for (const auto& task : result.graph.tasks) {

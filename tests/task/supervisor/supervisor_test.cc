@@ -1,5 +1,10 @@
-// Proves, with the real keyward-supervisor and stand-in tasks, that tasks are plumbed, watched, restarted,
-// plumbed again, and stopped in order.
+// Proves, with the real keyward-supervisor and stand-in tasks, that tasks are plumbed, watched,
+// restarted, plumbed again, and stopped in order.
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -7,11 +12,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <chrono>
-#include <filesystem>
-#include <functional>
-#include <thread>
 
 #include "firmware/json/json.h"
 #include "hal/base/clock.h"
@@ -24,16 +24,18 @@ namespace {
 
 constexpr std::int64_t kPatienceMs = 20'000;
 
-std::string task(const std::string& name, int rank, const std::string& executable, const std::string& more = "") {
+std::string task(const std::string& name, int rank, const std::string& executable,
+                 const std::string& more = "") {
   std::string silence = "silence_ms = 15000\n";
   if (more.find("silence_ms") != std::string::npos) silence.clear();
-  return "[[task]]\nname = \"" + name + "\"\nrank = " + std::to_string(rank) + "\nexecutable = \"" + executable +
-         "\"\nuid_offset = " + std::to_string(rank) +
-         "\nrestart = {max = 5, window_s = 60, backoff_min_ms = 20, backoff_max_ms = 100}\n" + silence +
-         "start_ms = 3000\nstop_ms = 500\nfiles_max = 64\nthreads_max = 64\n" + more;
+  return "[[task]]\nname = \"" + name + "\"\nrank = " + std::to_string(rank) + "\nexecutable = \"" +
+         executable + "\"\nuid_offset = " + std::to_string(rank) +
+         "\nrestart = {max = 5, window_s = 60, backoff_min_ms = 20, backoff_max_ms = 100}\n" +
+         silence + "start_ms = 3000\nstop_ms = 500\nfiles_max = 64\nthreads_max = 64\n" + more;
 }
 
-const std::string kEdge = "[[edge]]\nfrom = \"acme\"\nto = \"store\"\nmessages = [\"account-get\"]\n";
+const std::string kEdge =
+    "[[edge]]\nfrom = \"acme\"\nto = \"store\"\nmessages = [\"account-get\"]\n";
 
 class SupervisorTest : public testing::Test {
  protected:
@@ -47,22 +49,35 @@ class SupervisorTest : public testing::Test {
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
-    if (HasFailure()) std::cerr << read_text_file(dir_ + "/run/log", 1 << 20).value_or("no log") << read_text_file(dir_ + "/run/status.json", 65536).value_or("no status");
+    if (HasFailure())
+      std::cerr << read_text_file(dir_ + "/run/log", 1 << 20).value_or("no log")
+                << read_text_file(dir_ + "/run/status.json", 65536).value_or("no status");
     std::filesystem::remove_all(dir_);
   }
-  void start(const std::string& acme_mode, const std::string& store_mode, const std::string& store_more = "",
+  void start(const std::string& acme_mode, const std::string& store_mode,
+             const std::string& store_more = "",
              const std::string& store_executable = "keyward-fake-store") {
-    write("tasks.toml", "format = 1\n" + task("acme", 1, "keyward-fake-acme") + task("store", 2, store_executable, store_more) + kEdge);
-    write("keyward.toml", "[supervisor]\nrun_dir = \"" + dir_ + "/run\"\nstate_root = \"" + dir_ + "/state\"\nbin_dir = \"" + FAKE_BIN +
-                              "\"\nuid_base = " + std::to_string(59'000 + ::getpid() % 90 * 10) + "\nwatchdog = \"" + dir_ + "/watchdog\"\nwatchdog_timeout_s = 3\nenvironment = [\"KEYWARD_TEST=1\"]\n[acme]\nmode = \"" +
+    write("tasks.toml", "format = 1\n" + task("acme", 1, "keyward-fake-acme") +
+                            task("store", 2, store_executable, store_more) + kEdge);
+    write("keyward.toml", "[supervisor]\nrun_dir = \"" + dir_ + "/run\"\nstate_root = \"" + dir_ +
+                              "/state\"\nbin_dir = \"" + FAKE_BIN +
+                              "\"\nuid_base = " + std::to_string(59'000 + ::getpid() % 90 * 10) +
+                              "\nwatchdog = \"" + dir_ +
+                              "/watchdog\"\nwatchdog_timeout_s = 3\nenvironment = "
+                              "[\"KEYWARD_TEST=1\"]\n[acme]\nmode = \"" +
                               acme_mode + "\"\n[store]\nmode = \"" + store_mode + "\"\n");
     const std::string program = std::string(std::getenv("KEYWARD_BIN")) + "/keyward-supervisor";
     const std::string config = dir_ + "/keyward.toml";
     const std::string tasks = dir_ + "/tasks.toml";
-    std::vector<const char*> arguments{program.c_str(), config.c_str(), "--tasks", tasks.c_str(), nullptr};
-    ASSERT_EQ(::posix_spawn(&pid_, program.c_str(), nullptr, nullptr, const_cast<char**>(arguments.data()), environ), 0);
+    std::vector<const char*> arguments{program.c_str(), config.c_str(), "--tasks", tasks.c_str(),
+                                       nullptr};
+    ASSERT_EQ(::posix_spawn(&pid_, program.c_str(), nullptr, nullptr,
+                            const_cast<char**>(arguments.data()), environ),
+              0);
   }
-  void write(const std::string& name, const std::string& text) { ASSERT_TRUE(replace_file(dir_ + "/" + name, view_of(text), 0644)); }
+  void write(const std::string& name, const std::string& text) {
+    ASSERT_TRUE(replace_file(dir_ + "/" + name, view_of(text), 0644));
+  }
 
   struct Seen {
     std::string state, phase, detail;
@@ -152,7 +167,8 @@ TEST_F(SupervisorTest, BothKilled_TalkAgain) {
   const int store = seen("store").pid;
   ::kill(acme, SIGKILL);
   ::kill(store, SIGKILL);
-  EXPECT_TRUE(eventually([&] { return seen("acme").pid != acme && seen("store").pid != store && talks(); }));
+  EXPECT_TRUE(eventually(
+      [&] { return seen("acme").pid != acme && seen("store").pid != store && talks(); }));
 }
 
 TEST_F(SupervisorTest, SilentTask_IsKilledAndRestarted) {
@@ -248,10 +264,12 @@ TEST_F(SupervisorTest, Tasks_HaveNothingButTheirOwn) {
     EXPECT_NE(environment.find("KEYWARD_TEST=1"), std::string::npos);
     EXPECT_EQ(environment.find("KEYWARD_SOURCE"), std::string::npos);
     int count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(proc + "/fd")) ++count;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(proc + "/fd"))
+      ++count;
     EXPECT_EQ(count, 5);  // null, null, log pipe, control, one edge
   } else {
-    EXPECT_NE(read_text_file(dir_ + "/run/status.json", 65'536)->find("share user id"), std::string::npos);
+    EXPECT_NE(read_text_file(dir_ + "/run/status.json", 65'536)->find("share user id"),
+              std::string::npos);
   }
 }
 

@@ -1,8 +1,9 @@
 // Proves the restart budget and the overall state that an operator sees.
+#include "firmware/supervise/child.h"
+
 #include <gtest/gtest.h>
 
 #include "firmware/json/json.h"
-#include "firmware/supervise/child.h"
 
 namespace keyward::supervise {
 namespace {
@@ -55,14 +56,19 @@ std::string overall(std::vector<TaskStatus> tasks) {
 }
 
 TEST(OverallState_EachMixture, SaysTheWorst) {
-  EXPECT_EQ(overall({task(TaskPhase::kReady, "operational"), task(TaskPhase::kReady, "operational")}), "operational");
-  EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kReady, "operational")}), "starting");
-  EXPECT_EQ(overall({task(TaskPhase::kReady, "", 1), task(TaskPhase::kReady, "operational")}), "degraded");
+  EXPECT_EQ(
+      overall({task(TaskPhase::kReady, "operational"), task(TaskPhase::kReady, "operational")}),
+      "operational");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kReady, "operational")}),
+            "starting");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "", 1), task(TaskPhase::kReady, "operational")}),
+            "degraded");
   EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kStarting, "")}), "starting");
   EXPECT_EQ(overall({task(TaskPhase::kReady, "degraded")}), "degraded");
   EXPECT_EQ(overall({task(TaskPhase::kReady, "starting")}), "starting");
   EXPECT_EQ(overall({task(TaskPhase::kReady, ""), task(TaskPhase::kWaiting, "")}), "degraded");
-  EXPECT_EQ(overall({task(TaskPhase::kReady, "operational"), task(TaskPhase::kStarting, "", 1)}), "degraded");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "operational"), task(TaskPhase::kStarting, "", 1)}),
+            "degraded");
   EXPECT_EQ(overall({task(TaskPhase::kStarting, ""), task(TaskPhase::kFailed, "")}), "failed");
 }
 

@@ -1,11 +1,12 @@
 // Proves which part of the installation file each task gets, and that it gets no other.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "firmware/supervise/installation.h"
 
 #include <cstdlib>
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include "firmware/config/config.h"
-#include "firmware/supervise/installation.h"
 
 namespace keyward::supervise {
 namespace {
@@ -16,12 +17,17 @@ using testing::IsEmpty;
 using testing::Not;
 using wire::TaskId;
 
-Graph shipped() { return load_graph(std::string(std::getenv("KEYWARD_SOURCE")) + "/apps/supervisor/tasks.toml").graph; }
+Graph shipped() {
+  return load_graph(std::string(std::getenv("KEYWARD_SOURCE")) + "/apps/supervisor/tasks.toml")
+      .graph;
+}
 
 const std::string kHead = "[supervisor]\nrun_dir = \"/r\"\nstate_root = \"/s\"\n";
-const std::string kFull = kHead +
-                          "[appliance]\nbase_url = \"https://a:1\"\n[signer]\nkey_label = \"issuing\"\n[signer.budgets]\noverall_per_hour = 5\n"
-                          "[pkcs11]\nmodule = \"/m.so\"\n[tpm]\ntcti = \"swtpm\"\n[acme]\nlisten = \"a:1\"\n";
+const std::string kFull =
+    kHead +
+    "[appliance]\nbase_url = \"https://a:1\"\n[signer]\nkey_label = "
+    "\"issuing\"\n[signer.budgets]\noverall_per_hour = 5\n"
+    "[pkcs11]\nmodule = \"/m.so\"\n[tpm]\ntcti = \"swtpm\"\n[acme]\nlisten = \"a:1\"\n";
 
 TEST(Installation_TaskText, HoldsOwnSectionsAndNoOthers) {
   auto result = parse_installation(kFull, "k", shipped());
@@ -48,22 +54,29 @@ TEST(Installation_TaskSectionAbsent, TaskStillHasItsStateDirectory) {
 }
 
 TEST(Installation_UnknownSectionOrKey, IsRefused) {
-  EXPECT_THAT(parse_installation(kHead + "[sotre]\na = 1\n", "k", shipped()).problems, Not(IsEmpty()));
-  EXPECT_THAT(parse_installation(kHead + "rundir = \"/x\"\n", "k", shipped()).problems, ElementsAre(HasSubstr("rundir")));
+  EXPECT_THAT(parse_installation(kHead + "[sotre]\na = 1\n", "k", shipped()).problems,
+              Not(IsEmpty()));
+  EXPECT_THAT(parse_installation(kHead + "rundir = \"/x\"\n", "k", shipped()).problems,
+              ElementsAre(HasSubstr("rundir")));
 }
 
 TEST(Installation_RelativePath, IsRefused) {
-  EXPECT_THAT(parse_installation("[supervisor]\nrun_dir = \"r\"\nstate_root = \"/s\"\n", "k", shipped()).problems,
-              ElementsAre(HasSubstr("absolute")));
+  EXPECT_THAT(
+      parse_installation("[supervisor]\nrun_dir = \"r\"\nstate_root = \"/s\"\n", "k", shipped())
+          .problems,
+      ElementsAre(HasSubstr("absolute")));
 }
 
 TEST(Installation_StateDirChosenByFile, IsRefused) {
-  EXPECT_THAT(parse_installation(kHead + "[store]\nstate_dir = \"/elsewhere\"\n", "k", shipped()).problems,
-              ElementsAre(HasSubstr("supervisor's to choose")));
+  EXPECT_THAT(
+      parse_installation(kHead + "[store]\nstate_dir = \"/elsewhere\"\n", "k", shipped()).problems,
+      ElementsAre(HasSubstr("supervisor's to choose")));
 }
 
 TEST(Installation_EnvironmentWithoutValue, IsRefused) {
-  EXPECT_THAT(parse_installation(kHead + "environment = [\"LD_PRELOAD\"]\n", "k", shipped()).problems, ElementsAre(HasSubstr("NAME=VALUE")));
+  EXPECT_THAT(
+      parse_installation(kHead + "environment = [\"LD_PRELOAD\"]\n", "k", shipped()).problems,
+      ElementsAre(HasSubstr("NAME=VALUE")));
 }
 
 }  // namespace

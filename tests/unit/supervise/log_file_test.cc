@@ -1,9 +1,10 @@
 // Proves that the log is bounded whatever tasks write, and that no line loses its task.
-#include <gtest/gtest.h>
+#include "firmware/supervise/log_file.h"
 
 #include <filesystem>
 
-#include "firmware/supervise/log_file.h"
+#include <gtest/gtest.h>
+
 #include "hal/base/file.h"
 
 namespace keyward::supervise {
@@ -17,7 +18,9 @@ class LogFileTest : public testing::Test {
     path_ = dir_ + "/log";
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
-  std::string text(const std::string& suffix = "") { return read_text_file(path_ + suffix, 1 << 20).value_or(""); }
+  std::string text(const std::string& suffix = "") {
+    return read_text_file(path_ + suffix, 1 << 20).value_or("");
+  }
   std::string dir_;
   std::string path_;
 };

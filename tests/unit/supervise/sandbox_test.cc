@@ -1,8 +1,10 @@
 // Proves, in a child process, that what the sandbox says is lost is lost.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "firmware/sandbox/sandbox.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -11,8 +13,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "firmware/sandbox/sandbox.h"
 
 namespace keyward::sandbox {
 namespace {
@@ -42,31 +42,39 @@ int in_sandbox(const Profile& profile, Body body) {
 }
 
 TEST(Sandbox_DeniedCalls, ReturnEperm) {
-  EXPECT_THAT(denied_calls(), testing::IsSupersetOf({"ptrace", "mount", "kexec_load", "bpf", "unshare", "reboot"}));
-  EXPECT_EQ(in_sandbox({}, [] {
-    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != -1 || errno != EPERM) return 1;
-    if (::unshare(CLONE_NEWUSER) != -1 || errno != EPERM) return 2;
-    if (::mount("none", "/tmp", "tmpfs", 0, nullptr) != -1 || errno != EPERM) return 3;
-    return 0;
-  }), 0);
+  EXPECT_THAT(denied_calls(),
+              testing::IsSupersetOf({"ptrace", "mount", "kexec_load", "bpf", "unshare", "reboot"}));
+  EXPECT_EQ(in_sandbox({},
+                       [] {
+                         if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != -1 || errno != EPERM)
+                           return 1;
+                         if (::unshare(CLONE_NEWUSER) != -1 || errno != EPERM) return 2;
+                         if (::mount("none", "/tmp", "tmpfs", 0, nullptr) != -1 || errno != EPERM)
+                           return 3;
+                         return 0;
+                       }),
+            0);
 }
 
 TEST(Sandbox_Entered, HasLimitsAndNoNewPrivileges) {
   Profile profile;
   profile.files_max = 33;
-  EXPECT_EQ(in_sandbox(profile, [] {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_CORE, &limit);
-    if (limit.rlim_max != 0) return 1;
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max != 33) return 2;
-    if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return 3;
-    if (::umask(0) != 077) return 4;
-    char cwd[8] = {};
-    if (::getcwd(cwd, sizeof cwd) == nullptr || cwd[0] != '/' || cwd[1] != 0) return 5;
-    if ((::fcntl(10, F_GETFD) & FD_CLOEXEC) == 0) return 6;
-    return 0;
-  }), 0);
+  EXPECT_EQ(in_sandbox(profile,
+                       [] {
+                         rlimit limit{};
+                         ::getrlimit(RLIMIT_CORE, &limit);
+                         if (limit.rlim_max != 0) return 1;
+                         ::getrlimit(RLIMIT_NOFILE, &limit);
+                         if (limit.rlim_max != 33) return 2;
+                         if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return 3;
+                         if (::umask(0) != 077) return 4;
+                         char cwd[8] = {};
+                         if (::getcwd(cwd, sizeof cwd) == nullptr || cwd[0] != '/' || cwd[1] != 0)
+                           return 5;
+                         if ((::fcntl(10, F_GETFD) & FD_CLOEXEC) == 0) return 6;
+                         return 0;
+                       }),
+            0);
 }
 
 TEST(Sandbox_OwnUid, CannotGoBack) {
@@ -74,10 +82,14 @@ TEST(Sandbox_OwnUid, CannotGoBack) {
   Profile profile;
   profile.own_uid = true;
   profile.uid = 63'999;
-  EXPECT_EQ(in_sandbox(profile, [] {
-    if (::getuid() != 63'999 || ::getgid() != 63'999 || ::getgroups(0, nullptr) != 0) return 1;
-    return ::setuid(0) == 0 ? 2 : 0;
-  }), 0);
+  EXPECT_EQ(
+      in_sandbox(profile,
+                 [] {
+                   if (::getuid() != 63'999 || ::getgid() != 63'999 || ::getgroups(0, nullptr) != 0)
+                     return 1;
+                   return ::setuid(0) == 0 ? 2 : 0;
+                 }),
+      0);
 }
 
 TEST(Sandbox_ParentGone, IsNoticed) {

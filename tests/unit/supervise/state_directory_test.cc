@@ -1,11 +1,13 @@
-// Proves that preparing a state directory cannot be led elsewhere by links that a broken task left in it.
+// Proves that preparing a state directory cannot be led elsewhere by links that a broken task left
+// in it.
+#include "firmware/supervise/state_directory.h"
+
+#include <filesystem>
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
-
-#include "firmware/supervise/state_directory.h"
 #include "hal/base/file.h"
 
 namespace keyward::supervise {
