@@ -23,9 +23,11 @@ challenge::TokenBinding binding_of(const Request& request) {
   return out;
 }
 
-wire::DeviceVerifyReply refusal(std::string_view code, std::string_view detail, std::int64_t now_ms) {
+wire::DeviceVerifyReply refusal(std::string_view code, std::string_view detail,
+                                std::int64_t now_ms) {
   wire::DeviceVerifyReply reply;
-  reply.problem = wire::ChallengeProblem{"badAttestationStatement", std::string(code.substr(0, limits::kCodeBytesMax)),
+  reply.problem = wire::ChallengeProblem{"badAttestationStatement",
+                                         std::string(code.substr(0, limits::kCodeBytesMax)),
                                          std::string(detail.substr(0, limits::kDetailBytesMax))};
   reply.validated_at_ms = now_ms;
   return reply;
@@ -43,14 +45,17 @@ Result<std::vector<x509::Certificate>> load_anchors(const std::vector<std::strin
       anchors.push_back(std::move(certificate));
     }
   }
-  if (anchors.empty()) return fail(ErrorKind::kBadInput, "no trust anchor for attestation keys: set ak_roots");
-  if (anchors.size() > limits::kTrustAnchorsMax) return fail(ErrorKind::kExhausted, "too many trust anchors");
+  if (anchors.empty())
+    return fail(ErrorKind::kBadInput, "no trust anchor for attestation keys: set ak_roots");
+  if (anchors.size() > limits::kTrustAnchorsMax)
+    return fail(ErrorKind::kExhausted, "too many trust anchors");
   return anchors;
 }
 
 task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint& request) const {
   if (request.identifier.type != wire::IdentifierType::kPermanentIdentifier) {
-    return task::refuse(wire::FailureKind::kRefused, "identifier-unsupported", "device-attest-01 is offered for permanent-identifier alone");
+    return task::refuse(wire::FailureKind::kRefused, "identifier-unsupported",
+                        "device-attest-01 is offered for permanent-identifier alone");
   }
   return wire::DeviceTokenMintReply{mint_.mint(binding_of(request))};
 }
@@ -58,13 +63,17 @@ task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint&
 task::Answer<wire::DeviceVerifyReply> Loop::verify(const wire::DeviceVerify& request) {
   const std::int64_t now_ms = system_clock().utc_ms();
   if (const auto token = mint_.check(request.token, binding_of(request), now_ms); !token) {
-    return task::refuse(wire::FailureKind::kRefused, token.error().what, "the challenge token was not minted for this account, identifier and order");
+    return task::refuse(
+        wire::FailureKind::kRefused, token.error().what,
+        "the challenge token was not minted for this account, identifier and order");
   }
   const auto key_authorization = jose::key_authorization(request.token, request.thumbprint);
-  const auto appraised = attest::appraise_device(request.attestation_object, request.identifier, key_authorization, policy_, now_ms);
+  const auto appraised = attest::appraise_device(request.attestation_object, request.identifier,
+                                                 key_authorization, policy_, now_ms);
   const auto evidence = crypto::sha256(request.attestation_object);
   if (!appraised) {
-    log::info("attestation refused", {{"code", appraised.error().code}, {"evidence_sha256", hex_encode(evidence)}});
+    log::info("attestation refused",
+              {{"code", appraised.error().code}, {"evidence_sha256", hex_encode(evidence)}});
     return refusal(appraised.error().code, appraised.error().detail, now_ms);
   }
   wire::GrantDevice grant;
@@ -76,8 +85,10 @@ task::Answer<wire::DeviceVerifyReply> Loop::verify(const wire::DeviceVerify& req
   grant.expires_at_ms = std::min(request.expires_at_ms, now_ms + grant_lifetime_ms_);
   grant.evidence_sha256 = evidence;
   // The signer must hold the grant before anyone hears "valid".
-  if (const auto granted = signer_.call(grant); !granted) return tl::unexpected<wire::Failure>(granted.error());
-  log::info("attestation accepted", {{"format", appraised->format}, {"evidence_sha256", hex_encode(evidence)}});
+  if (const auto granted = signer_.call(grant); !granted)
+    return tl::unexpected<wire::Failure>(granted.error());
+  log::info("attestation accepted",
+            {{"format", appraised->format}, {"evidence_sha256", hex_encode(evidence)}});
   wire::DeviceVerifyReply reply;
   reply.validated_at_ms = now_ms;
   reply.grant_expires_at_ms = grant.expires_at_ms;

@@ -1,5 +1,5 @@
-// Owns the attestation task's handlers: mint a token, appraise a statement, send the grant. Must not know
-// the network, a device node or a database.
+// Owns the attestation task's handlers: mint a token, appraise a statement, send the grant. Must
+// not know the network, a device node or a database.
 #pragma once
 
 #include <string>
@@ -13,14 +13,18 @@
 
 namespace keyward::attestation {
 
-// Reads every certificate of every file. kBadInput with no certificate at all: a verifier without an
-// anchor would only ever refuse, which an operator should hear at start.
+// Reads every certificate of every file. kBadInput with no certificate at all: a verifier without
+// an anchor would only ever refuse, which an operator should hear at start.
 Result<std::vector<x509::Certificate>> load_anchors(const std::vector<std::string>& pem_paths);
 
 class Loop {
  public:
-  Loop(challenge::TokenMint mint, attest::DeviceAttestPolicy policy, std::int64_t grant_lifetime_ms, task::Peer& signer)
-      : mint_(std::move(mint)), policy_(std::move(policy)), grant_lifetime_ms_(grant_lifetime_ms), signer_(signer) {}
+  Loop(challenge::TokenMint mint, attest::DeviceAttestPolicy policy, std::int64_t grant_lifetime_ms,
+       task::Peer& signer)
+      : mint_(std::move(mint)),
+        policy_(std::move(policy)),
+        grant_lifetime_ms_(grant_lifetime_ms),
+        signer_(signer) {}
 
   task::Answer<wire::DeviceTokenMintReply> mint(const wire::DeviceTokenMint& request) const;
   task::Answer<wire::DeviceVerifyReply> verify(const wire::DeviceVerify& request);

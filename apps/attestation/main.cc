@@ -1,5 +1,5 @@
-// The attestation task: the privileged RATS Verifier (RFC 9334). Wiring alone; handlers stand in loop.cc,
-// the rules in firmware/attest.
+// The attestation task: the privileged RATS Verifier (RFC 9334). Wiring alone; handlers stand in
+// loop.cc, the rules in firmware/attest.
 #include "apps/attestation/loop.h"
 #include "apps/attestation/peers.h"
 #include "firmware/log/log.h"
@@ -33,9 +33,12 @@ int main(int argc, char** argv) {
   auto mint = challenge::TokenMint::open(state_dir + "/challenge-token.key");
   if (!mint) die("cannot open the challenge token key", mint.error());
 
-  attestation::Loop loop(std::move(*mint), {std::move(*anchors)}, grant_lifetime_ms, task.peer(TaskId::kSigner));
-  task.server().on<wire::DeviceTokenMint>(TaskId::kAcme, [&](const auto& request) { return loop.mint(request); });
-  task.server().on<wire::DeviceVerify>(TaskId::kAcme, [&](const auto& request) { return loop.verify(request); });
+  attestation::Loop loop(std::move(*mint), {std::move(*anchors)}, grant_lifetime_ms,
+                         task.peer(TaskId::kSigner));
+  task.server().on<wire::DeviceTokenMint>(TaskId::kAcme,
+                                          [&](const auto& request) { return loop.mint(request); });
+  task.server().on<wire::DeviceVerify>(TaskId::kAcme,
+                                       [&](const auto& request) { return loop.verify(request); });
   task.report_state("operational", "appraises device-attest-01 statements of format tpm");
   task::Task::exit(task.run());
 }

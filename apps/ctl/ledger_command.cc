@@ -1,10 +1,10 @@
 #include "apps/ctl/ledger_command.h"
 
-#include <arpa/inet.h>
-#include <time.h>
-
 #include <iostream>
 #include <map>
+
+#include <arpa/inet.h>
+#include <time.h>
 
 #include "firmware/issue/ledger_reader.h"
 #include "firmware/json/json.h"
@@ -17,7 +17,8 @@ namespace {
 
 constexpr int kExitUnreadable = 1, kExitBroken = 2;
 constexpr std::size_t kChainFileBytesMax = 1u << 20;
-constexpr std::string_view kSubjectAltName = "2.5.29.17", kPermanentIdentifier = "1.3.6.1.5.5.7.8.3";
+constexpr std::string_view kSubjectAltName = "2.5.29.17",
+                           kPermanentIdentifier = "1.3.6.1.5.5.7.8.3";
 
 // An intent with what became of it.
 struct Entry {
@@ -42,9 +43,11 @@ Status read_names(ByteView subject_alt_name, std::vector<std::string>& out) {
     KEYWARD_TRY(name, names.any());
     if (name.tag == x509::tag::context(2)) out.emplace_back(text_of(name.content));
     char address[INET6_ADDRSTRLEN];
-    if (name.tag == x509::tag::context(7) && (name.content.size() == 4 || name.content.size() == 16)) {
+    if (name.tag == x509::tag::context(7) &&
+        (name.content.size() == 4 || name.content.size() == 16)) {
       const int family = name.content.size() == 4 ? AF_INET : AF_INET6;
-      if (::inet_ntop(family, name.content.data(), address, sizeof address) != nullptr) out.emplace_back(address);
+      if (::inet_ntop(family, name.content.data(), address, sizeof address) != nullptr)
+        out.emplace_back(address);
     }
     if (name.tag != x509::tag::context_constructed(0)) continue;
     x509::DerReader other(name.content);
@@ -62,7 +65,8 @@ std::vector<std::string> names_of(const Entry& entry) {
   std::vector<std::string> out;
   if (!entry.outcome || entry.outcome->result != issue::OutcomeResult::kIssued) return out;
   const auto der = issue::certificate_of(*entry.intent.intent, *entry.outcome);
-  const auto certificate = der ? x509::parse_certificate(*der) : Result<x509::Certificate>(fail(der.error()));
+  const auto certificate =
+      der ? x509::parse_certificate(*der) : Result<x509::Certificate>(fail(der.error()));
   const auto* san = certificate ? certificate->extension(kSubjectAltName) : nullptr;
   if (san != nullptr && !read_names(san->value, out)) out.clear();
   return out;
@@ -71,20 +75,28 @@ std::vector<std::string> names_of(const Entry& entry) {
 std::string_view result_text(const Entry& entry) {
   if (!entry.outcome) return "open";
   switch (entry.outcome->result) {
-    case issue::OutcomeResult::kIssued: return "issued";
-    case issue::OutcomeResult::kFailed: return "failed";
-    case issue::OutcomeResult::kAbandoned: return "abandoned";
+    case issue::OutcomeResult::kIssued:
+      return "issued";
+    case issue::OutcomeResult::kFailed:
+      return "failed";
+    case issue::OutcomeResult::kAbandoned:
+      return "abandoned";
   }
   return "unknown";
 }
 
 std::string_view method_text(wire::ValidationMethod method) {
   switch (method) {
-    case wire::ValidationMethod::kHttp01: return "http-01";
-    case wire::ValidationMethod::kDns01: return "dns-01";
-    case wire::ValidationMethod::kTlsAlpn01: return "tls-alpn-01";
-    case wire::ValidationMethod::kDeviceAttest01: return "device-attest-01";
-    case wire::ValidationMethod::kAppliance: return "appliance";
+    case wire::ValidationMethod::kHttp01:
+      return "http-01";
+    case wire::ValidationMethod::kDns01:
+      return "dns-01";
+    case wire::ValidationMethod::kTlsAlpn01:
+      return "tls-alpn-01";
+    case wire::ValidationMethod::kDeviceAttest01:
+      return "device-attest-01";
+    case wire::ValidationMethod::kAppliance:
+      return "appliance";
   }
   return "unknown";
 }
@@ -95,56 +107,78 @@ void complain(const LedgerOptions& options, const Error& error) {
   std::cerr << "\n";
 }
 
-int exit_code_of(const Error& error) { return error.kind == ErrorKind::kCorrupt ? kExitBroken : kExitUnreadable; }
+int exit_code_of(const Error& error) {
+  return error.kind == ErrorKind::kCorrupt ? kExitBroken : kExitUnreadable;
+}
 
-// The newest `last` intents with their outcomes, oldest first. Outcomes of older ones are passed over.
-Result<issue::LedgerSummary> collect(const LedgerOptions& options, std::map<std::uint64_t, Entry>& entries) {
+// The newest `last` intents with their outcomes, oldest first. Outcomes of older ones are passed
+// over.
+Result<issue::LedgerSummary> collect(const LedgerOptions& options,
+                                     std::map<std::uint64_t, Entry>& entries) {
   const auto wanted = hex_decode(options.serial);
   if (!wanted) return fail(ErrorKind::kBadInput, "--serial must be hexadecimal");
-  return issue::read_ledger(options.directory, [&](const issue::LedgerRow& row, const issue::RowPlace&) -> Status {
-    if (row.intent && (wanted->empty() || equal(row.intent->serial, *wanted))) {
-      entries.emplace(row.number, Entry{row, std::nullopt});
-      if (options.last > 0 && entries.size() > static_cast<std::size_t>(options.last)) entries.erase(entries.begin());
-    }
-    if (!row.outcome) return {};
-    const auto found = entries.find(row.outcome->intent_row);
-    if (found != entries.end()) found->second.outcome = *row.outcome;
-    return {};
-  });
+  return issue::read_ledger(
+      options.directory, [&](const issue::LedgerRow& row, const issue::RowPlace&) -> Status {
+        if (row.intent && (wanted->empty() || equal(row.intent->serial, *wanted))) {
+          entries.emplace(row.number, Entry{row, std::nullopt});
+          if (options.last > 0 && entries.size() > static_cast<std::size_t>(options.last))
+            entries.erase(entries.begin());
+        }
+        if (!row.outcome) return {};
+        const auto found = entries.find(row.outcome->intent_row);
+        if (found != entries.end()) found->second.outcome = *row.outcome;
+        return {};
+      });
 }
 
 void print_json(const Entry& entry, json::Writer& out) {
   const auto& intent = *entry.intent.intent;
-  out.begin_object().member_int("row", static_cast<std::int64_t>(entry.intent.number)).member("time", utc_text(entry.intent.time_ms));
-  out.member("serial", hex_encode(intent.serial)).member("profile", intent.profile).member("result", result_text(entry));
+  out.begin_object()
+      .member_int("row", static_cast<std::int64_t>(entry.intent.number))
+      .member("time", utc_text(entry.intent.time_ms));
+  out.member("serial", hex_encode(intent.serial))
+      .member("profile", intent.profile)
+      .member("result", result_text(entry));
   if (entry.outcome && entry.outcome->reason) out.member("reason", *entry.outcome->reason);
   out.key("names").begin_array();
   for (const auto& name : names_of(entry)) out.string(name);
-  out.end_array().member("account_thumbprint", base64url_encode(intent.thumbprint)).member("finalize_jws_sha256", hex_encode(intent.jws_sha256));
+  out.end_array()
+      .member("account_thumbprint", base64url_encode(intent.thumbprint))
+      .member("finalize_jws_sha256", hex_encode(intent.jws_sha256));
   out.key("grounds").begin_array();
   for (const auto& grant : intent.grants) {
-    out.begin_object().member("method", method_text(grant.method)).member("evidence_sha256", hex_encode(grant.evidence_sha256)).end_object();
+    out.begin_object()
+        .member("method", method_text(grant.method))
+        .member("evidence_sha256", hex_encode(grant.evidence_sha256))
+        .end_object();
   }
   out.end_array().end_object();
 }
 
 void print_line(const Entry& entry) {
   const auto& intent = *entry.intent.intent;
-  std::cout << "row " << entry.intent.number << "  " << utc_text(entry.intent.time_ms) << "  " << result_text(entry) << "  " << intent.profile
-            << "  serial " << hex_encode(intent.serial) << "\n     ";
+  std::cout << "row " << entry.intent.number << "  " << utc_text(entry.intent.time_ms) << "  "
+            << result_text(entry) << "  " << intent.profile << "  serial "
+            << hex_encode(intent.serial) << "\n     ";
   for (const auto& name : names_of(entry)) std::cout << " " << name;
-  for (const auto& grant : intent.grants) std::cout << "  by " << method_text(grant.method) << " (evidence " << hex_encode(grant.evidence_sha256).substr(0, 16) << ")";
+  for (const auto& grant : intent.grants)
+    std::cout << "  by " << method_text(grant.method) << " (evidence "
+              << hex_encode(grant.evidence_sha256).substr(0, 16) << ")";
   std::cout << "  account " << base64url_encode(intent.thumbprint).substr(0, 16) << "\n";
 }
 
 void print_summary(const issue::LedgerSummary& summary) {
-  std::cout << summary.rows << " rows: " << summary.intents << " intents, " << summary.issued << " issued, " << summary.failed << " failed, "
-            << summary.abandoned << " abandoned, " << summary.open_intents.size() << " open; head " << hex_encode(summary.head) << "\n";
-  if (summary.torn_bytes > 0) std::cout << summary.torn_bytes << " octets of a row that never got whole stand at the end\n";
+  std::cout << summary.rows << " rows: " << summary.intents << " intents, " << summary.issued
+            << " issued, " << summary.failed << " failed, " << summary.abandoned << " abandoned, "
+            << summary.open_intents.size() << " open; head " << hex_encode(summary.head) << "\n";
+  if (summary.torn_bytes > 0)
+    std::cout << summary.torn_bytes << " octets of a row that never got whole stand at the end\n";
 }
 
 void add_summary(const issue::LedgerSummary& summary, json::Writer& out) {
-  const auto number = [&](std::string_view name, std::uint64_t value) { out.member_int(name, static_cast<std::int64_t>(value)); };
+  const auto number = [&](std::string_view name, std::uint64_t value) {
+    out.member_int(name, static_cast<std::int64_t>(value));
+  };
   number("rows", summary.rows);
   number("intents", summary.intents);
   number("issued", summary.issued);
@@ -174,7 +208,8 @@ int show_ledger(const LedgerOptions& options) {
     return exit_code_of(summary.error());
   }
   if (!options.serial.empty() && entries.empty()) {
-    std::cerr << "keywardctl: no certificate with serial " << options.serial << " stands in the ledger\n";
+    std::cerr << "keywardctl: no certificate with serial " << options.serial
+              << " stands in the ledger\n";
     return kExitUnreadable;
   }
   if (!options.json) {
@@ -208,7 +243,8 @@ int verify_ledger(const LedgerOptions& options) {
     add_summary(*summary, out);
     std::cout << out.end_object().take() << "\n";
   } else {
-    std::cout << "the chain is whole, and every issued certificate is signed by " << options.issuer_path << "\n";
+    std::cout << "the chain is whole, and every issued certificate is signed by "
+              << options.issuer_path << "\n";
     print_summary(*summary);
   }
   return 0;

@@ -1,4 +1,5 @@
-// Owns `keywardctl ledger show|verify`: what a ledger says, in words and in JSON. Must not write to it.
+// Owns `keywardctl ledger show|verify`: what a ledger says, in words and in JSON. Must not write to
+// it.
 #pragma once
 
 #include <string>

@@ -11,26 +11,45 @@ int main(int argc, char** argv) {
 
   ctl::CeremonyOptions ceremony;
   bool simulator = false;
-  auto* ceremony_command = app.add_subcommand("ceremony", "Make a root and an issuing CA from one plan");
-  ceremony_command->add_flag("--simulator", simulator, "In SoftHSMv2 tokens below --dir (the only kind yet)")->required();
-  ceremony_command->add_option("plan", ceremony.plan_path, "Plan (TOML): [root] and [issuing]")->required()->check(CLI::ExistingFile);
-  ceremony_command->add_option("--dir", ceremony.dir, "Where tokens and certificates go")->default_val(".");
-  ceremony_command->add_option("--module", ceremony.module_path, "PKCS#11 module")->default_val("/usr/lib/softhsm/libsofthsm2.so");
+  auto* ceremony_command =
+      app.add_subcommand("ceremony", "Make a root and an issuing CA from one plan");
+  ceremony_command
+      ->add_flag("--simulator", simulator, "In SoftHSMv2 tokens below --dir (the only kind yet)")
+      ->required();
+  ceremony_command->add_option("plan", ceremony.plan_path, "Plan (TOML): [root] and [issuing]")
+      ->required()
+      ->check(CLI::ExistingFile);
+  ceremony_command->add_option("--dir", ceremony.dir, "Where tokens and certificates go")
+      ->default_val(".");
+  ceremony_command->add_option("--module", ceremony.module_path, "PKCS#11 module")
+      ->default_val("/usr/lib/softhsm/libsofthsm2.so");
 
   ctl::LedgerOptions ledger;
   auto* ledger_command = app.add_subcommand("ledger", "What was issued, to whom, on which grounds");
   ledger_command->require_subcommand(1);
   auto* show = ledger_command->add_subcommand("show", "Print the newest entries");
-  auto* verify = ledger_command->add_subcommand("verify", "Check the chain of hashes and every issued certificate");
+  auto* verify = ledger_command->add_subcommand(
+      "verify", "Check the chain of hashes and every issued certificate");
   for (auto* command : {show, verify}) {
-    command->add_option("directory", ledger.directory, "The signer's ledger, e.g. .../state/signer/ledger")->required()->check(CLI::ExistingDirectory);
+    command
+        ->add_option("directory", ledger.directory,
+                     "The signer's ledger, e.g. .../state/signer/ledger")
+        ->required()
+        ->check(CLI::ExistingDirectory);
     command->add_flag("--json", ledger.json, "For programs");
   }
-  show->add_option("--last", ledger.last, "So many entries; 0: all")->capture_default_str()->check(CLI::NonNegativeNumber);
+  show->add_option("--last", ledger.last, "So many entries; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   show->add_option("--serial", ledger.serial, "The entry of this certificate, hexadecimal");
-  verify->add_option("--issuer", ledger.issuer_path, "PEM file whose first certificate is the issuing CA")->required()->check(CLI::ExistingFile);
+  verify
+      ->add_option("--issuer", ledger.issuer_path,
+                   "PEM file whose first certificate is the issuing CA")
+      ->required()
+      ->check(CLI::ExistingFile);
 
-  app.footer("Exit status: 0 done, 1 failed, 2 the ledger is broken, 78 a file is wrong, others: usage.");
+  app.footer(
+      "Exit status: 0 done, 1 failed, 2 the ledger is broken, 78 a file is wrong, others: usage.");
   CLI11_PARSE(app, argc, argv);
   if (show->parsed()) return ctl::show_ledger(ledger);
   if (verify->parsed()) return ctl::verify_ledger(ledger);

@@ -113,6 +113,8 @@ Status write_installation(const Places& places, const Settings& s, bool separate
       "\nbudgets.account_per_hour = 1000000\nbudgets.overall_per_hour = "
       "1000000\n\n[pkcs11]\nmodule = " +
       quoted(soft ? kSoftHsm : s.module) + "\ntoken_label = " + quoted(kTokenLabel) +
+      // p11-kit-client: one call at a time (docs/hal-pkcs11.md).
+      (s.module.find("p11-kit-client") != std::string::npos ? "\nsessions_max = 1" : "") +
       "\nin_process = " + (soft ? "true" : "false") + "\nenvironment = " + array(environment) +
       "\n\n[tpm]\ntcti = " + quoted("swtpm:path=" + places.tpm_socket()) +
       "\nsealed_pin = " + quoted(places.sealed_pin()) + "\npcrs = [16]\n";

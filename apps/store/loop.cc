@@ -6,21 +6,26 @@
 
 namespace keyward::store {
 
-Loop::Loop(std::unique_ptr<Store> store, Report report) : store_(std::move(store)), report_(std::move(report)) {}
+Loop::Loop(std::unique_ptr<Store> store, Report report)
+    : store_(std::move(store)), report_(std::move(report)) {}
 Loop::~Loop() { stop(); }
 
 template <class Request, class Method>
 void Loop::on(task::Server& server, Method method) {
-  server.on<Request>(wire::TaskId::kAcme, [this, method](const Request& request) -> task::Answer<typename Request::Reply> {
-    if (!store_) {
-      return task::refuse(wire::FailureKind::kCorrupt, "store-failed", "the database could not be opened");
-    }
-    auto answer = (store_.get()->*method)(request);
-    if (!answer && answer.error().kind >= wire::FailureKind::kCorrupt) {
-      log::error("a request failed", {{"code", answer.error().code}, {"detail", answer.error().detail}});
-    }
-    return answer;
-  });
+  server.on<Request>(
+      wire::TaskId::kAcme,
+      [this, method](const Request& request) -> task::Answer<typename Request::Reply> {
+        if (!store_) {
+          return task::refuse(wire::FailureKind::kCorrupt, "store-failed",
+                              "the database could not be opened");
+        }
+        auto answer = (store_.get()->*method)(request);
+        if (!answer && answer.error().kind >= wire::FailureKind::kCorrupt) {
+          log::error("a request failed",
+                     {{"code", answer.error().code}, {"detail", answer.error().detail}});
+        }
+        return answer;
+      });
 }
 
 void Loop::register_handlers(task::Server& server) {
@@ -54,7 +59,8 @@ void Loop::stop() {
 
 bool Loop::wait() {
   std::unique_lock lock(mutex_);
-  return !stopped_.wait_for(lock, std::chrono::milliseconds(limits::kStoreFlushMs), [this] { return stop_; });
+  return !stopped_.wait_for(lock, std::chrono::milliseconds(limits::kStoreFlushMs),
+                            [this] { return stop_; });
 }
 
 // Says it once, when it changes.
@@ -74,19 +80,23 @@ void Loop::tell() {
 }
 
 void Loop::run() {
-  if (const auto whole = store_->check_integrity(); !whole) log::error("the database did not pass its check", whole.error());
+  if (const auto whole = store_->check_integrity(); !whole)
+    log::error("the database did not pass its check", whole.error());
   auto next_sweep = Deadline::after_ms(0);
   do {
     tell();
     if (store_->failed()) continue;
-    if (const auto flushed = store_->flush(); !flushed) log::error("the database cannot be made durable", flushed.error());
+    if (const auto flushed = store_->flush(); !flushed)
+      log::error("the database cannot be made durable", flushed.error());
     if (!next_sweep.passed()) continue;
     next_sweep = Deadline::after_ms(limits::kSweepIntervalMs);
     const auto swept = store_->sweep();
     if (!swept) {
-      log::warning("housekeeping failed", {{"why", swept.error().what}, {"native", swept.error().native}});
+      log::warning("housekeeping failed",
+                   {{"why", swept.error().what}, {"native", swept.error().native}});
     } else if (swept->orders + swept->certificates > 0) {
-      log::info("deleted what ended long ago", {{"orders", swept->orders}, {"certificates", swept->certificates}});
+      log::info("deleted what ended long ago",
+                {{"orders", swept->orders}, {"certificates", swept->certificates}});
     }
   } while (wait());
 }

@@ -1,5 +1,5 @@
-// Owns what the store task does between messages: housekeeping, and telling the operator how it stands.
-// Must not know SQL. Threads: one of its own, from start to stop().
+// Owns what the store task does between messages: housekeeping, and telling the operator how it
+// stands. Must not know SQL. Threads: one of its own, from start to stop().
 #pragma once
 
 #include <condition_variable>

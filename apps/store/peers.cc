@@ -6,9 +6,10 @@ namespace {
 using wire::MessageType;
 
 constexpr MessageType kFromAcme[] = {
-    MessageType::kAccountPut,      MessageType::kAccountGet,     MessageType::kAccountUpdate, MessageType::kOrderPut,
-    MessageType::kOrderGet,        MessageType::kOrderList,      MessageType::kOrderUpdate,   MessageType::kAuthzGet,
-    MessageType::kAuthzUpdate,     MessageType::kChallengeUpdate, MessageType::kCertificateGet, MessageType::kWorkList,
+    MessageType::kAccountPut,      MessageType::kAccountGet,     MessageType::kAccountUpdate,
+    MessageType::kOrderPut,        MessageType::kOrderGet,       MessageType::kOrderList,
+    MessageType::kOrderUpdate,     MessageType::kAuthzGet,       MessageType::kAuthzUpdate,
+    MessageType::kChallengeUpdate, MessageType::kCertificateGet, MessageType::kWorkList,
 };
 // Four threads: while one waits for the disk, others write on and share the next sync.
 constexpr task::PeerRule kPeers[] = {{wire::TaskId::kAcme, true, kFromAcme, 4}};

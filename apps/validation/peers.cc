@@ -6,7 +6,8 @@ namespace {
 using wire::MessageType;
 using wire::TaskId;
 
-constexpr MessageType kFromAcme[] = {MessageType::kNameTokenMint, MessageType::kNameValidate, MessageType::kApplianceGrant};
+constexpr MessageType kFromAcme[] = {MessageType::kNameTokenMint, MessageType::kNameValidate,
+                                     MessageType::kApplianceGrant};
 constexpr MessageType kToSigner[] = {MessageType::kGrantName};
 // Validations run in workers of their own; the threads here only take requests.
 constexpr task::PeerRule kPeers[] = {

@@ -31,8 +31,8 @@ Status manufacture_swtpm(const std::string& state_dir, const TpmManufacturer& ma
                          Deadline deadline);
 
 struct SwtpmSpec {
-  std::string state_dir;  // absolute; made (mode 0700) if absent: then an unmanufactured TPM,
-                          // without EK certificates, whose seeds are made at first start
+  std::string state_dir;    // absolute; made (mode 0700) if absent: then an unmanufactured TPM,
+                            // without EK certificates, whose seeds are made at first start
   std::string socket_path;  // absolute; the control channel is this + ".ctrl"
   std::string log_path;     // swtpm's messages are appended here; empty: dropped
   unsigned socket_mode = 0700;

@@ -1,4 +1,5 @@
-// Owns the simulator's signing token: any PKCS#11 module, SoftHSMv2 by default. Must not know tasks.
+// Owns the simulator's signing token: any PKCS#11 module, SoftHSMv2 by default. Must not know
+// tasks.
 #include "board/compose.h"
 #include "hal/pkcs11/pkcs11_token.h"
 
@@ -26,7 +27,8 @@ Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& s
   return hal::open_pkcs11_token(config_of(spec));
 }
 
-Status initialize_signing_token(const TokenSpec& spec, const SecretBytes& so_pin, const SecretBytes& user_pin) {
+Status initialize_signing_token(const TokenSpec& spec, const SecretBytes& so_pin,
+                                const SecretBytes& user_pin) {
   return hal::initialize_token(config_of(spec), so_pin, user_pin);
 }
 

@@ -145,7 +145,7 @@ void ApplianceCertificate::publish(const ApplianceIdentity& identity) {
   publish_(identity.tls);
   published_pem_ = identity.tls.chain_pem;
   report_("operational", "answers at " + options_.base_url + ", TLS certificate until " +
-                              rfc3339(identity.not_after_ms));
+                             rfc3339(identity.not_after_ms));
 }
 
 Answer<ApplianceIdentity> ApplianceCertificate::renew() {
@@ -165,8 +165,7 @@ Answer<ApplianceIdentity> ApplianceCertificate::renew() {
 
 Result<ApplianceIdentity> ApplianceCertificate::load() const {
   constexpr std::size_t kFileBytesMax = 4 * limits::kCertificateBytesMax;
-  KEYWARD_TRY(text,
-              read_text_file(options_.state_dir + std::string(kIdentityFile), kFileBytesMax));
+  KEYWARD_TRY(text, read_text_file(options_.state_dir + std::string(kIdentityFile), kFileBytesMax));
   const std::string names_line = std::string(kNamesLabel) + join(options_.names) + "\n";
   if (!text.starts_with(names_line)) return fail(ErrorKind::kCorrupt, "identity: for other names");
   const std::string_view pem = std::string_view(text).substr(names_line.size());
@@ -246,10 +245,9 @@ Status ApplianceCertificate::open_order(const std::vector<wire::Identifier>& nam
   KEYWARD_TRY(csr, x509::build_csr(tls_key, terms.identifiers));
   json::Writer payload;
   payload.begin_object().member("csr", base64url_encode(csr)).end_object();
-  KEYWARD_TRY(finalize,
-              sign(*account_key_, urls_, urls_.finalize(minted.ticket), payload.take()));
+  KEYWARD_TRY(finalize, sign(*account_key_, urls_, urls_.finalize(minted.ticket), payload.take()));
   order_ = std::make_unique<Order>(Order{std::move(tls_key), names, std::move(minted.ticket),
-                                          std::move(minted.terms), std::move(finalize)});
+                                         std::move(minted.terms), std::move(finalize)});
   return {};
 }
 

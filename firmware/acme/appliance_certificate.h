@@ -80,7 +80,7 @@ class ApplianceCertificate {
   std::unique_ptr<Order> order_;
   std::string published_pem_;  // chain last handed out; empty: none
   Bytes issuer_of_renewal_;    // who issued when it was renewed last: never renewed twice for one
-                                // change
+                               // change
   int failures_ = 0;
   std::mutex mutex_;
   std::condition_variable stop_;

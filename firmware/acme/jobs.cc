@@ -51,7 +51,7 @@ bool JobQueue::has(const std::string& key) const {
 bool JobQueue::wait(const std::string& key, std::int64_t wait_ms) {
   std::unique_lock lock(mutex_);
   return finished_.wait_for(lock, std::chrono::milliseconds(wait_ms),
-                             [&] { return !entries_.contains(key); });
+                            [&] { return !entries_.contains(key); });
 }
 
 void JobQueue::stop() {

@@ -105,8 +105,7 @@ void Service::finish(HttpResponse& response, bool with_nonce, bool with_index) {
     headers.emplace_back("Replay-Nonce", nonces_->issue());
     headers.emplace_back("Cache-Control", "no-store");
   }
-  if (with_index)
-    headers.emplace_back("Link", "<" + context_.urls.directory() + ">;rel=\"index\"");
+  if (with_index) headers.emplace_back("Link", "<" + context_.urls.directory() + ">;rel=\"index\"");
   headers.emplace_back("Access-Control-Allow-Origin", "*");
   headers.emplace_back("Access-Control-Expose-Headers",
                        "Link, Location, Replay-Nonce, Retry-After");

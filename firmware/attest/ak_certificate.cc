@@ -9,7 +9,7 @@ namespace keyward::attest {
 namespace {
 
 constexpr std::string_view kSubjectAltName = "2.5.29.17";
-constexpr std::string_view kAikCertificate = "2.23.133.8.3";           // tcg-kp-AIKCertificate
+constexpr std::string_view kAikCertificate = "2.23.133.8.3";               // tcg-kp-AIKCertificate
 constexpr std::string_view kPermanentIdentifierOid = "1.3.6.1.5.5.7.8.3";  // RFC 4043
 constexpr std::string_view kTpmManufacturer = "2.23.133.2.1";
 constexpr std::string_view kTpmModel = "2.23.133.2.2";
@@ -45,10 +45,12 @@ Status read_permanent_identifier(x509::DerReader& other_name, AkSubject& out) {
   KEYWARD_CHECK(other_name.expect_end());
   KEYWARD_TRY(body, wrapped.sequence());
   KEYWARD_CHECK(wrapped.expect_end());
-  // Without identifierValue the subject's serialNumber would be meant; device-attest-10 forbids that.
+  // Without identifierValue the subject's serialNumber would be meant; device-attest-10 forbids
+  // that.
   if (body.peek_tag() != x509::tag::kUtf8String) return {};
   KEYWARD_TRY(value, body.element(x509::tag::kUtf8String));
-  if (!wire::is_valid_utf8(value)) return fail(ErrorKind::kBadInput, "identifierValue is not UTF-8");
+  if (!wire::is_valid_utf8(value))
+    return fail(ErrorKind::kBadInput, "identifierValue is not UTF-8");
   PermanentIdentifier identifier{std::string(text_of(value)), std::nullopt};
   if (!body.at_end()) {
     KEYWARD_TRY(assigner, body.oid());
@@ -72,50 +74,73 @@ Result<AkSubject> parse_ak_subject(ByteView subject_alt_name) {
     if (name.tag == kOtherName) {
       x509::DerReader other(name.content);
       KEYWARD_TRY(type, other.oid());
-      if (x509::oid_text(type) == kPermanentIdentifierOid) KEYWARD_CHECK(read_permanent_identifier(other, out));
+      if (x509::oid_text(type) == kPermanentIdentifierOid)
+        KEYWARD_CHECK(read_permanent_identifier(other, out));
     }
   }
   return out;
 }
 
 Appraised<AkSubject> check_ak_certificate(const x509::Certificate& certificate) {
-  if (certificate.version != 3) return refuse("ak.version", "the AK certificate must be X.509 version 3");
-  if (!certificate.subject_is_empty) return refuse("ak.subject", "the AK certificate's subject must be empty (TCG AK profile)");
-  if (certificate.basic_constraints_ca() != false) return refuse("ak.ca", "the AK certificate must have basicConstraints with CA:FALSE");
+  if (certificate.version != 3)
+    return refuse("ak.version", "the AK certificate must be X.509 version 3");
+  if (!certificate.subject_is_empty)
+    return refuse("ak.subject", "the AK certificate's subject must be empty (TCG AK profile)");
+  if (certificate.basic_constraints_ca() != false)
+    return refuse("ak.ca", "the AK certificate must have basicConstraints with CA:FALSE");
   const auto usages = certificate.extended_key_usages();
   if (std::ranges::find(usages, kAikCertificate) == usages.end()) {
-    return refuse("ak.eku", "the AK certificate lacks the extended key usage 2.23.133.8.3 (tcg-kp-AIKCertificate)");
+    return refuse(
+        "ak.eku",
+        "the AK certificate lacks the extended key usage 2.23.133.8.3 (tcg-kp-AIKCertificate)");
   }
-  if (!certificate.key) return refuse("ak.key", "the AK certificate's key is of a type that is not accepted");
+  if (!certificate.key)
+    return refuse("ak.key", "the AK certificate's key is of a type that is not accepted");
   const auto* san = certificate.extension(kSubjectAltName);
   if (san == nullptr || !san->critical) {
-    return refuse("ak.san", "the AK certificate needs a critical subjectAltName, since its subject is empty");
+    return refuse("ak.san",
+                  "the AK certificate needs a critical subjectAltName, since its subject is empty");
   }
   auto subject = parse_ak_subject(san->value);
-  if (!subject) return refuse("ak.san", std::string("the AK certificate's subjectAltName is malformed: ") + subject.error().what);
+  if (!subject)
+    return refuse("ak.san", std::string("the AK certificate's subjectAltName is malformed: ") +
+                                subject.error().what);
   if (!subject->has_manufacturer || !subject->has_model || !subject->has_version) {
-    return refuse("ak.san", "the AK certificate's subjectAltName must name TPM manufacturer, model and version (2.23.133.2.1 to .3)");
+    return refuse("ak.san",
+                  "the AK certificate's subjectAltName must name TPM manufacturer, model and "
+                  "version (2.23.133.2.1 to .3)");
   }
   return *subject;
 }
 
-Appraised<void> check_ak_chain(const x509::Certificate& leaf, const std::vector<x509::Certificate>& intermediates,
-                               const std::vector<x509::Certificate>& anchors, std::int64_t at_utc_ms) {
-  if (anchors.empty()) return refuse("ak.unknown-ca", "no trust anchor for AK certificates is configured");
-  const auto chained = x509::verify_chain(leaf, intermediates, anchors, {at_utc_ms, {std::string(kSubjectAltName)}});
+Appraised<void> check_ak_chain(const x509::Certificate& leaf,
+                               const std::vector<x509::Certificate>& intermediates,
+                               const std::vector<x509::Certificate>& anchors,
+                               std::int64_t at_utc_ms) {
+  if (anchors.empty())
+    return refuse("ak.unknown-ca", "no trust anchor for AK certificates is configured");
+  const auto chained =
+      x509::verify_chain(leaf, intermediates, anchors, {at_utc_ms, {std::string(kSubjectAltName)}});
   if (chained) return {};
   const std::string_view why = chained.error().what;
-  if (why == "certificate expired") return refuse("ak.expired", "the AK certificate, or one in its chain, has expired");
-  if (why == "certificate not yet valid") return refuse("ak.not-yet-valid", "the AK certificate, or one in its chain, is not valid yet: check the clocks");
+  if (why == "certificate expired")
+    return refuse("ak.expired", "the AK certificate, or one in its chain, has expired");
+  if (why == "certificate not yet valid")
+    return refuse("ak.not-yet-valid",
+                  "the AK certificate, or one in its chain, is not valid yet: check the clocks");
   if (why == "no path to a trust anchor") {
-    return refuse("ak.unknown-ca", "the AK certificate was issued by a CA that is not among the configured trust anchors (attestation.ak_roots)");
+    return refuse("ak.unknown-ca",
+                  "the AK certificate was issued by a CA that is not among the configured trust "
+                  "anchors (attestation.ak_roots)");
   }
   return refuse("ak.chain", "the AK certificate's chain does not verify: " + std::string(why));
 }
 
 Appraised<void> check_ak_identifier(const AkSubject& subject, std::string_view order_value) {
   if (subject.permanent_identifiers.empty()) {
-    return refuse("ak.no-identifier", "the AK certificate asserts no permanentIdentifier, so nothing ties it to the ordered device");
+    return refuse("ak.no-identifier",
+                  "the AK certificate asserts no permanentIdentifier, so nothing ties it to the "
+                  "ordered device");
   }
   const auto slash = order_value.find('/');
   const std::string_view value = order_value.substr(0, slash);
@@ -125,7 +150,9 @@ Appraised<void> check_ak_identifier(const AkSubject& subject, std::string_view o
     if (slash == std::string_view::npos) return {};
     if (asserted.assigner && *asserted.assigner == order_value.substr(slash + 1)) return {};
   }
-  return refuse("ak.identifier", "the AK certificate belongs to another device than the order's permanent-identifier");
+  return refuse(
+      "ak.identifier",
+      "the AK certificate belongs to another device than the order's permanent-identifier");
 }
 
 }  // namespace keyward::attest

@@ -1,5 +1,5 @@
-// Owns the rules for an attestation key's certificate (TCG EK/AK profile; WebAuthn §8.3.1; D-D7, D-D8).
-// Must not know statements.
+// Owns the rules for an attestation key's certificate (TCG EK/AK profile; WebAuthn §8.3.1; D-D7,
+// D-D8). Must not know statements.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,7 @@ struct PermanentIdentifier {
   std::optional<std::string> assigner;  // dotted
 };
 
-struct AkSubject {  // from the subject alternative name
+struct AkSubject {                // from the subject alternative name
   bool has_manufacturer = false;  // 2.23.133.2.1
   bool has_model = false;         // 2.23.133.2.2
   bool has_version = false;       // 2.23.133.2.3
@@ -28,11 +28,13 @@ Result<AkSubject> parse_ak_subject(ByteView subject_alt_name);
 Appraised<AkSubject> check_ak_certificate(const x509::Certificate& certificate);
 
 // Codes: "ak.unknown-ca", "ak.expired", "ak.not-yet-valid", "ak.chain".
-Appraised<void> check_ak_chain(const x509::Certificate& leaf, const std::vector<x509::Certificate>& intermediates,
-                               const std::vector<x509::Certificate>& anchors, std::int64_t at_utc_ms);
+Appraised<void> check_ak_chain(const x509::Certificate& leaf,
+                               const std::vector<x509::Certificate>& intermediates,
+                               const std::vector<x509::Certificate>& anchors,
+                               std::int64_t at_utc_ms);
 
-// The identifier of the order ("value" or "value/assigner") is asserted by the certificate, octet by
-// octet. Codes: "ak.no-identifier" (a comparison with nothing), "ak.identifier".
+// The identifier of the order ("value" or "value/assigner") is asserted by the certificate, octet
+// by octet. Codes: "ak.no-identifier" (a comparison with nothing), "ak.identifier".
 Appraised<void> check_ak_identifier(const AkSubject& subject, std::string_view order_value);
 
 }  // namespace keyward::attest

@@ -1,9 +1,9 @@
 #include "firmware/attest/attestation_object.h"
 
-#include <cbor.h>
-
 #include <memory>
 #include <set>
+
+#include <cbor.h>
 
 #include "firmware/wire/cbor.h"
 #include "hal/base/limits.h"
@@ -18,7 +18,8 @@ using Item = std::unique_ptr<cbor_item_t, ItemDeleter>;
 
 class Scanner {
  public:
-  Scanner(ByteView bytes, int depth_max, int items_max) : bytes_(bytes), depth_max_(depth_max), items_max_(items_max) {}
+  Scanner(ByteView bytes, int depth_max, int items_max)
+      : bytes_(bytes), depth_max_(depth_max), items_max_(items_max) {}
   bool whole() { return item(0) && at_ == bytes_.size(); }
 
  private:
@@ -44,16 +45,21 @@ class Scanner {
     const std::uint64_t left = bytes_.size() - at_;
     switch (major) {
       case 0:
-      case 1: return true;
+      case 1:
+        return true;
       case 2:
       case 3:
         if (value > left) return false;
         at_ += value;
         return true;
-      case 4: return value <= left && items(depth, value);
-      case 5: return value <= left / 2 && items(depth, value * 2);
-      case 7: return value >= 20 && value <= 22;  // false, true, null
-      default: return false;                      // tags
+      case 4:
+        return value <= left && items(depth, value);
+      case 5:
+        return value <= left / 2 && items(depth, value * 2);
+      case 7:
+        return value >= 20 && value <= 22;  // false, true, null
+      default:
+        return false;  // tags
     }
   }
   bool items(int depth, std::uint64_t count) {
@@ -84,10 +90,14 @@ Appraised<void> check_keys(const cbor_item_t* map, std::string_view where) {
   std::set<std::string_view> seen;
   const auto* pairs = ::cbor_map_handle(map);
   for (std::size_t i = 0; i < ::cbor_map_size(map); ++i) {
-    if (!cbor_isa_string(pairs[i].key)) return refuse("cbor.malformed", std::string(where) + " has a key that is not text");
+    if (!cbor_isa_string(pairs[i].key))
+      return refuse("cbor.malformed", std::string(where) + " has a key that is not text");
     const auto key = text_string(pairs[i].key);
-    if (!wire::is_valid_utf8(view_of(key))) return refuse("cbor.malformed", std::string(where) + " has a key that is not UTF-8");
-    if (!seen.insert(key).second) return refuse("cbor.malformed", std::string(where) + " has the member '" + std::string(key) + "' twice");
+    if (!wire::is_valid_utf8(view_of(key)))
+      return refuse("cbor.malformed", std::string(where) + " has a key that is not UTF-8");
+    if (!seen.insert(key).second)
+      return refuse("cbor.malformed",
+                    std::string(where) + " has the member '" + std::string(key) + "' twice");
   }
   return {};
 }
@@ -101,7 +111,8 @@ const cbor_item_t* find(const cbor_item_t* map, std::string_view key) {
 }
 
 tl::unexpected<Refusal> wrong_type(std::string_view member) {
-  return refuse("object.members", "the member '" + std::string(member) + "' has another type than it must");
+  return refuse("object.members",
+                "the member '" + std::string(member) + "' has another type than it must");
 }
 
 Appraised<std::optional<Bytes>> optional_bytes(const cbor_item_t* map, std::string_view key) {
@@ -118,7 +129,8 @@ Appraised<void> read_alg(const cbor_item_t* statement, AttestationObject& out) {
   if (!negative && !cbor_isa_uint(item)) return wrong_type("alg");
   const std::uint64_t magnitude = ::cbor_get_int(item);
   if (magnitude > 0x7fff'ffff) return refuse("object.members", "the member 'alg' is out of range");
-  out.alg = negative ? -1 - static_cast<std::int64_t>(magnitude) : static_cast<std::int64_t>(magnitude);
+  out.alg =
+      negative ? -1 - static_cast<std::int64_t>(magnitude) : static_cast<std::int64_t>(magnitude);
   return {};
 }
 
@@ -127,7 +139,10 @@ Appraised<void> read_x5c(const cbor_item_t* statement, AttestationObject& out) {
   if (item == nullptr) return {};
   if (!cbor_isa_array(item)) return wrong_type("x5c");
   const std::size_t count = ::cbor_array_size(item);
-  if (count > limits::kChainCertificatesMax) return refuse("object.members", "the member 'x5c' has more than " + std::to_string(limits::kChainCertificatesMax) + " certificates");
+  if (count > limits::kChainCertificatesMax)
+    return refuse("object.members", "the member 'x5c' has more than " +
+                                        std::to_string(limits::kChainCertificatesMax) +
+                                        " certificates");
   for (std::size_t i = 0; i < count; ++i) {
     const auto* certificate = ::cbor_array_handle(item)[i];
     if (!cbor_isa_bytestring(certificate)) return wrong_type("x5c");
@@ -144,7 +159,8 @@ Appraised<void> read_statement(const cbor_item_t* statement, AttestationObject& 
   }
   KEYWARD_APPRAISE(read_alg(statement, out));
   KEYWARD_APPRAISE(read_x5c(statement, out));
-  const std::pair<std::string_view, std::optional<Bytes>*> members[] = {{"sig", &out.sig}, {"certInfo", &out.cert_info}, {"pubArea", &out.pub_area}};
+  const std::pair<std::string_view, std::optional<Bytes>*> members[] = {
+      {"sig", &out.sig}, {"certInfo", &out.cert_info}, {"pubArea", &out.pub_area}};
   for (const auto& [key, target] : members) {
     auto value = optional_bytes(statement, key);
     if (!value) return tl::unexpected<Refusal>(value.error());
@@ -156,31 +172,40 @@ Appraised<void> read_statement(const cbor_item_t* statement, AttestationObject& 
 }  // namespace
 
 Status scan_cbor(ByteView bytes, int depth_max, int items_max) {
-  if (!Scanner(bytes, depth_max, items_max).whole()) return fail(ErrorKind::kBadInput, "not one strict CBOR item");
+  if (!Scanner(bytes, depth_max, items_max).whole())
+    return fail(ErrorKind::kBadInput, "not one strict CBOR item");
   return {};
 }
 
 Appraised<AttestationObject> parse_attestation_object(ByteView bytes) {
   if (bytes.empty() || bytes.size() > limits::kAttestationObjectBytesMax) {
-    return refuse("cbor.malformed", "the attestation object must have 1 to " + std::to_string(limits::kAttestationObjectBytesMax) + " octets");
+    return refuse("cbor.malformed", "the attestation object must have 1 to " +
+                                        std::to_string(limits::kAttestationObjectBytesMax) +
+                                        " octets");
   }
   if (!scan_cbor(bytes, limits::kAttestationCborDepthMax, limits::kAttestationCborItemsMax)) {
-    return refuse("cbor.malformed", "the attestation object is not one strictly encoded CBOR item (definite lengths, shortest heads, no tags, nothing behind it)");
+    return refuse("cbor.malformed",
+                  "the attestation object is not one strictly encoded CBOR item (definite lengths, "
+                  "shortest heads, no tags, nothing behind it)");
   }
   cbor_load_result loaded{};
   const Item root(::cbor_load(bytes.data(), bytes.size(), &loaded));
-  if (!root || loaded.read != bytes.size()) return refuse("cbor.malformed", "the attestation object cannot be read as CBOR");
-  if (!cbor_isa_map(root.get())) return refuse("object.members", "the attestation object must be a map");
+  if (!root || loaded.read != bytes.size())
+    return refuse("cbor.malformed", "the attestation object cannot be read as CBOR");
+  if (!cbor_isa_map(root.get()))
+    return refuse("object.members", "the attestation object must be a map");
   KEYWARD_APPRAISE(check_keys(root.get(), "the attestation object"));
   AttestationObject out;
   const auto* format = find(root.get(), "fmt");
-  if (format == nullptr || !cbor_isa_string(format)) return refuse("object.members", "the attestation object needs the text member 'fmt'");
+  if (format == nullptr || !cbor_isa_string(format))
+    return refuse("object.members", "the attestation object needs the text member 'fmt'");
   out.format = std::string(text_string(format).substr(0, limits::kCodeBytesMax));
   auto auth_data = optional_bytes(root.get(), "authData");
   if (!auth_data) return tl::unexpected<Refusal>(auth_data.error());
   out.auth_data = std::move(*auth_data);
   const auto* statement = find(root.get(), "attStmt");
-  if (statement == nullptr || !cbor_isa_map(statement)) return refuse("object.members", "the attestation object needs the map member 'attStmt'");
+  if (statement == nullptr || !cbor_isa_map(statement))
+    return refuse("object.members", "the attestation object needs the map member 'attStmt'");
   KEYWARD_APPRAISE(read_statement(statement, out));
   return out;
 }

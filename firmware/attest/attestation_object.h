@@ -1,5 +1,5 @@
-// Owns the CBOR attestation object (device-attest-10 §5, WebAuthn §6.5.4). Must not know what a format
-// means. One strict scan before libcbor, which allocates what a header claims (field notes).
+// Owns the CBOR attestation object (device-attest-10 §5, WebAuthn §6.5.4). Must not know what a
+// format means. One strict scan before libcbor, which allocates what a header claims (field notes).
 #pragma once
 
 #include <optional>
@@ -14,7 +14,8 @@ namespace keyward::attest {
 // Depth, items, definite lengths, shortest heads, no tags or floats, exact end. kBadInput.
 Status scan_cbor(ByteView bytes, int depth_max, int items_max);
 
-// The members that any supported format has; a member of another CBOR type than its format's is a refusal.
+// The members that any supported format has; a member of another CBOR type than its format's is a
+// refusal.
 struct AttestationObject {
   std::string format;
   std::optional<Bytes> auth_data;

@@ -9,8 +9,8 @@
 
 namespace keyward::attest {
 
-// `code` is stable and documented in docs/attestation.md; `detail` says what was seen and what would be
-// right, without secrets and without octets that the device did not publish anyway.
+// `code` is stable and documented in docs/attestation.md; `detail` says what was seen and what
+// would be right, without secrets and without octets that the device did not publish anyway.
 struct Refusal {
   std::string code;
   std::string detail;
@@ -24,9 +24,10 @@ inline tl::unexpected<Refusal> refuse(std::string_view code, std::string detail)
 }
 
 // Returns the refusal of a step, or goes on.
-#define KEYWARD_APPRAISE(expression)                                                                 \
-  do {                                                                                               \
-    if (auto step_ = (expression); !step_) return tl::unexpected<::keyward::attest::Refusal>(step_.error()); \
+#define KEYWARD_APPRAISE(expression)                                    \
+  do {                                                                  \
+    if (auto step_ = (expression); !step_)                              \
+      return tl::unexpected<::keyward::attest::Refusal>(step_.error()); \
   } while (false)
 
 }  // namespace keyward::attest

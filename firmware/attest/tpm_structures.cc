@@ -8,10 +8,12 @@
 namespace keyward::attest {
 namespace {
 
-// tss2-mu writes a line to standard error for each bad input unless told not to before its first use.
+// tss2-mu writes a line to standard error for each bad input unless told not to before its first
+// use.
 void silence_tss_log() {
   static const bool done = [] {
-    ::setenv("TSS2_LOG", "all+none", 0);  // NOLINT(concurrency-mt-unsafe): first use, before worker threads differ
+    ::setenv("TSS2_LOG", "all+none",
+             0);  // NOLINT(concurrency-mt-unsafe): first use, before worker threads differ
     return true;
   }();
   (void)done;
@@ -19,20 +21,26 @@ void silence_tss_log() {
 
 std::optional<crypto::HashAlgorithm> name_hash(std::uint16_t algorithm) {
   switch (algorithm) {
-    case TPM2_ALG_SHA256: return crypto::HashAlgorithm::kSha256;
-    case TPM2_ALG_SHA384: return crypto::HashAlgorithm::kSha384;
-    case TPM2_ALG_SHA512: return crypto::HashAlgorithm::kSha512;
-    default: return std::nullopt;  // SHA-1 names are not taken: a collision would swap the key
+    case TPM2_ALG_SHA256:
+      return crypto::HashAlgorithm::kSha256;
+    case TPM2_ALG_SHA384:
+      return crypto::HashAlgorithm::kSha384;
+    case TPM2_ALG_SHA512:
+      return crypto::HashAlgorithm::kSha512;
+    default:
+      return std::nullopt;  // SHA-1 names are not taken: a collision would swap the key
   }
 }
 
 void read_rsa(const TPMT_PUBLIC& area, TpmPublicArea& out) {
   out.is_rsa = true;
   out.bits = area.parameters.rsaDetail.keyBits;
-  const std::uint32_t exponent = area.parameters.rsaDetail.exponent == 0 ? 65'537 : area.parameters.rsaDetail.exponent;
+  const std::uint32_t exponent =
+      area.parameters.rsaDetail.exponent == 0 ? 65'537 : area.parameters.rsaDetail.exponent;
   Bytes exponent_bytes;
   for (int shift = 24; shift >= 0; shift -= 8) {
-    if (exponent >> shift != 0) exponent_bytes.push_back(static_cast<std::uint8_t>(exponent >> shift));
+    if (exponent >> shift != 0)
+      exponent_bytes.push_back(static_cast<std::uint8_t>(exponent >> shift));
   }
   const auto& modulus = area.unique.rsa;
   if (modulus.size * 8 != out.bits) return;
@@ -51,11 +59,17 @@ void read_ecc(const TPMT_PUBLIC& area, TpmPublicArea& out) {
   crypto::KeyKind kind{};
   std::size_t size_bytes = 0;
   switch (area.parameters.eccDetail.curveID) {
-    case TPM2_ECC_NIST_P256: kind = crypto::KeyKind::kEcP256, size_bytes = 32, out.bits = 256; break;
-    case TPM2_ECC_NIST_P384: kind = crypto::KeyKind::kEcP384, size_bytes = 48, out.bits = 384; break;
-    default: return;  // P-521 too: the signer takes no such CSR key, and the device should hear it here
+    case TPM2_ECC_NIST_P256:
+      kind = crypto::KeyKind::kEcP256, size_bytes = 32, out.bits = 256;
+      break;
+    case TPM2_ECC_NIST_P384:
+      kind = crypto::KeyKind::kEcP384, size_bytes = 48, out.bits = 384;
+      break;
+    default:
+      return;  // P-521 too: the signer takes no such CSR key, and the device should hear it here
   }
-  auto key = crypto::PublicKey::from_ec(kind, padded(area.unique.ecc.x, size_bytes), padded(area.unique.ecc.y, size_bytes));
+  auto key = crypto::PublicKey::from_ec(kind, padded(area.unique.ecc.x, size_bytes),
+                                        padded(area.unique.ecc.y, size_bytes));
   if (key) out.key = *key;
 }
 
@@ -63,39 +77,53 @@ void read_ecc(const TPMT_PUBLIC& area, TpmPublicArea& out) {
 
 Result<TpmCertifyInfo> parse_certify_info(ByteView certify_info) {
   silence_tss_log();
-  if (certify_info.size() > limits::kTpmStructureBytesMax) return fail(ErrorKind::kBadInput, "certInfo: too long");
+  if (certify_info.size() > limits::kTpmStructureBytesMax)
+    return fail(ErrorKind::kBadInput, "certInfo: too long");
   TPMS_ATTEST attest{};
   std::size_t offset = 0;
-  const TSS2_RC rc = ::Tss2_MU_TPMS_ATTEST_Unmarshal(certify_info.data(), certify_info.size(), &offset, &attest);
+  const TSS2_RC rc =
+      ::Tss2_MU_TPMS_ATTEST_Unmarshal(certify_info.data(), certify_info.size(), &offset, &attest);
   if (rc != TSS2_RC_SUCCESS) return fail(ErrorKind::kBadInput, "certInfo: not a TPMS_ATTEST", rc);
-  if (attest.magic != TPM2_GENERATED_VALUE) return fail(ErrorKind::kBadInput, "certInfo: magic is not TPM_GENERATED_VALUE", attest.magic);
-  if (attest.type != TPM2_ST_ATTEST_CERTIFY) return fail(ErrorKind::kBadInput, "certInfo: type is not TPM_ST_ATTEST_CERTIFY", attest.type);
-  if (offset != certify_info.size()) return fail(ErrorKind::kBadInput, "certInfo: octets behind the structure");
+  if (attest.magic != TPM2_GENERATED_VALUE)
+    return fail(ErrorKind::kBadInput, "certInfo: magic is not TPM_GENERATED_VALUE", attest.magic);
+  if (attest.type != TPM2_ST_ATTEST_CERTIFY)
+    return fail(ErrorKind::kBadInput, "certInfo: type is not TPM_ST_ATTEST_CERTIFY", attest.type);
+  if (offset != certify_info.size())
+    return fail(ErrorKind::kBadInput, "certInfo: octets behind the structure");
   const auto& certified = attest.attested.certify.name;
-  return TpmCertifyInfo{Bytes(attest.extraData.buffer, attest.extraData.buffer + attest.extraData.size),
-                        Bytes(certified.name, certified.name + certified.size)};
+  return TpmCertifyInfo{
+      Bytes(attest.extraData.buffer, attest.extraData.buffer + attest.extraData.size),
+      Bytes(certified.name, certified.name + certified.size)};
 }
 
 Result<TpmPublicArea> parse_public_area(ByteView public_area) {
   silence_tss_log();
-  if (public_area.size() > limits::kTpmStructureBytesMax) return fail(ErrorKind::kBadInput, "pubArea: too long");
+  if (public_area.size() > limits::kTpmStructureBytesMax)
+    return fail(ErrorKind::kBadInput, "pubArea: too long");
   TPMT_PUBLIC area{};
   std::size_t offset = 0;
-  const TSS2_RC rc = ::Tss2_MU_TPMT_PUBLIC_Unmarshal(public_area.data(), public_area.size(), &offset, &area);
+  const TSS2_RC rc =
+      ::Tss2_MU_TPMT_PUBLIC_Unmarshal(public_area.data(), public_area.size(), &offset, &area);
   if (rc != TSS2_RC_SUCCESS) return fail(ErrorKind::kBadInput, "pubArea: not a TPMT_PUBLIC", rc);
-  if (offset != public_area.size()) return fail(ErrorKind::kBadInput, "pubArea: octets behind the structure");
+  if (offset != public_area.size())
+    return fail(ErrorKind::kBadInput, "pubArea: octets behind the structure");
   TpmPublicArea out;
   out.name_alg = area.nameAlg;
   const auto bit = [&](TPMA_OBJECT mask) { return (area.objectAttributes & mask) != 0; };
-  out.attributes = {bit(TPMA_OBJECT_FIXEDTPM), bit(TPMA_OBJECT_FIXEDPARENT), bit(TPMA_OBJECT_SENSITIVEDATAORIGIN),
-                    bit(TPMA_OBJECT_RESTRICTED), bit(TPMA_OBJECT_DECRYPT), bit(TPMA_OBJECT_SIGN_ENCRYPT)};
+  out.attributes = {bit(TPMA_OBJECT_FIXEDTPM),
+                    bit(TPMA_OBJECT_FIXEDPARENT),
+                    bit(TPMA_OBJECT_SENSITIVEDATAORIGIN),
+                    bit(TPMA_OBJECT_RESTRICTED),
+                    bit(TPMA_OBJECT_DECRYPT),
+                    bit(TPMA_OBJECT_SIGN_ENCRYPT)};
   if (area.type == TPM2_ALG_RSA) {
     read_rsa(area, out);
   } else if (area.type == TPM2_ALG_ECC) {
     read_ecc(area, out);
   }
   if (const auto hash = name_hash(area.nameAlg)) {
-    out.computed_name = {static_cast<std::uint8_t>(area.nameAlg >> 8), static_cast<std::uint8_t>(area.nameAlg & 0xff)};
+    out.computed_name = {static_cast<std::uint8_t>(area.nameAlg >> 8),
+                         static_cast<std::uint8_t>(area.nameAlg & 0xff)};
     append(out.computed_name, crypto::hash(*hash, public_area));
   }
   return out;

@@ -1,6 +1,6 @@
-// Owns the reading of TPM structures that a device sends (TCG TPM 2.0 Part 2), through tss2-mu. Must not
-// know policy beyond what makes a structure well-formed. tss2-mu accepts a wrong magic, other attest
-// types and trailing octets (field notes): these are refused here.
+// Owns the reading of TPM structures that a device sends (TCG TPM 2.0 Part 2), through tss2-mu.
+// Must not know policy beyond what makes a structure well-formed. tss2-mu accepts a wrong magic,
+// other attest types and trailing octets (field notes): these are refused here.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +28,13 @@ struct TpmObjectAttributes {
   bool sign = false;
 };
 
-struct TpmPublicArea {  // TPMT_PUBLIC without the TPM2B length
-  std::uint16_t name_alg = 0;       // TPM_ALG_ID
+struct TpmPublicArea {         // TPMT_PUBLIC without the TPM2B length
+  std::uint16_t name_alg = 0;  // TPM_ALG_ID
   TpmObjectAttributes attributes;
   bool is_rsa = false;
-  int bits = 0;                     // RSA: modulus; ECC: curve
+  int bits = 0;                          // RSA: modulus; ECC: curve
   std::optional<crypto::PublicKey> key;  // absent: a type, size or curve that we do not take
-  Bytes computed_name;              // name_alg || H(public area); empty for a name_alg we do not take
+  Bytes computed_name;  // name_alg || H(public area); empty for a name_alg we do not take
 };
 Result<TpmPublicArea> parse_public_area(ByteView public_area);
 

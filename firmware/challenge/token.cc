@@ -24,7 +24,8 @@ Result<TokenMint> TokenMint::open(const std::string& path) {
   KEYWARD_TRY(bytes, read_file(path, kKeyBytes));
   SecretBytes key(bytes);
   ::explicit_bzero(bytes.data(), bytes.size());
-  if (key.size() != kKeyBytes) return fail(ErrorKind::kCorrupt, "the challenge token key has a wrong size");
+  if (key.size() != kKeyBytes)
+    return fail(ErrorKind::kCorrupt, "the challenge token key has a wrong size");
   return TokenMint(std::move(key));
 }
 
@@ -50,12 +51,15 @@ std::string TokenMint::mint(const TokenBinding& binding) const {
   return base64url_encode(raw);
 }
 
-Status TokenMint::check(std::string_view token, const TokenBinding& binding, std::int64_t now_ms) const {
+Status TokenMint::check(std::string_view token, const TokenBinding& binding,
+                        std::int64_t now_ms) const {
   const auto raw = base64url_decode(token);
-  if (!raw || raw->size() != kRandomBytes + sizeof(Digest256)) return fail(ErrorKind::kRefused, "challenge-token-forged");
+  if (!raw || raw->size() != kRandomBytes + sizeof(Digest256))
+    return fail(ErrorKind::kRefused, "challenge-token-forged");
   const ByteView random(raw->data(), kRandomBytes);
   const ByteView presented(raw->data() + kRandomBytes, sizeof(Digest256));
-  if (!equal_constant_time(presented, tag(random, binding))) return fail(ErrorKind::kRefused, "challenge-token-forged");
+  if (!equal_constant_time(presented, tag(random, binding)))
+    return fail(ErrorKind::kRefused, "challenge-token-forged");
   if (now_ms >= binding.expires_at_ms) return fail(ErrorKind::kRefused, "challenge-token-expired");
   return {};
 }

@@ -1,9 +1,10 @@
-// Owns challenge tokens that need no table: the task that mints one recognises it again by its own key
-// (DESIGN §2.2). Must not know how a challenge is validated.
+// Owns challenge tokens that need no table: the task that mints one recognises it again by its own
+// key (DESIGN §2.2). Must not know how a challenge is validated.
 //
 // token = base64url(random 16 octets || HMAC-SHA256(task key, label, what it is bound to, random)):
-// 128 random bits as RFC 8555 §8.1 asks, and bound to account, identifier, method, order and expiry, so
-// that a front end cannot present one for anything else. Threads: a TokenMint may be shared.
+// 128 random bits as RFC 8555 §8.1 asks, and bound to account, identifier, method, order and
+// expiry, so that a front end cannot present one for anything else. Threads: a TokenMint may be
+// shared.
 #pragma once
 
 #include <string>

@@ -1,9 +1,9 @@
 #include "firmware/config/config.h"
 
-#include <toml++/toml.h>
-
 #include <set>
 #include <sstream>
+
+#include <toml++/toml.h>
 
 #include "hal/base/file.h"
 #include "hal/base/limits.h"
@@ -51,14 +51,16 @@ void find_unknown(const Section::State& state, const toml::table& table, const s
   for (const auto& [key, node] : table) {
     const std::string full = join(path, key.str());
     if (!state.asked.contains(full)) {
-      problems.push_back(state.name + ":" + std::to_string(node.source().begin.line) + ": unknown key '" + full + "'");
+      problems.push_back(state.name + ":" + std::to_string(node.source().begin.line) +
+                         ": unknown key '" + full + "'");
       continue;
     }
     if (const auto* nested = node.as_table()) find_unknown(state, *nested, full, problems);
     if (const auto* array = node.as_array()) {
       std::size_t i = 0;
       for (const auto& item : *array) {
-        if (const auto* nested = item.as_table()) find_unknown(state, *nested, full + "[" + std::to_string(i) + "]", problems);
+        if (const auto* nested = item.as_table())
+          find_unknown(state, *nested, full + "[" + std::to_string(i) + "]", problems);
         ++i;
       }
     }
@@ -105,13 +107,15 @@ std::string Section::string_or(std::string_view key, std::string_view fallback) 
 std::int64_t Section::integer(std::string_view key, std::int64_t min, std::int64_t max) {
   if (!has(key)) {
     find(key);
-    complain(key, "is missing: an integer from " + std::to_string(min) + " to " + std::to_string(max) + " is needed");
+    complain(key, "is missing: an integer from " + std::to_string(min) + " to " +
+                      std::to_string(max) + " is needed");
     return min;
   }
   return integer_or(key, min, max, min);
 }
 
-std::int64_t Section::integer_or(std::string_view key, std::int64_t min, std::int64_t max, std::int64_t fallback) {
+std::int64_t Section::integer_or(std::string_view key, std::int64_t min, std::int64_t max,
+                                 std::int64_t fallback) {
   const auto* node = static_cast<const toml::node*>(find(key));
   if (node == nullptr) return fallback;
   const auto value = node->value_exact<std::int64_t>();
@@ -148,7 +152,8 @@ std::vector<std::string> Section::strings_or_empty(std::string_view key, std::si
   return out;
 }
 
-std::vector<std::int64_t> Section::integers(std::string_view key, std::int64_t min, std::int64_t max, std::size_t count_max) {
+std::vector<std::int64_t> Section::integers(std::string_view key, std::int64_t min,
+                                            std::int64_t max, std::size_t count_max) {
   const auto* node = static_cast<const toml::node*>(find(key));
   const auto* array = node == nullptr ? nullptr : node->as_array();
   if (array == nullptr || array->empty() || array->size() > count_max) {
@@ -159,7 +164,8 @@ std::vector<std::int64_t> Section::integers(std::string_view key, std::int64_t m
   for (const auto& item : *array) {
     const auto value = item.value_exact<std::int64_t>();
     if (!value || *value < min || *value > max) {
-      complain(key, "must hold integers within " + std::to_string(min) + " and " + std::to_string(max) + " alone");
+      complain(key, "must hold integers within " + std::to_string(min) + " and " +
+                        std::to_string(max) + " alone");
       return {};
     }
     out.push_back(*value);
@@ -197,7 +203,8 @@ std::vector<Section> Section::tables(std::string_view key) {
 
 std::vector<std::string> Section::keys() const {
   std::vector<std::string> out;
-  for (const auto& [key, node] : *static_cast<const toml::table*>(node_)) out.emplace_back(key.str());
+  for (const auto& [key, node] : *static_cast<const toml::table*>(node_))
+    out.emplace_back(key.str());
   return out;
 }
 
@@ -226,7 +233,8 @@ Document Document::parse(std::string_view toml_text, std::string name) {
   try {  // toml++ reports by exception; it ends here
     state->root = toml::parse(toml_text);
   } catch (const toml::parse_error& error) {
-    state->problems.push_back(state->name + ":" + std::to_string(error.source().begin.line) + ": " + std::string(error.description()));
+    state->problems.push_back(state->name + ":" + std::to_string(error.source().begin.line) + ": " +
+                              std::string(error.description()));
   }
   return Document(std::move(state));
 }

@@ -1,8 +1,8 @@
-// Owns the cryptographic primitives that firmware uses, over OpenSSL 3. Must not know JOSE, X.509 or TPM
-// formats beyond SubjectPublicKeyInfo. No OpenSSL type appears here.
+// Owns the cryptographic primitives that firmware uses, over OpenSSL 3. Must not know JOSE, X.509
+// or TPM formats beyond SubjectPublicKeyInfo. No OpenSSL type appears here.
 //
-// Errors: kBadInput (key or signature octets malformed), kRefused (signature does not verify, key too
-// weak), kInternal. Threads: pure functions; a PublicKey may be shared by threads.
+// Errors: kBadInput (key or signature octets malformed), kRefused (signature does not verify, key
+// too weak), kInternal. Threads: pure functions; a PublicKey may be shared by threads.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,11 @@ enum class KeyKind : std::uint8_t { kEcP256 = 1, kEcP384 = 2, kEcP521 = 3, kRsa 
 
 // How a signature is made and written.
 enum class SignatureScheme : std::uint8_t {
-  kEcdsa = 1,      // DER ECDSA-Sig-Value
-  kEcdsaRaw = 2,   // r || s of the curve's size (RFC 7518 §3.4)
+  kEcdsa = 1,     // DER ECDSA-Sig-Value
+  kEcdsaRaw = 2,  // r || s of the curve's size (RFC 7518 §3.4)
   kRsaPkcs1 = 3,
-  kRsaPss = 4,     // MGF1 with the same hash, salt as long as the hash
-  kEd25519 = 5,    // hash is ignored
+  kRsaPss = 4,   // MGF1 with the same hash, salt as long as the hash
+  kEd25519 = 5,  // hash is ignored
 };
 
 // A public key that was checked when it was made: point on curve, modulus 2048..4096 bits and odd,
@@ -41,19 +41,22 @@ class PublicKey {
   static Result<PublicKey> from_ec(KeyKind kind, ByteView x, ByteView y);
   static Result<PublicKey> from_rsa(ByteView modulus, ByteView exponent);
   static Result<PublicKey> from_ed25519(ByteView raw);
-  static Result<PublicKey> from_spki(ByteView spki_der);  // strict DER; other algorithms are kRefused
+  static Result<PublicKey> from_spki(
+      ByteView spki_der);  // strict DER; other algorithms are kRefused
 
   KeyKind kind() const;
-  int bits() const;                 // RSA: modulus; EC: curve
-  const Bytes& spki_der() const;    // canonical SubjectPublicKeyInfo (named curve, uncompressed point, NULL for RSA)
+  int bits() const;  // RSA: modulus; EC: curve
+  const Bytes& spki_der()
+      const;  // canonical SubjectPublicKeyInfo (named curve, uncompressed point, NULL for RSA)
   const Digest256& spki_sha256() const;
   struct RsaNumbers {
-    Bytes modulus;   // big-endian, no leading zeros
+    Bytes modulus;  // big-endian, no leading zeros
     Bytes exponent;
   };
   std::optional<RsaNumbers> rsa_numbers() const;  // absent unless kRsa
   // kRefused unless the signature is this key's over `message`.
-  Status verify(SignatureScheme scheme, HashAlgorithm hash_algorithm, ByteView message, ByteView signature) const;
+  Status verify(SignatureScheme scheme, HashAlgorithm hash_algorithm, ByteView message,
+                ByteView signature) const;
 
   struct Impl;
   explicit PublicKey(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -81,7 +84,7 @@ class PrivateKey {
   std::shared_ptr<const Impl> impl_;
 };
 
-Result<Bytes> ecdsa_raw_to_der(ByteView raw);                              // r||s, even length
+Result<Bytes> ecdsa_raw_to_der(ByteView raw);  // r||s, even length
 Result<Bytes> ecdsa_der_to_raw(ByteView der, std::size_t coordinate_bytes);
 
 }  // namespace keyward::crypto

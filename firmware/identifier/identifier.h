@@ -1,10 +1,10 @@
 // Owns identifiers: grammar, canonical form, comparison, wildcard. Must not know who proved what.
 //
-// Canonical dns: lower-case A-labels, no trailing dot, LDH labels of 1..63, total <= 253, at least two
-// labels unless allowed by the caller, xn-- labels must be valid IDNA2008; "*." only at the front.
-// Canonical permanent-identifier and hardware-module: the octets as they are (device-attest-10 forbids
-// normalisation), checked against the grammar. ip: RFC 5952 text.
-// Errors: kBadInput (malformed), kRefused (well-formed, but not accepted: control characters, D-D11).
+// Canonical dns: lower-case A-labels, no trailing dot, LDH labels of 1..63, total <= 253, at least
+// two labels unless allowed by the caller, xn-- labels must be valid IDNA2008; "*." only at the
+// front. Canonical permanent-identifier and hardware-module: the octets as they are
+// (device-attest-10 forbids normalisation), checked against the grammar. ip: RFC 5952 text. Errors:
+// kBadInput (malformed), kRefused (well-formed, but not accepted: control characters, D-D11).
 #pragma once
 
 #include <optional>
@@ -19,12 +19,14 @@ namespace keyward::identifier {
 using wire::Identifier;
 using wire::IdentifierType;
 
-std::string_view to_string(IdentifierType type);                    // "dns", "ip", "permanent-identifier", "hardware-module"
+std::string_view to_string(
+    IdentifierType type);  // "dns", "ip", "permanent-identifier", "hardware-module"
 std::optional<IdentifierType> type_from(std::string_view text);
 
-// From what a client wrote to canonical form. A-label, case and trailing-dot forms of a dns name become
-// one; a U-label is refused (RFC 8555 §7.1.4 wants A-labels).
-Result<Identifier> canonical(IdentifierType type, std::string_view value, bool allow_single_label = false);
+// From what a client wrote to canonical form. A-label, case and trailing-dot forms of a dns name
+// become one; a U-label is refused (RFC 8555 §7.1.4 wants A-labels).
+Result<Identifier> canonical(IdentifierType type, std::string_view value,
+                             bool allow_single_label = false);
 
 struct DeviceValue {  // permanent-identifier "value[/assigner]" or hardware-module "serial/type"
   std::string value;
@@ -32,7 +34,7 @@ struct DeviceValue {  // permanent-identifier "value[/assigner]" or hardware-mod
 };
 Result<DeviceValue> split_device_value(const Identifier& identifier);
 
-bool is_wildcard(const Identifier& identifier);        // dns "*.name"
+bool is_wildcard(const Identifier& identifier);  // dns "*.name"
 Identifier without_wildcard(const Identifier& identifier);
 // `name` is `base` or below it, by whole labels.
 bool is_within(std::string_view name, std::string_view base);

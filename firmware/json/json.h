@@ -1,7 +1,7 @@
 // Owns JSON for the whole product: one strict scan, then cJSON; and a writer. Must not know ACME.
 //
-// Scan before cJSON: RFC 8259 grammar, valid UTF-8, no NUL, depth and item caps, no duplicate keys, no
-// trailing octets, integers within ±2^53. Reason: cJSON accepts all of these (field notes).
+// Scan before cJSON: RFC 8259 grammar, valid UTF-8, no NUL, depth and item caps, no duplicate keys,
+// no trailing octets, integers within ±2^53. Reason: cJSON accepts all of these (field notes).
 // Errors: kBadInput with what is wrong; kExhausted over a cap. Threads: values.
 #pragma once
 
@@ -20,7 +20,8 @@ struct cJSON;
 
 namespace keyward::json {
 
-// A view of one value inside a Document; valid while the Document lives. Getters are case-sensitive.
+// A view of one value inside a Document; valid while the Document lives. Getters are
+// case-sensitive.
 class Value {
  public:
   explicit Value(const cJSON* node = nullptr) : node_(node) {}
@@ -30,15 +31,15 @@ class Value {
   bool is_string() const;
   bool is_bool() const;
   bool is_integer() const;
-  Value get(std::string_view key) const;        // absent: exists() is false
-  std::vector<Value> items() const;             // of an array
-  std::vector<std::string_view> keys() const;   // of an object
-  std::string_view string() const;              // "" unless is_string()
+  Value get(std::string_view key) const;       // absent: exists() is false
+  std::vector<Value> items() const;            // of an array
+  std::vector<std::string_view> keys() const;  // of an object
+  std::string_view string() const;             // "" unless is_string()
   bool boolean() const;
   std::int64_t integer() const;
   // The member must be there and a string: else kBadInput.
   Result<std::string_view> require_string(std::string_view key) const;
-  std::string print() const;                    // compact
+  std::string print() const;  // compact
 
  private:
   const cJSON* node_;
@@ -46,7 +47,8 @@ class Value {
 
 class Document {
  public:
-  static Result<Document> parse(std::string_view text, std::size_t bytes_max = limits::kRequestBodyBytesMax);
+  static Result<Document> parse(std::string_view text,
+                                std::size_t bytes_max = limits::kRequestBodyBytesMax);
   Value root() const;
   Document(Document&&) noexcept;
   Document& operator=(Document&&) noexcept;

@@ -1,11 +1,11 @@
 #include "firmware/log/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/spdlog.h>
-
 #include <cstdlib>
 #include <memory>
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include "hal/base/limits.h"
 
@@ -21,10 +21,12 @@ std::string& task_name() {
 spdlog::logger& logger() {
   static auto* const instance = [] {
     auto* made = new spdlog::logger("keyward", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->set_formatter(std::make_unique<spdlog::pattern_formatter>("ts=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v",
-                                                                    spdlog::pattern_time_type::utc));
-    const char* wanted = std::getenv("KEYWARD_LOG");  // NOLINT(concurrency-mt-unsafe): read once, at first use
-    made->set_level(wanted != nullptr && std::string_view(wanted) == "debug" ? spdlog::level::debug : spdlog::level::info);
+    made->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+        "ts=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v", spdlog::pattern_time_type::utc));
+    const char* wanted =
+        std::getenv("KEYWARD_LOG");  // NOLINT(concurrency-mt-unsafe): read once, at first use
+    made->set_level(wanted != nullptr && std::string_view(wanted) == "debug" ? spdlog::level::debug
+                                                                             : spdlog::level::info);
     made->flush_on(spdlog::level::trace);
     return made;
   }();
@@ -62,10 +64,14 @@ void append_value(std::string& line, std::string_view value) {
 
 spdlog::level::level_enum native(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarning: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarning:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
@@ -92,8 +98,10 @@ void write(Level level, std::string_view message, std::initializer_list<Field> f
 
 void error(std::string_view m, const Error& e, std::initializer_list<Field> f) {
   std::string line;
-  for (const auto& field : f) line += std::string(line.empty() ? "" : " ") + std::string(field.key) + "=" + field.value;
-  write(Level::kError, m, {{"kind", to_string(e.kind)}, {"why", e.what}, {"native", e.native}, {"context", line}});
+  for (const auto& field : f)
+    line += std::string(line.empty() ? "" : " ") + std::string(field.key) + "=" + field.value;
+  write(Level::kError, m,
+        {{"kind", to_string(e.kind)}, {"why", e.what}, {"native", e.native}, {"context", line}});
 }
 
 }  // namespace keyward::log

@@ -1,5 +1,5 @@
-// Owns how a task says something: one logfmt line on standard error, which the supervisor collects. Must
-// not know files. Secrets never go in; foreign text is escaped and cut. Threads: any.
+// Owns how a task says something: one logfmt line on standard error, which the supervisor collects.
+// Must not know files. Secrets never go in; foreign text is escaped and cut. Threads: any.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ struct Field {
   Field(std::string_view k, const char* v) : key(k), value(v) {}
   Field(std::string_view k, const std::string& v) : key(k), value(v) {}
   template <class T>
-    requires std::is_integral_v<T>
-  Field(std::string_view k, T v) : key(k), value(std::to_string(v)) {}
+  requires std::is_integral_v<T> Field(std::string_view k, T v)
+      : key(k), value(std::to_string(v)) {}
   std::string_view key;
   std::string value;
 };
@@ -27,10 +27,18 @@ void set_task(std::string_view name);  // once, at start
 void set_level(Level level);           // default: info, or KEYWARD_LOG=debug
 void write(Level level, std::string_view message, std::initializer_list<Field> fields);
 
-inline void debug(std::string_view m, std::initializer_list<Field> f = {}) { write(Level::kDebug, m, f); }
-inline void info(std::string_view m, std::initializer_list<Field> f = {}) { write(Level::kInfo, m, f); }
-inline void warning(std::string_view m, std::initializer_list<Field> f = {}) { write(Level::kWarning, m, f); }
-inline void error(std::string_view m, std::initializer_list<Field> f = {}) { write(Level::kError, m, f); }
+inline void debug(std::string_view m, std::initializer_list<Field> f = {}) {
+  write(Level::kDebug, m, f);
+}
+inline void info(std::string_view m, std::initializer_list<Field> f = {}) {
+  write(Level::kInfo, m, f);
+}
+inline void warning(std::string_view m, std::initializer_list<Field> f = {}) {
+  write(Level::kWarning, m, f);
+}
+inline void error(std::string_view m, std::initializer_list<Field> f = {}) {
+  write(Level::kError, m, f);
+}
 void error(std::string_view m, const Error& e, std::initializer_list<Field> f = {});
 
 }  // namespace keyward::log

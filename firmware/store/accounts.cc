@@ -5,7 +5,8 @@ namespace keyward::store {
 
 Answer<wire::AccountPutReply> Store::account_put(const wire::AccountPut& request) {
   const auto& account = request.account;
-  if (account.id.empty() || account.jwk.empty()) return malformed("an account needs an id and a key");
+  if (account.id.empty() || account.jwk.empty())
+    return malformed("an account needs an id and a key");
   if (account.status != AccountStatus::kValid) return malformed("a new account is valid");
   return write(Promise::kDurable, [&](Connection& db) -> Answer<wire::AccountPutReply> {
     {
@@ -16,12 +17,15 @@ Answer<wire::AccountPutReply> Store::account_put(const wire::AccountPut& request
         return wire::AccountPutReply{std::move(found.record), false};
       }
     }
-    if (filling_) return refuse(wire::FailureKind::kExhausted, "store-full", "no room for another account");
+    if (filling_)
+      return refuse(wire::FailureKind::kExhausted, "store-full", "no room for another account");
     if (accounts_ >= options_.accounts_max) {
-      return refuse(wire::FailureKind::kExhausted, "account-limit", "the appliance keeps no more accounts");
+      return refuse(wire::FailureKind::kExhausted, "account-limit",
+                    "the appliance keeps no more accounts");
     }
-    STORE_CHECK(Query(db, kAccountInsert, account.id, account.thumbprint, account.jwk, account.status,
-                      pack_contacts(account.contacts), std::int64_t{account.terms_agreed}, account.created_at_ms)
+    STORE_CHECK(Query(db, kAccountInsert, account.id, account.thumbprint, account.jwk,
+                      account.status, pack_contacts(account.contacts),
+                      std::int64_t{account.terms_agreed}, account.created_at_ms)
                     .finish());
     ++accounts_;  // one too many if the commit fails: the limit is then reached one early
     return wire::AccountPutReply{account, true};
@@ -29,7 +33,8 @@ Answer<wire::AccountPutReply> Store::account_put(const wire::AccountPut& request
 }
 
 Answer<wire::AccountGetReply> Store::account_get(const wire::AccountGet& request) {
-  if (request.id.has_value() == request.thumbprint.has_value()) return malformed("an id or a thumbprint, not both");
+  if (request.id.has_value() == request.thumbprint.has_value())
+    return malformed("an id or a thumbprint, not both");
   return read([&](Connection& db) -> Answer<wire::AccountGetReply> {
     const auto take = [&](Query& query) -> Answer<wire::AccountGetReply> {
       STORE_TRY(row, query.next());
@@ -46,7 +51,8 @@ Answer<wire::AccountGetReply> Store::account_get(const wire::AccountGet& request
   });
 }
 
-// Ends what the account's key had begun (RFC 8555 §7.3.6). Orders that ended before stay as they are.
+// Ends what the account's key had begun (RFC 8555 §7.3.6). Orders that ended before stay as they
+// are.
 Answer<bool> Store::end_open_orders(Connection& db, std::int64_t account_number) {
   std::vector<std::int64_t> numbers;
   {
@@ -60,7 +66,9 @@ Answer<bool> Store::end_open_orders(Connection& db, std::int64_t account_number)
   for (const auto number : numbers) {
     STORE_CHECK(Query(db, kChallengesEndOfOrder, number).finish());
     STORE_CHECK(Query(db, kAuthzEndOfOrder, number).finish());
-    STORE_CHECK(Query(db, kOrderSetStatus, number, OrderStatus::kInvalid, std::optional<std::string>()).finish());
+    STORE_CHECK(
+        Query(db, kOrderSetStatus, number, OrderStatus::kInvalid, std::optional<std::string>())
+            .finish());
   }
   return true;
 }
@@ -77,14 +85,17 @@ Answer<wire::AccountUpdateReply> Store::account_update(const wire::AccountUpdate
     }
     if (request.contacts) {
       if (account.record.status != AccountStatus::kValid) {
-        return refuse(wire::FailureKind::kRefused, "account-not-valid", "the account was deactivated");
+        return refuse(wire::FailureKind::kRefused, "account-not-valid",
+                      "the account was deactivated");
       }
-      STORE_CHECK(Query(db, kAccountSetContacts, account.number, pack_contacts(*request.contacts)).finish());
+      STORE_CHECK(Query(db, kAccountSetContacts, account.number, pack_contacts(*request.contacts))
+                      .finish());
       account.record.contacts = *request.contacts;
     }
     if (request.status && *request.status != account.record.status) {
       if (!may_change(account.record.status, *request.status)) {
-        return refuse(wire::FailureKind::kRefused, "edge-not-allowed", "an account does not come back");
+        return refuse(wire::FailureKind::kRefused, "edge-not-allowed",
+                      "an account does not come back");
       }
       STORE_CHECK(Query(db, kAccountSetStatus, account.number, *request.status).finish());
       STORE_CHECK(end_open_orders(db, account.number));
@@ -124,8 +135,9 @@ Answer<bool> Store::put_certificate(Connection& db, const wire::CertificateRecor
     return malformed("the certificate is another order's");
   }
   STORE_TRY(issuer, issuer_number(db, certificate.chain));
-  STORE_CHECK(Query(db, kCertificateInsert, certificate.id, certificate.account_id, certificate.ticket,
-                    certificate.serial, certificate.not_after_ms, certificate.chain.front(), issuer)
+  STORE_CHECK(Query(db, kCertificateInsert, certificate.id, certificate.account_id,
+                    certificate.ticket, certificate.serial, certificate.not_after_ms,
+                    certificate.chain.front(), issuer)
                   .finish());
   return true;
 }

@@ -29,7 +29,8 @@ Status DurableLog::wait_durable(std::uint64_t commit) {
       continue;
     }
     syncing_ = true;
-    const std::uint64_t target = committed_;  // all of these are written: they were committed before
+    const std::uint64_t target =
+        committed_;  // all of these are written: they were committed before
     lock.unlock();
     const int code = ::fdatasync(fd_.get());
     const int why = errno;

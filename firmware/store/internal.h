@@ -9,19 +9,19 @@
 
 // STORE_TRY(x, expr): declares x from a Result or an Answer, or returns its failure.
 #define STORE_TRY(name, expression) STORE_TRY_IMPL(KEYWARD_CONCAT(try_, __LINE__), name, expression)
-#define STORE_TRY_IMPL(temporary, name, expression)     \
-  auto temporary = (expression);                        \
-  if (!temporary) return convert(temporary.error());    \
+#define STORE_TRY_IMPL(temporary, name, expression)  \
+  auto temporary = (expression);                     \
+  if (!temporary) return convert(temporary.error()); \
   auto& name = *temporary
-#define STORE_CHECK(expression)                                                       \
-  do {                                                                                \
-    if (auto check_ = (expression); !check_) return convert(check_.error());          \
+#define STORE_CHECK(expression)                                              \
+  do {                                                                       \
+    if (auto check_ = (expression); !check_) return convert(check_.error()); \
   } while (false)
 
 namespace keyward::store {
 
-// The state machines of RFC 8555 §7.1.6 are acme's pure functions: acme decides and shows by them, the
-// store refuses every other edge.
+// The state machines of RFC 8555 §7.1.6 are acme's pure functions: acme decides and shows by them,
+// the store refuses every other edge.
 using acme::AccountStatus;
 using acme::at_time;
 using acme::AuthzStatus;
@@ -30,14 +30,16 @@ using acme::is_final;
 using acme::may_change;
 using acme::OrderStatus;
 
-inline tl::unexpected<wire::Failure> refuse(wire::FailureKind kind, std::string_view code, std::string_view detail) {
+inline tl::unexpected<wire::Failure> refuse(wire::FailureKind kind, std::string_view code,
+                                            std::string_view detail) {
   return tl::unexpected<wire::Failure>(wire::Failure::of(kind, code, detail));
 }
 inline tl::unexpected<wire::Failure> malformed(std::string_view detail) {
   return refuse(wire::FailureKind::kBadInput, "record-malformed", detail);
 }
 inline tl::unexpected<wire::Failure> failed_failure() {
-  return refuse(wire::FailureKind::kCorrupt, "store-failed", "the database is damaged and was taken out of service");
+  return refuse(wire::FailureKind::kCorrupt, "store-failed",
+                "the database is damaged and was taken out of service");
 }
 
 // A reader lent from the pool.

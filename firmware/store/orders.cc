@@ -1,4 +1,5 @@
-// Owns the operations on orders, authorizations and challenges. Must not know how anything is proved.
+// Owns the operations on orders, authorizations and challenges. Must not know how anything is
+// proved.
 #include <charconv>
 
 #include "firmware/store/internal.h"
@@ -12,17 +13,23 @@ constexpr std::size_t kChallengesPerAuthzMax = 1u << kChallengeBits;
 // Nothing is inferred: acme says what it stores, and the store refuses what contradicts itself.
 const char* fault_of(const wire::OrderPut& request) {
   const auto& order = request.order;
-  if (order.ticket.empty() || request.authorizations.empty()) return "an order needs a ticket and authorizations";
-  if (order.error_json || order.finalize || order.certificate_id) return "a new order has no result";
+  if (order.ticket.empty() || request.authorizations.empty())
+    return "an order needs a ticket and authorizations";
+  if (order.error_json || order.finalize || order.certificate_id)
+    return "a new order has no result";
   bool all_valid = true;
   for (const auto& authz : request.authorizations) {
-    if (authz.id.empty() || authz.challenges.empty()) return "an authorization needs an id and challenges";
-    if (authz.account_id != order.account_id || authz.ticket != order.ticket) return "an authorization is another order's";
-    if (authz.status != AuthzStatus::kPending && authz.status != AuthzStatus::kValid) return "a new authorization is pending or valid";
+    if (authz.id.empty() || authz.challenges.empty())
+      return "an authorization needs an id and challenges";
+    if (authz.account_id != order.account_id || authz.ticket != order.ticket)
+      return "an authorization is another order's";
+    if (authz.status != AuthzStatus::kPending && authz.status != AuthzStatus::kValid)
+      return "a new authorization is pending or valid";
     if (authz.challenges.size() > kChallengesPerAuthzMax) return "too many challenges";
     all_valid = all_valid && authz.status == AuthzStatus::kValid;
     for (const auto& challenge : authz.challenges) {
-      if (challenge.id.empty() || challenge.token.empty()) return "a challenge needs an id and a token";
+      if (challenge.id.empty() || challenge.token.empty())
+        return "a challenge needs an id and a token";
       if (challenge.authz_id != authz.id) return "a challenge is another authorization's";
     }
   }
@@ -41,16 +48,19 @@ std::size_t bytes_of(const wire::ClientJws& jws) {
 
 }  // namespace
 
-Answer<bool> Store::put_authorizations(Connection& db, std::int64_t order_number, const wire::OrderPut& request) {
+Answer<bool> Store::put_authorizations(Connection& db, std::int64_t order_number,
+                                       const wire::OrderPut& request) {
   std::int64_t authz_number = order_number << kAuthzBits;
   for (const auto& authz : request.authorizations) {
-    STORE_CHECK(Query(db, kAuthzInsert, authz_number, authz.id, authz.identifier.type, authz.identifier.value,
-                      std::int64_t{authz.wildcard}, authz.status, authz.expires_at_ms)
+    STORE_CHECK(Query(db, kAuthzInsert, authz_number, authz.id, authz.identifier.type,
+                      authz.identifier.value, std::int64_t{authz.wildcard}, authz.status,
+                      authz.expires_at_ms)
                     .finish());
     std::int64_t challenge_number = authz_number << kChallengeBits;
     for (const auto& challenge : authz.challenges) {
-      STORE_CHECK(Query(db, kChallengeInsert, challenge_number, challenge.id, challenge.method, challenge.status,
-                        challenge.token, challenge.validated_at_ms, challenge.error_json)
+      STORE_CHECK(Query(db, kChallengeInsert, challenge_number, challenge.id, challenge.method,
+                        challenge.status, challenge.token, challenge.validated_at_ms,
+                        challenge.error_json)
                       .finish());
       ++challenge_number;
     }
@@ -73,20 +83,23 @@ Answer<wire::OrderPutReply> Store::order_put(const wire::OrderPut& request) {
       if (!row) return refuse(wire::FailureKind::kRefused, "account-unknown", "no such account");
       STORE_TRY(account, read_account(query));
       if (account.record.status != AccountStatus::kValid) {
-        return refuse(wire::FailureKind::kRefused, "account-not-valid", "the account was deactivated");
+        return refuse(wire::FailureKind::kRefused, "account-not-valid",
+                      "the account was deactivated");
       }
       account_number = account.number;
     }
-    if (filling_) return refuse(wire::FailureKind::kExhausted, "store-full", "no room for another order");
+    if (filling_)
+      return refuse(wire::FailureKind::kExhausted, "store-full", "no room for another order");
     {
       Query open(db, kOrdersOpenCount, account_number, now_ms);
       STORE_CHECK(open.next());
       if (open.integer(0) >= options_.open_orders_per_account_max) {
-        return refuse(wire::FailureKind::kExhausted, "order-limit", "the account has too many open orders");
+        return refuse(wire::FailureKind::kExhausted, "order-limit",
+                      "the account has too many open orders");
       }
     }
-    STORE_CHECK(Query(db, kOrderInsert, order.ticket, account_number, order.status, order.expires_at_ms,
-                      pack_identifiers(order.identifiers), order.terms)
+    STORE_CHECK(Query(db, kOrderInsert, order.ticket, account_number, order.status,
+                      order.expires_at_ms, pack_identifiers(order.identifiers), order.terms)
                     .finish());
     STORE_CHECK(put_authorizations(db, db.last_insert_rowid(), request));
     return wire::OrderPutReply{};
@@ -103,7 +116,8 @@ Answer<wire::OrderGetReply> Store::order_get(const wire::OrderGet& request) {
       if (!row) return reply;
       STORE_TRY(found, read_order(query));
       number = found.number;
-      found.record.status = at_time(found.record.status, found.record.expires_at_ms, clock_.utc_ms());
+      found.record.status =
+          at_time(found.record.status, found.record.expires_at_ms, clock_.utc_ms());
       reply.order = std::move(found.record);
     }
     Query ids(db, kOrderAuthzIds, number);
@@ -115,20 +129,22 @@ Answer<wire::OrderGetReply> Store::order_get(const wire::OrderGet& request) {
   });
 }
 
-// Oldest first, a page at a time; the cursor is the number of the last order shown, meaningless without
-// the account that owns it.
+// Oldest first, a page at a time; the cursor is the number of the last order shown, meaningless
+// without the account that owns it.
 Answer<wire::OrderListReply> Store::order_list(const wire::OrderList& request) {
   std::int64_t after = 0;
   if (request.cursor) {
     const char* end = request.cursor->data() + request.cursor->size();
     const auto parsed = std::from_chars(request.cursor->data(), end, after);
-    if (parsed.ec != std::errc() || parsed.ptr != end || after < 0) return malformed("the cursor is not one of ours");
+    if (parsed.ec != std::errc() || parsed.ptr != end || after < 0)
+      return malformed("the cursor is not one of ours");
   }
   const auto now_ms = clock_.utc_ms();
   return read([&](Connection& db) -> Answer<wire::OrderListReply> {
     wire::OrderListReply reply;
     std::int64_t last = 0;
-    Query query(db, kOrdersOfAccount, request.account_id, after, now_ms, std::int64_t{limits::kOrdersPageMax} + 1);
+    Query query(db, kOrdersOfAccount, request.account_id, after, now_ms,
+                std::int64_t{limits::kOrdersPageMax} + 1);
     while (true) {
       STORE_TRY(row, query.next());
       if (!row) return reply;
@@ -144,16 +160,22 @@ Answer<wire::OrderListReply> Store::order_list(const wire::OrderList& request) {
 
 Answer<wire::OrderUpdateReply> Store::order_update(const wire::OrderUpdate& request) {
   const bool issued = request.status == OrderStatus::kValid;
-  if (issued != request.certificate.has_value()) return malformed("a valid order has a certificate, no other has");
+  if (issued != request.certificate.has_value())
+    return malformed("a valid order has a certificate, no other has");
   const bool waits = request.status == OrderStatus::kProcessing;
-  if (waits != request.finalize.has_value()) return malformed("a processing order keeps its finalize, no other does");
-  if (waits && bytes_of(*request.finalize) > limits::kStoredFinalizeBytesMax) return malformed("the finalize request is too large");
-  if (request.error_json && request.status != OrderStatus::kInvalid) return malformed("only an invalid order has an error");
+  if (waits != request.finalize.has_value())
+    return malformed("a processing order keeps its finalize, no other does");
+  if (waits && bytes_of(*request.finalize) > limits::kStoredFinalizeBytesMax)
+    return malformed("the finalize request is too large");
+  if (request.error_json && request.status != OrderStatus::kInvalid)
+    return malformed("only an invalid order has an error");
   // pending -> ready is not asked for: it follows from the challenges.
-  if (request.expected == OrderStatus::kPending && request.status == OrderStatus::kReady) return not_an_order_edge();
+  if (request.expected == OrderStatus::kPending && request.status == OrderStatus::kReady)
+    return not_an_order_edge();
   if (!may_change(request.expected, request.status)) return not_an_order_edge();
   const auto now_ms = clock_.utc_ms();
-  // processing and back to ready are durable within a second (flush()); the end of an order at once.
+  // processing and back to ready are durable within a second (flush()); the end of an order at
+  // once.
   const auto promise = is_final(request.status) ? Promise::kDurable : Promise::kNormal;
   return write(promise, [&](Connection& db) -> Answer<wire::OrderUpdateReply> {
     OrderRow order;
@@ -165,7 +187,8 @@ Answer<wire::OrderUpdateReply> Store::order_update(const wire::OrderUpdate& requ
       order = std::move(found);
     }
     auto& record = order.record;
-    // A processing order outlives its expiry (states.h): its finalize came in time, and the signer decides.
+    // A processing order outlives its expiry (states.h): its finalize came in time, and the signer
+    // decides.
     record.status = at_time(record.status, record.expires_at_ms, now_ms);
     if (record.status != request.expected) {
       return wire::OrderUpdateReply{false, std::move(record)};
@@ -179,15 +202,17 @@ Answer<wire::OrderUpdateReply> Store::order_update(const wire::OrderUpdate& requ
     record.error_json = request.error_json;
     std::optional<Bytes> finalize;
     if (record.finalize) finalize = wire::encode_body(*record.finalize);
-    STORE_CHECK(Query(db, kOrderSetResult, order.number, record.status, record.error_json, finalize, record.certificate_id)
+    STORE_CHECK(Query(db, kOrderSetResult, order.number, record.status, record.error_json, finalize,
+                      record.certificate_id)
                     .finish());
     return wire::OrderUpdateReply{true, std::move(record)};
   });
 }
 
 // By number when one is given, else by id and owner. An empty id in the answer: absent.
-Answer<wire::AuthzRecord> Store::authz_of(Connection& db, std::size_t statement, std::int64_t number_or_zero,
-                                          const std::string& id, const std::string& account_id) {
+Answer<wire::AuthzRecord> Store::authz_of(Connection& db, std::size_t statement,
+                                          std::int64_t number_or_zero, const std::string& id,
+                                          const std::string& account_id) {
   wire::AuthzRecord authz;
   std::int64_t number = 0;
   const auto take = [&](Query& query) -> Answer<bool> {
@@ -252,7 +277,8 @@ Answer<wire::AuthzUpdateReply> Store::authz_update(const wire::AuthzUpdate& requ
     }
     STORE_CHECK(Query(db, kAuthzSetStatus, number, AuthzStatus::kDeactivated).finish());
     if (!is_final(order_status)) {  // RFC 8555 §7.5.2: no issuance on it any more
-      STORE_CHECK(Query(db, kOrderSetStatus, number >> kAuthzBits, OrderStatus::kInvalid, std::optional<std::string>())
+      STORE_CHECK(Query(db, kOrderSetStatus, number >> kAuthzBits, OrderStatus::kInvalid,
+                        std::optional<std::string>())
                       .finish());
     }
     STORE_TRY(after, authz_of(db, kAuthzByNumber, number, {}, {}));
@@ -261,10 +287,12 @@ Answer<wire::AuthzUpdateReply> Store::authz_update(const wire::AuthzUpdate& requ
 }
 
 // What the end of one challenge means for the order (RFC 8555 §7.1.6).
-Answer<bool> Store::settle_order(Connection& db, std::int64_t order_number, wire::ChallengeStatus outcome,
+Answer<bool> Store::settle_order(Connection& db, std::int64_t order_number,
+                                 wire::ChallengeStatus outcome,
                                  const std::optional<std::string>& error_json) {
   if (outcome == ChallengeStatus::kInvalid) {
-    STORE_CHECK(Query(db, kOrderSetStatus, order_number, OrderStatus::kInvalid, error_json).finish());
+    STORE_CHECK(
+        Query(db, kOrderSetStatus, order_number, OrderStatus::kInvalid, error_json).finish());
     return true;
   }
   std::int64_t open = 0;
@@ -274,20 +302,26 @@ Answer<bool> Store::settle_order(Connection& db, std::int64_t order_number, wire
     open = query.integer(0);
   }
   if (open != 0) return false;
-  STORE_CHECK(Query(db, kOrderSetStatus, order_number, OrderStatus::kReady, std::optional<std::string>()).finish());
+  STORE_CHECK(
+      Query(db, kOrderSetStatus, order_number, OrderStatus::kReady, std::optional<std::string>())
+          .finish());
   return true;
 }
 
 Answer<wire::ChallengeUpdateReply> Store::challenge_update(const wire::ChallengeUpdate& request) {
   const bool valid = request.status == ChallengeStatus::kValid;
   const bool invalid = request.status == ChallengeStatus::kInvalid;
-  if (valid != request.validated_at_ms.has_value()) return malformed("a valid challenge has its time, no other has");
-  if (invalid != request.error_json.has_value()) return malformed("an invalid challenge has an error, no other has");
+  if (valid != request.validated_at_ms.has_value())
+    return malformed("a valid challenge has its time, no other has");
+  if (invalid != request.error_json.has_value())
+    return malformed("an invalid challenge has an error, no other has");
   if (!may_change(request.expected, request.status)) {
-    return refuse(wire::FailureKind::kRefused, "edge-not-allowed", "a challenge does not go that way");
+    return refuse(wire::FailureKind::kRefused, "edge-not-allowed",
+                  "a challenge does not go that way");
   }
   const auto now_ms = clock_.utc_ms();
-  // NORMAL: a power cut that takes this leaves the challenge to be tried again; the signer has the grant.
+  // NORMAL: a power cut that takes this leaves the challenge to be tried again; the signer has the
+  // grant.
   return write(Promise::kNormal, [&](Connection& db) -> Answer<wire::ChallengeUpdateReply> {
     std::int64_t challenge_number = 0;
     std::int64_t authz_number = 0;
@@ -300,13 +334,16 @@ Answer<wire::ChallengeUpdateReply> Store::challenge_update(const wire::Challenge
       challenge_number = query.integer(0);
       authz_number = query.integer(6);
       order_number = query.integer(7);
-      const auto authz = at_time(static_cast<AuthzStatus>(query.integer(2)), query.integer(3), now_ms);
-      const auto order = at_time(static_cast<OrderStatus>(query.integer(4)), query.integer(5), now_ms);
-      open = query.integer(1) == static_cast<std::int64_t>(request.expected) && authz == AuthzStatus::kPending &&
-             order == OrderStatus::kPending;
+      const auto authz =
+          at_time(static_cast<AuthzStatus>(query.integer(2)), query.integer(3), now_ms);
+      const auto order =
+          at_time(static_cast<OrderStatus>(query.integer(4)), query.integer(5), now_ms);
+      open = query.integer(1) == static_cast<std::int64_t>(request.expected) &&
+             authz == AuthzStatus::kPending && order == OrderStatus::kPending;
     }
     if (open) {
-      STORE_CHECK(Query(db, kChallengeSet, challenge_number, request.status, request.validated_at_ms, request.error_json)
+      STORE_CHECK(Query(db, kChallengeSet, challenge_number, request.status,
+                        request.validated_at_ms, request.error_json)
                       .finish());
       if (valid || invalid) {
         const auto follows = valid ? AuthzStatus::kValid : AuthzStatus::kInvalid;

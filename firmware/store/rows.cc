@@ -28,7 +28,9 @@ struct IssuerList {
   }
 };
 
-tl::unexpected<Error> damaged() { return fail(ErrorKind::kCorrupt, "a row of the database makes no sense"); }
+tl::unexpected<Error> damaged() {
+  return fail(ErrorKind::kCorrupt, "a row of the database makes no sense");
+}
 
 template <class M>
 Result<M> unpack(ByteView bytes) {
@@ -45,7 +47,9 @@ Result<E> status_of(std::int64_t value) {
 
 }  // namespace
 
-Bytes pack_contacts(const std::vector<std::string>& contacts) { return wire::encode_body(ContactList{contacts}); }
+Bytes pack_contacts(const std::vector<std::string>& contacts) {
+  return wire::encode_body(ContactList{contacts});
+}
 Bytes pack_identifiers(const std::vector<wire::Identifier>& identifiers) {
   return wire::encode_body(IdentifierList{identifiers});
 }

@@ -92,8 +92,8 @@ Result<std::int64_t> ask(Connection& connection, const char* sql) {
 Status climb(Connection& connection, std::int64_t step, std::int64_t now_ms) {
   KEYWARD_CHECK(connection.run("BEGIN IMMEDIATE"));
   auto done = connection.run(kLadder[static_cast<std::size_t>(step)]);
-  const auto note = "INSERT INTO schema_version VALUES (" + std::to_string(step + 1) + ", " + std::to_string(now_ms) +
-                    ");";
+  const auto note = "INSERT INTO schema_version VALUES (" + std::to_string(step + 1) + ", " +
+                    std::to_string(now_ms) + ");";
   if (done) done = connection.run(note.c_str());
   if (done) done = connection.run("COMMIT");
   if (!done) static_cast<void>(connection.run("ROLLBACK"));
@@ -106,7 +106,8 @@ Status migrate(Connection& connection, std::int64_t now_ms) {
   KEYWARD_TRY(tables, ask(connection, "SELECT count(*) FROM sqlite_schema"));
   KEYWARD_TRY(application, ask(connection, "PRAGMA application_id"));
   if (tables == 0) {
-    KEYWARD_CHECK(connection.run(("PRAGMA application_id = " + std::to_string(kApplicationId)).c_str()));
+    KEYWARD_CHECK(
+        connection.run(("PRAGMA application_id = " + std::to_string(kApplicationId)).c_str()));
   } else if (application != kApplicationId) {
     return fail(ErrorKind::kCorrupt, "the database is not this program's");
   }
@@ -115,7 +116,8 @@ Status migrate(Connection& connection, std::int64_t now_ms) {
     KEYWARD_TRY(found, ask(connection, "SELECT max(version) FROM schema_version"));
     version = found;
   }
-  if (version > kSchemaVersion) return fail(ErrorKind::kRefused, "the database was made by a newer version", version);
+  if (version > kSchemaVersion)
+    return fail(ErrorKind::kRefused, "the database was made by a newer version", version);
   connection.forget_statements();
   for (; version < kSchemaVersion; ++version) KEYWARD_CHECK(climb(connection, version, now_ms));
   return {};

@@ -1,37 +1,49 @@
 #include "firmware/store/sqlite.h"
 
-#include <sqlite3.h>
-
 #include <utility>
+
+#include <sqlite3.h>
 
 namespace keyward::store {
 namespace {
 
-constexpr int kBusyTimeoutMs = 2'000;  // a reader waits only while a checkpoint or recovery holds a lock
+constexpr int kBusyTimeoutMs =
+    2'000;  // a reader waits only while a checkpoint or recovery holds a lock
 
 // The one place where SQLite's codes become kinds.
 tl::unexpected<Error> fail_sqlite(int code) {
   switch (code & 0xff) {
-    case SQLITE_FULL: return fail(ErrorKind::kExhausted, "the database or its disk is full", code);
-    case SQLITE_NOMEM: return fail(ErrorKind::kExhausted, "no memory for the database", code);
-    case SQLITE_TOOBIG: return fail(ErrorKind::kBadInput, "a value is too large for the database", code);
-    case SQLITE_CORRUPT: return fail(ErrorKind::kCorrupt, "the database is damaged", code);
-    case SQLITE_NOTADB: return fail(ErrorKind::kCorrupt, "the database file is not a database", code);
-    case SQLITE_CONSTRAINT: return fail(ErrorKind::kRefused, "a row with this key is there already", code);
+    case SQLITE_FULL:
+      return fail(ErrorKind::kExhausted, "the database or its disk is full", code);
+    case SQLITE_NOMEM:
+      return fail(ErrorKind::kExhausted, "no memory for the database", code);
+    case SQLITE_TOOBIG:
+      return fail(ErrorKind::kBadInput, "a value is too large for the database", code);
+    case SQLITE_CORRUPT:
+      return fail(ErrorKind::kCorrupt, "the database is damaged", code);
+    case SQLITE_NOTADB:
+      return fail(ErrorKind::kCorrupt, "the database file is not a database", code);
+    case SQLITE_CONSTRAINT:
+      return fail(ErrorKind::kRefused, "a row with this key is there already", code);
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return fail(ErrorKind::kUnavailable, "the database is locked", code);
-    case SQLITE_IOERR: return fail(ErrorKind::kUnavailable, "input or output of the database failed", code);
+    case SQLITE_LOCKED:
+      return fail(ErrorKind::kUnavailable, "the database is locked", code);
+    case SQLITE_IOERR:
+      return fail(ErrorKind::kUnavailable, "input or output of the database failed", code);
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-    case SQLITE_READONLY: return fail(ErrorKind::kUnavailable, "the database cannot be opened for this use", code);
-    default: return fail(ErrorKind::kInternal, "the database refused a statement", code);
+    case SQLITE_READONLY:
+      return fail(ErrorKind::kUnavailable, "the database cannot be opened for this use", code);
+    default:
+      return fail(ErrorKind::kInternal, "the database refused a statement", code);
   }
 }
 
 }  // namespace
 
 Result<Connection> Connection::open(const std::string& path, Mode mode) {
-  const int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int flags =
+      mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3* handle = nullptr;
   // NOMUTEX: the owner of a Connection already keeps it to one thread at a time.
   const int code = ::sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
@@ -45,7 +57,8 @@ Result<Connection> Connection::open(const std::string& path, Mode mode) {
 }
 
 Connection::Connection(Connection&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)), statements_(std::exchange(other.statements_, {})) {}
+    : handle_(std::exchange(other.handle_, nullptr)),
+      statements_(std::exchange(other.statements_, {})) {}
 
 Connection& Connection::operator=(Connection&& other) noexcept {
   if (this == &other) return *this;
@@ -70,8 +83,8 @@ Status Connection::run(const char* sql) {
 
 Result<std::size_t> Connection::prepare_one(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  const int code = ::sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
-                                        &statement, nullptr);
+  const int code = ::sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) return fail_sqlite(code);
   statements_.push_back(statement);
   return statements_.size() - 1;
@@ -130,18 +143,22 @@ std::optional<std::int64_t> Query::optional_integer(int column) const {
   return integer(column);
 }
 
-void Query::bind(int index, std::int64_t value) { bind_code_ |= ::sqlite3_bind_int64(handle_, index, value); }
+void Query::bind(int index, std::int64_t value) {
+  bind_code_ |= ::sqlite3_bind_int64(handle_, index, value);
+}
 void Query::bind_null(int index) { bind_code_ |= ::sqlite3_bind_null(handle_, index); }
 
 void Query::bind(int index, std::string_view value) {
   // A null pointer would bind NULL: an empty text is a text.
   const char* data = value.empty() ? "" : value.data();
-  bind_code_ |= ::sqlite3_bind_text64(handle_, index, data, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  bind_code_ |=
+      ::sqlite3_bind_text64(handle_, index, data, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
 void Query::bind(int index, ByteView value) {
   bind_code_ |= value.empty() ? ::sqlite3_bind_zeroblob(handle_, index, 0)
-                              : ::sqlite3_bind_blob64(handle_, index, value.data(), value.size(), SQLITE_TRANSIENT);
+                              : ::sqlite3_bind_blob64(handle_, index, value.data(), value.size(),
+                                                      SQLITE_TRANSIENT);
 }
 
 }  // namespace keyward::store

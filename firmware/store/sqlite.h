@@ -1,9 +1,9 @@
-// Owns the handles of SQLite: one connection with its prepared statements, one use of a statement, one
-// transaction. Must not know tables.
+// Owns the handles of SQLite: one connection with its prepared statements, one use of a statement,
+// one transaction. Must not know tables.
 //
 // Errors: kExhausted (disk or database full, memory), kCorrupt (the file contradicts itself),
-// kRefused (a uniqueness constraint), kUnavailable (input/output, locked), kInternal (our SQL is wrong).
-// Threads: a Connection is for one thread at a time.
+// kRefused (a uniqueness constraint), kUnavailable (input/output, locked), kInternal (our SQL is
+// wrong). Threads: a Connection is for one thread at a time.
 #pragma once
 
 #include <optional>
@@ -86,8 +86,7 @@ class Query {
     }
   }
   template <class T>
-    requires(std::is_enum_v<T>)
-  void bind(int index, T value) {
+  requires(std::is_enum_v<T>) void bind(int index, T value) {
     bind(index, static_cast<std::int64_t>(value));
   }
   void bind_null(int index);

@@ -12,9 +12,9 @@ namespace {
 
 constexpr std::int64_t kPageBytes = 4'096;
 
-// synchronous=NORMAL: the log is synced before each checkpoint and the file after it, never at commit;
-// DurableLog does that for those who were promised it. The log is checkpointed at 16 MB, so that pages
-// written again and again go to the file once.
+// synchronous=NORMAL: the log is synced before each checkpoint and the file after it, never at
+// commit; DurableLog does that for those who were promised it. The log is checkpointed at 16 MB, so
+// that pages written again and again go to the file once.
 constexpr const char* kWriterSettings =
     "PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = NORMAL;"
@@ -31,12 +31,18 @@ constexpr const char* kReaderSettings =
 
 std::string_view code_of(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kExhausted: return "store-full";
-    case ErrorKind::kCorrupt: return "store-failed";
-    case ErrorKind::kUnavailable: return "store-unavailable";
-    case ErrorKind::kRefused: return "row-exists";
-    case ErrorKind::kBadInput: return "record-malformed";
-    case ErrorKind::kInternal: break;
+    case ErrorKind::kExhausted:
+      return "store-full";
+    case ErrorKind::kCorrupt:
+      return "store-failed";
+    case ErrorKind::kUnavailable:
+      return "store-unavailable";
+    case ErrorKind::kRefused:
+      return "row-exists";
+    case ErrorKind::kBadInput:
+      return "record-malformed";
+    case ErrorKind::kInternal:
+      break;
   }
   return "store-internal";
 }
@@ -58,12 +64,14 @@ Status Store::start() {
   writer_.emplace(std::move(connection));
   Connection& db = *writer_;
   KEYWARD_CHECK(db.run(kWriterSettings));
-  KEYWARD_CHECK(db.run(("PRAGMA max_page_count = " + std::to_string(options_.bytes_max / kPageBytes)).c_str()));
+  KEYWARD_CHECK(db.run(
+      ("PRAGMA max_page_count = " + std::to_string(options_.bytes_max / kPageBytes)).c_str()));
   KEYWARD_TRY(mode, db.prepare_one("PRAGMA journal_mode"));
   {
     Query query(db, mode);
     KEYWARD_TRY(row, query.next());
-    if (!row || query.text(0) != "wal") return fail(ErrorKind::kUnavailable, "the file system takes no write-ahead log");
+    if (!row || query.text(0) != "wal")
+      return fail(ErrorKind::kUnavailable, "the file system takes no write-ahead log");
   }
   KEYWARD_CHECK(migrate(db, clock_.utc_ms()));
   db.forget_statements();
@@ -110,8 +118,9 @@ Status Store::measure() {
   }
   struct statvfs disk {};
   const bool known = ::statvfs(options_.directory.c_str(), &disk) == 0;
-  const bool disk_low = known && static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize) <
-                                     options_.reserve_bytes;
+  const bool disk_low =
+      known && static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize) <
+                   options_.reserve_bytes;
   const std::int64_t own_reserve = options_.bytes_max / 20;
   filling_ = disk_low || pages * kPageBytes > options_.bytes_max - own_reserve;
   return {};
@@ -149,7 +158,8 @@ Result<std::int64_t> Store::sweep_certificates(Connection& db, std::int64_t now_
       if (!row) break;
       ++seen;
       certificate_cursor_ = query.integer(0);
-      if (query.integer(1) + limits::kCertificateRetentionMs <= now_ms) ended.push_back(certificate_cursor_);
+      if (query.integer(1) + limits::kCertificateRetentionMs <= now_ms)
+        ended.push_back(certificate_cursor_);
     }
   }
   if (seen < limits::kSweepRowsMax) certificate_cursor_ = 0;
@@ -169,7 +179,8 @@ Result<Swept> Store::sweep() {
   Swept swept;
   const auto now_ms = clock_.utc_ms();
   for (int batch = 0; batch < limits::kSweepBatchesMax; ++batch) {
-    const std::lock_guard lock(writer_mutex_);  // left between batches, so that requests come through
+    const std::lock_guard lock(
+        writer_mutex_);  // left between batches, so that requests come through
     Connection& db = *writer_;
     KEYWARD_CHECK(Query(db, kBegin).finish());
     const auto orders = sweep_orders(db, now_ms);

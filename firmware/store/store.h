@@ -1,13 +1,15 @@
-// Owns the appliance's accounts, orders, authorizations, challenges and certificates on SQLite, behind
-// typed operations. Must not know sockets, HTTP or keys. Decisions: docs/adr/0004-storage.md.
+// Owns the appliance's accounts, orders, authorizations, challenges and certificates on SQLite,
+// behind typed operations. Must not know sockets, HTTP or keys. Decisions:
+// docs/adr/0004-storage.md.
 //
-// A row of another account is absent. State machine edges are compare-and-set (acme/states.h). Orders
-// and authorizations whose time has passed read as invalid and expired; what was issued is kept.
+// A row of another account is absent. State machine edges are compare-and-set (acme/states.h).
+// Orders and authorizations whose time has passed read as invalid and expired; what was issued is
+// kept.
 //
-// Failure codes: "store-full" (exhausted; nothing was lost), "account-limit", "order-limit" (exhausted),
-// "store-failed" (corrupt; every later operation says the same), "store-unavailable", "row-exists",
-// "edge-not-allowed", "account-unknown", "account-not-valid" (refused), "record-malformed" (bad input).
-// Threads: any; one writer at a time, readers beside it.
+// Failure codes: "store-full" (exhausted; nothing was lost), "account-limit", "order-limit"
+// (exhausted), "store-failed" (corrupt; every later operation says the same), "store-unavailable",
+// "row-exists", "edge-not-allowed", "account-unknown", "account-not-valid" (refused),
+// "record-malformed" (bad input). Threads: any; one writer at a time, readers beside it.
 #pragma once
 
 #include <atomic>
@@ -56,8 +58,8 @@ struct Swept {
 
 class Store {
  public:
-  // Opens or makes keyward.db, recovers what the log holds, climbs the schema. kCorrupt, kRefused (a newer
-  // version's database), kUnavailable, kExhausted.
+  // Opens or makes keyward.db, recovers what the log holds, climbs the schema. kCorrupt, kRefused
+  // (a newer version's database), kUnavailable, kExhausted.
   static Result<std::unique_ptr<Store>> open(Options options, Clock& clock);
   ~Store();
 
@@ -78,7 +80,8 @@ class Store {
   Status flush();
   // Deletes what ended long ago, in short transactions, and looks how full the disk is.
   Result<Swept> sweep();
-  // Reads the whole file once, beside the others. kCorrupt also puts the store into its failed state.
+  // Reads the whole file once, beside the others. kCorrupt also puts the store into its failed
+  // state.
   Status check_integrity();
   bool failed() const { return failed_.load(); }
   bool filling() const { return filling_.load(); }  // nearly full: nothing new is begun
@@ -98,14 +101,20 @@ class Store {
   template <class Body>
   auto read(Body body) -> decltype(body(std::declval<Connection&>()));
   tl::unexpected<wire::Failure> convert(const Error& error);
-  static tl::unexpected<wire::Failure> convert(const wire::Failure& failure) { return tl::unexpected<wire::Failure>(failure); }
-  Answer<wire::AuthzRecord> authz_of(Connection& db, std::size_t statement, std::int64_t number_or_zero,
-                                     const std::string& id, const std::string& account_id);
+  static tl::unexpected<wire::Failure> convert(const wire::Failure& failure) {
+    return tl::unexpected<wire::Failure>(failure);
+  }
+  Answer<wire::AuthzRecord> authz_of(Connection& db, std::size_t statement,
+                                     std::int64_t number_or_zero, const std::string& id,
+                                     const std::string& account_id);
   Answer<std::int64_t> issuer_number(Connection& db, const std::vector<Bytes>& chain);
-  Answer<bool> put_certificate(Connection& db, const wire::CertificateRecord& certificate, const wire::OrderRecord& order);
-  Answer<bool> settle_order(Connection& db, std::int64_t order_number, wire::ChallengeStatus outcome,
+  Answer<bool> put_certificate(Connection& db, const wire::CertificateRecord& certificate,
+                               const wire::OrderRecord& order);
+  Answer<bool> settle_order(Connection& db, std::int64_t order_number,
+                            wire::ChallengeStatus outcome,
                             const std::optional<std::string>& error_json);
-  Answer<bool> put_authorizations(Connection& db, std::int64_t order_number, const wire::OrderPut& request);
+  Answer<bool> put_authorizations(Connection& db, std::int64_t order_number,
+                                  const wire::OrderPut& request);
   Answer<bool> end_open_orders(Connection& db, std::int64_t account_number);
   Result<std::int64_t> sweep_orders(Connection& db, std::int64_t now_ms);
   Result<std::int64_t> sweep_certificates(Connection& db, std::int64_t now_ms);
@@ -117,8 +126,8 @@ class Store {
   std::mutex writer_mutex_;
   std::optional<Connection> writer_;
   std::optional<DurableLog> log_;
-  std::int64_t accounts_ = 0;          // under writer_mutex_
-  Bytes last_issuers_;                 // under writer_mutex_: the chain that nearly every certificate has
+  std::int64_t accounts_ = 0;  // under writer_mutex_
+  Bytes last_issuers_;         // under writer_mutex_: the chain that nearly every certificate has
   std::int64_t last_issuers_number_ = 0;
   std::int64_t order_cursor_ = 0;
   std::int64_t certificate_cursor_ = 0;
@@ -126,7 +135,7 @@ class Store {
   std::condition_variable reader_back_;
   std::vector<Connection> readers_;
   std::atomic<bool> failed_{false};
-  std::atomic<bool> filling_{false};   // near its limit: nothing new is begun
+  std::atomic<bool> filling_{false};  // near its limit: nothing new is begun
 };
 
 }  // namespace keyward::store

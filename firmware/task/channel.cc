@@ -1,10 +1,10 @@
 #include "firmware/task/channel.h"
 
+#include <cstring>
+
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
-
-#include <cstring>
 
 #include "hal/base/limits.h"
 
@@ -52,13 +52,16 @@ Result<std::pair<UniqueFd, UniqueFd>> make_channel() {
 Result<bool> wait_readable(int fd, std::int64_t timeout_ms) {
   pollfd entry{fd, POLLIN, 0};
   const int got = ::poll(&entry, 1, static_cast<int>(timeout_ms));
-  if (got < 0 && errno != EINTR) return fail(ErrorKind::kUnavailable, "cannot wait for a frame", errno);
+  if (got < 0 && errno != EINTR)
+    return fail(ErrorKind::kUnavailable, "cannot wait for a frame", errno);
   return got > 0;
 }
 
 Status send_frame(int fd, ByteView frame, std::span<const int> descriptors, Deadline deadline) {
-  if (frame.size() > limits::kFrameBytesMax) return fail(ErrorKind::kBadInput, "frame over its limit");
-  if (descriptors.size() > kDescriptorsMax) return fail(ErrorKind::kBadInput, "too many descriptors");
+  if (frame.size() > limits::kFrameBytesMax)
+    return fail(ErrorKind::kBadInput, "frame over its limit");
+  if (descriptors.size() > kDescriptorsMax)
+    return fail(ErrorKind::kBadInput, "too many descriptors");
   iovec part{const_cast<std::uint8_t*>(frame.data()), frame.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kDescriptorsMax)] = {};
   msghdr message{};
@@ -103,10 +106,12 @@ Result<ReceivedFrame> receive_frame(int fd, std::size_t descriptors_max) {
     if (has_ended(fd)) return fail(ErrorKind::kUnavailable, "the other end is gone");
     return fail(ErrorKind::kBadInput, "empty frame");
   }
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || static_cast<std::size_t>(got) > limits::kFrameBytesMax) {
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+      static_cast<std::size_t>(got) > limits::kFrameBytesMax) {
     return fail(ErrorKind::kBadInput, "frame over its limit");
   }
-  if (out.descriptors.size() > descriptors_max) return fail(ErrorKind::kBadInput, "unexpected descriptor");
+  if (out.descriptors.size() > descriptors_max)
+    return fail(ErrorKind::kBadInput, "unexpected descriptor");
   out.bytes.assign(buffer.begin(), buffer.begin() + got);
   return out;
 }

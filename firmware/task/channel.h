@@ -1,6 +1,6 @@
-// Owns sending and receiving one frame on a SEQPACKET socket, with or without descriptors. Must not know
-// messages. Errors: kUnavailable (the other end is gone, or the deadline passed), kBadInput (truncated,
-// oversize or empty frame; a descriptor where none belongs).
+// Owns sending and receiving one frame on a SEQPACKET socket, with or without descriptors. Must not
+// know messages. Errors: kUnavailable (the other end is gone, or the deadline passed), kBadInput
+// (truncated, oversize or empty frame; a descriptor where none belongs).
 #pragma once
 
 #include <vector>

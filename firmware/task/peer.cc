@@ -1,13 +1,13 @@
 #include "firmware/task/peer.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <set>
 #include <unordered_map>
+
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "firmware/log/log.h"
 #include "firmware/task/channel.h"
@@ -16,7 +16,8 @@
 namespace keyward::task {
 namespace {
 
-// Replies to calls that gave up arrive late; so many of their ids are remembered as not being an attack.
+// Replies to calls that gave up arrive late; so many of their ids are remembered as not being an
+// attack.
 constexpr std::size_t kAbandonedMax = 4'096;
 
 struct Waiter {
@@ -28,14 +29,16 @@ struct Waiter {
 };
 
 tl::unexpected<wire::Failure> lost() {
-  return refuse(wire::FailureKind::kUnavailable, "peer-lost", "a part of the appliance is restarting");
+  return refuse(wire::FailureKind::kUnavailable, "peer-lost",
+                "a part of the appliance is restarting");
 }
 
 }  // namespace
 
 struct Peer::State {
   std::mutex mutex;
-  std::shared_ptr<UniqueFd> fd;      // shared: a reader may still hold the old one while a new one is bound
+  std::shared_ptr<UniqueFd>
+      fd;  // shared: a reader may still hold the old one while a new one is bound
   std::uint64_t generation = 0;
   std::uint64_t next_id = 1;
   bool reading = false;
@@ -46,7 +49,8 @@ struct Peer::State {
   void drop(std::uint64_t lost_generation) {
     if (generation == lost_generation) fd.reset();
     for (auto& [id, waiter] : waiting) {
-      if (waiter->generation != lost_generation || waiter->state != Waiter::State::kWaiting) continue;
+      if (waiter->generation != lost_generation || waiter->state != Waiter::State::kWaiting)
+        continue;
       waiter->state = Waiter::State::kLost;
       waiter->wake.notify_one();
     }
@@ -89,7 +93,8 @@ void Peer::die_on_bad_reply(const Error& error) const {
 namespace {
 
 // Gives one received frame to its waiter; false: it must not have been sent.
-bool deliver(std::unordered_map<std::uint64_t, Waiter*>& waiting, std::set<std::uint64_t>& abandoned, ByteView frame) {
+bool deliver(std::unordered_map<std::uint64_t, Waiter*>& waiting,
+             std::set<std::uint64_t>& abandoned, ByteView frame) {
   auto opened = wire::open_frame(frame);
   if (!opened) return false;
   const auto found = waiting.find(opened->head.id);
@@ -110,8 +115,8 @@ bool deliver(std::unordered_map<std::uint64_t, Waiter*>& waiting, std::set<std::
 
 }  // namespace
 
-Answer<Bytes> Peer::exchange(wire::MessageType type, const Encoder& encode, wire::MessageType reply_type,
-                             Deadline deadline) {
+Answer<Bytes> Peer::exchange(wire::MessageType type, const Encoder& encode,
+                             wire::MessageType reply_type, Deadline deadline) {
   State& s = *state_;
   Waiter self;
   self.reply_type = reply_type;
@@ -129,7 +134,10 @@ Answer<Bytes> Peer::exchange(wire::MessageType type, const Encoder& encode, wire
   const auto sent = send_frame(fd->get(), frame, {}, deadline);
   lock.lock();
   if (!sent) {
-    log::warning("cannot send to a peer", {{"peer", wire::to_string(who_)}, {"type", static_cast<unsigned>(type)}, {"why", sent.error().what}, {"native", sent.error().native}});
+    log::warning("cannot send to a peer", {{"peer", wire::to_string(who_)},
+                                           {"type", static_cast<unsigned>(type)},
+                                           {"why", sent.error().what},
+                                           {"native", sent.error().native}});
     s.waiting.erase(id);
     if (sent.error().native != 0) s.drop(self.generation);
     s.hand_over_reading();
@@ -160,12 +168,16 @@ Answer<Bytes> Peer::exchange(wire::MessageType type, const Encoder& encode, wire
   s.waiting.erase(id);
   if (!s.reading) s.hand_over_reading();
   switch (self.state) {
-    case Waiter::State::kReply: return std::move(self.body);
-    case Waiter::State::kLost: return lost();
+    case Waiter::State::kReply:
+      return std::move(self.body);
+    case Waiter::State::kLost:
+      return lost();
     case Waiter::State::kWaiting:
       s.abandon(id);
-      return refuse(wire::FailureKind::kUnavailable, "peer-timeout", "a part of the appliance did not answer in time");
-    case Waiter::State::kFailure: break;
+      return refuse(wire::FailureKind::kUnavailable, "peer-timeout",
+                    "a part of the appliance did not answer in time");
+    case Waiter::State::kFailure:
+      break;
   }
   lock.unlock();
   auto failure = wire::decode_body<wire::Failure>(self.body);

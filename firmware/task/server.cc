@@ -1,9 +1,9 @@
 #include "firmware/task/server.h"
 
-#include <sys/socket.h>
-
 #include <mutex>
 #include <thread>
+
+#include <sys/socket.h>
 
 #include "firmware/log/log.h"
 #include "firmware/task/channel.h"
@@ -12,9 +12,11 @@
 namespace keyward::task {
 namespace {
 
-constexpr std::int64_t kReplySendMs = 5'000;  // a peer that does not read for so long is treated as gone
+constexpr std::int64_t kReplySendMs =
+    5'000;  // a peer that does not read for so long is treated as gone
 
-[[noreturn]] void die(wire::TaskId from, std::string_view message, std::int64_t type, std::string_view why) {
+[[noreturn]] void die(wire::TaskId from, std::string_view message, std::int64_t type,
+                      std::string_view why) {
   log::error(message, {{"peer", wire::to_string(from)}, {"type", type}, {"why", why}});
   Task::exit(kExitProtocol);
 }
@@ -62,12 +64,17 @@ void Server::handle(const std::shared_ptr<Connection>& connection, ByteView fram
   if (!opened) die(connection->from, "a peer sent a malformed frame", 0, opened.error().what);
   const auto found = handlers_.find({connection->from, opened->head.type});
   if (found == handlers_.end()) {
-    die(connection->from, "a peer sent a message that it may not send", static_cast<std::int64_t>(opened->head.type), "not in the peer table");
+    die(connection->from, "a peer sent a message that it may not send",
+        static_cast<std::int64_t>(opened->head.type), "not in the peer table");
   }
   found->second(opened->body, Responder(opened->head.id, [connection](Bytes reply) {
-    const auto sent = send_frame(connection->fd.get(), reply, {}, Deadline::after_ms(kReplySendMs));
-    if (!sent) log::warning("a reply could not be delivered", {{"peer", wire::to_string(connection->from)}, {"why", sent.error().what}});
-  }));
+                  const auto sent =
+                      send_frame(connection->fd.get(), reply, {}, Deadline::after_ms(kReplySendMs));
+                  if (!sent)
+                    log::warning(
+                        "a reply could not be delivered",
+                        {{"peer", wire::to_string(connection->from)}, {"why", sent.error().what}});
+                }));
 }
 
 void Server::stop() {

@@ -1,7 +1,9 @@
-// Owns the answering side of the edges: frames in, handlers, replies out. Must not know what messages mean.
+// Owns the answering side of the edges: frames in, handlers, replies out. Must not know what
+// messages mean.
 //
-// A handler is registered for (peer, request type). Anything else that arrives is fatal to this task:
-// log, exit, be restarted (DESIGN §1). Several threads may serve one peer; handlers must be safe for that.
+// A handler is registered for (peer, request type). Anything else that arrives is fatal to this
+// task: log, exit, be restarted (DESIGN §1). Several threads may serve one peer; handlers must be
+// safe for that.
 #pragma once
 
 #include <functional>
@@ -22,10 +24,14 @@ class Responder {
   Responder(Responder&&) = default;
   Responder& operator=(Responder&&) = default;
   ~Responder() {
-    if (send_) failure(wire::Failure::of(wire::FailureKind::kInternal, "unanswered", "the request was dropped"));
+    if (send_)
+      failure(
+          wire::Failure::of(wire::FailureKind::kInternal, "unanswered", "the request was dropped"));
   }
   template <class Reply>
-  void reply(const Reply& message) { finish(wire::encode_frame(id_, message)); }
+  void reply(const Reply& message) {
+    finish(wire::encode_frame(id_, message));
+  }
   void failure(const wire::Failure& message) { finish(wire::encode_frame(id_, message)); }
 
  private:
@@ -65,15 +71,16 @@ class Server {
   // What is registered, for comparison with the peer table and tasks.toml.
   std::vector<std::pair<wire::TaskId, wire::MessageType>> allowed() const;
 
-  // Serves one end until it closes, with `threads` threads; returns at once. The old end of the same
-  // peer, if any, has closed by itself.
+  // Serves one end until it closes, with `threads` threads; returns at once. The old end of the
+  // same peer, if any, has closed by itself.
   void serve(wire::TaskId from, UniqueFd fd, int threads);
   void stop();  // no new requests are read; those under way finish
 
  private:
   using Handler = std::function<void(ByteView, Responder)>;
   struct Connection;
-  [[noreturn]] static void die_on_bad_request(wire::TaskId from, wire::MessageType type, const Error& error);
+  [[noreturn]] static void die_on_bad_request(wire::TaskId from, wire::MessageType type,
+                                              const Error& error);
   void run(const std::shared_ptr<Connection>& connection);
   void handle(const std::shared_ptr<Connection>& connection, ByteView frame);
   std::map<std::pair<wire::TaskId, wire::MessageType>, Handler> handlers_;

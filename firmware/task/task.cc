@@ -1,15 +1,15 @@
 #include "firmware/task/task.h"
 
+#include <algorithm>
+#include <map>
+#include <mutex>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <map>
-#include <mutex>
 
 #include "firmware/log/log.h"
 #include "firmware/task/channel.h"
@@ -41,7 +41,8 @@ struct Task::Impl {
   std::mutex control_mutex;  // one sender at a time, so that frames keep their order
   std::unique_ptr<config::Document> document;
   std::map<wire::TaskId, std::unique_ptr<Peer>> peers;
-  std::vector<std::pair<wire::PeerEnd, UniqueFd>> waiting_inbound;  // until run(): handlers are not there yet
+  std::vector<std::pair<wire::PeerEnd, UniqueFd>>
+      waiting_inbound;  // until run(): handlers are not there yet
   Server server;
   std::vector<std::function<void()>> stop_hooks;
 
@@ -54,7 +55,8 @@ struct Task::Impl {
   template <class M>
   void send(const M& message) {
     const std::lock_guard lock(control_mutex);
-    const auto sent = send_frame(control.get(), wire::encode_frame(0, message), {}, Deadline::after_ms(kControlSendMs));
+    const auto sent = send_frame(control.get(), wire::encode_frame(0, message), {},
+                                 Deadline::after_ms(kControlSendMs));
     if (!sent) die("the supervisor is gone", sent.error());
   }
   void bind(const wire::PeerEnd& end, UniqueFd fd, bool serving) {
@@ -71,13 +73,17 @@ struct Task::Impl {
     auto frame = receive_frame(control.get(), limits::kTasksMax);
     if (!frame) die("no start frame: a task is started by keyward-supervisor alone", frame.error());
     auto opened = wire::open_frame(frame->bytes);
-    if (!opened || opened->head.type != wire::MessageType::kControlStart) die("the first frame is not control-start");
+    if (!opened || opened->head.type != wire::MessageType::kControlStart)
+      die("the first frame is not control-start");
     auto start = wire::decode_body<wire::ControlStart>(opened->body);
     if (!start) die("control-start is malformed", start.error());
     if (start->task != self) die("control-start is for another task");
-    if (start->peers.size() != frame->descriptors.size()) die("control-start has not one descriptor per peer");
-    document = std::make_unique<config::Document>(config::Document::parse(start->config, std::string(wire::to_string(self)) + " configuration"));
-    for (std::size_t i = 0; i < start->peers.size(); ++i) bind(start->peers[i], std::move(frame->descriptors[i]), false);
+    if (start->peers.size() != frame->descriptors.size())
+      die("control-start has not one descriptor per peer");
+    document = std::make_unique<config::Document>(config::Document::parse(
+        start->config, std::string(wire::to_string(self)) + " configuration"));
+    for (std::size_t i = 0; i < start->peers.size(); ++i)
+      bind(start->peers[i], std::move(frame->descriptors[i]), false);
   }
   // Every rule has its handlers and every handler its rule: a table that lies is worse than none.
   void check_handlers() const {
@@ -92,12 +98,15 @@ struct Task::Impl {
   // False: control-stop.
   bool take_control() {
     auto frame = receive_frame(control.get(), 1);
-    if (!frame && frame.error().kind == ErrorKind::kUnavailable) die("the supervisor is gone", frame.error());
+    if (!frame && frame.error().kind == ErrorKind::kUnavailable)
+      die("the supervisor is gone", frame.error());
     if (!frame) die("a control frame is malformed", frame.error());
     const auto opened = wire::open_frame(frame->bytes);
     if (!opened) die("a control frame is malformed", opened.error());
-    if (opened->head.type == wire::MessageType::kControlStop && frame->descriptors.empty()) return false;
-    if (opened->head.type != wire::MessageType::kControlPeer || frame->descriptors.size() != 1) die("an unexpected control frame");
+    if (opened->head.type == wire::MessageType::kControlStop && frame->descriptors.empty())
+      return false;
+    if (opened->head.type != wire::MessageType::kControlPeer || frame->descriptors.size() != 1)
+      die("an unexpected control frame");
     auto peer = wire::decode_body<wire::ControlPeer>(opened->body);
     if (!peer) die("control-peer is malformed", peer.error());
     bind(peer->peer, std::move(frame->descriptors[0]), true);
@@ -107,10 +116,12 @@ struct Task::Impl {
 
 Task::Task(wire::TaskId self, std::span<const PeerRule> peers) : impl_(std::make_unique<Impl>()) {
   log::set_task(wire::to_string(self));
-  // No core dump, no ptrace, no /proc/self/mem for others of the same user; exec resets it, hence here.
+  // No core dump, no ptrace, no /proc/self/mem for others of the same user; exec resets it, hence
+  // here.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGINT, SIG_IGN);  // a terminal's ^C is for the supervisor, which stops the tasks in order
+  ::signal(SIGINT,
+           SIG_IGN);  // a terminal's ^C is for the supervisor, which stops the tasks in order
   impl_->self = self;
   impl_->rules = peers;
   ::fcntl(kControlFd, F_SETFD, FD_CLOEXEC);
@@ -135,14 +146,16 @@ Peer& Task::peer(wire::TaskId who) { return *impl_->peers.at(who); }
 Server& Task::server() { return impl_->server; }
 
 void Task::report_state(std::string_view state, std::string_view detail) {
-  impl_->send(wire::ControlState{std::string(state), std::string(detail.substr(0, limits::kDetailBytesMax))});
+  impl_->send(wire::ControlState{std::string(state),
+                                 std::string(detail.substr(0, limits::kDetailBytesMax))});
 }
 
 void Task::on_stop(std::function<void()> hook) { impl_->stop_hooks.push_back(std::move(hook)); }
 
 int Task::run() {
   impl_->check_handlers();
-  for (auto& [end, fd] : impl_->waiting_inbound) impl_->server.serve(end.task, std::move(fd), impl_->rule_for(end).threads);
+  for (auto& [end, fd] : impl_->waiting_inbound)
+    impl_->server.serve(end.task, std::move(fd), impl_->rule_for(end).threads);
   impl_->waiting_inbound.clear();
   impl_->send(wire::ControlReady{});
   std::uint64_t beat = 0;
@@ -167,7 +180,8 @@ bool print_peers(int argc, char** argv, std::span<const PeerRule> peers) {
   if (argc != 2 || std::string_view(argv[1]) != "--print-peers") return false;
   for (const auto& rule : peers) {
     for (const auto type : rule.messages) {
-      ::printf("%s %s %s\n", rule.inbound ? "from" : "to", std::string(wire::to_string(rule.peer)).c_str(),
+      ::printf("%s %s %s\n", rule.inbound ? "from" : "to",
+               std::string(wire::to_string(rule.peer)).c_str(),
                std::string(wire::message_name(type)).c_str());
     }
   }

@@ -1,33 +1,33 @@
 #include "firmware/validate/address.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 namespace keyward::validate {
 namespace {
 
 // IPv4: public unless listed (IANA IPv4 special-purpose registry, multicast, class E).
 constexpr std::string_view kRefused4[] = {
-    "0.0.0.0/8",       // this network
-    "10.0.0.0/8",      // private, RFC 1918
-    "100.64.0.0/10",   // carrier NAT, RFC 6598
-    "127.0.0.0/8",     // loopback
-    "169.254.0.0/16",  // link-local, cloud metadata
-    "172.16.0.0/12",   // private
-    "192.0.0.0/24",    // IETF protocol assignments
-    "192.0.2.0/24",    // documentation
-    "192.88.99.0/24",  // former 6to4 relays
-    "192.168.0.0/16",  // private
-    "198.18.0.0/15",   // benchmarking
-    "198.51.100.0/24", // documentation
-    "203.0.113.0/24",  // documentation
-    "224.0.0.0/4",     // multicast
-    "240.0.0.0/4",     // reserved, limited broadcast
+    "0.0.0.0/8",        // this network
+    "10.0.0.0/8",       // private, RFC 1918
+    "100.64.0.0/10",    // carrier NAT, RFC 6598
+    "127.0.0.0/8",      // loopback
+    "169.254.0.0/16",   // link-local, cloud metadata
+    "172.16.0.0/12",    // private
+    "192.0.0.0/24",     // IETF protocol assignments
+    "192.0.2.0/24",     // documentation
+    "192.88.99.0/24",   // former 6to4 relays
+    "192.168.0.0/16",   // private
+    "198.18.0.0/15",    // benchmarking
+    "198.51.100.0/24",  // documentation
+    "203.0.113.0/24",   // documentation
+    "224.0.0.0/4",      // multicast
+    "240.0.0.0/4",      // reserved, limited broadcast
 };
 
 // IPv6: refused unless global unicast (2000::/3), and there unless listed.
@@ -52,7 +52,8 @@ const std::vector<Prefix>& refused() {
 }
 
 bool in_any(const std::vector<Prefix>& prefixes, const IpAddress& address) {
-  return std::any_of(prefixes.begin(), prefixes.end(), [&](const Prefix& p) { return p.contains(address); });
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const Prefix& p) { return p.contains(address); });
 }
 
 }  // namespace
@@ -72,7 +73,8 @@ IpAddress IpAddress::v6(std::span<const std::uint8_t, 16> octets) {
 
 Result<IpAddress> IpAddress::parse(std::string_view text) {
   const std::string terminated(text);
-  if (terminated.find('\0') != std::string::npos) return fail(ErrorKind::kBadInput, "not an IP address");
+  if (terminated.find('\0') != std::string::npos)
+    return fail(ErrorKind::kBadInput, "not an IP address");
   IpAddress out;
   if (::inet_pton(AF_INET, terminated.c_str(), out.octets_.data()) == 1) return out;
   out.v6_ = true;
@@ -106,7 +108,8 @@ std::string IpAddress::text() const {
 
 Result<Prefix> Prefix::parse(std::string_view text) {
   const auto slash = text.find('/');
-  if (slash == std::string_view::npos) return fail(ErrorKind::kBadInput, "a prefix is written address/bits");
+  if (slash == std::string_view::npos)
+    return fail(ErrorKind::kBadInput, "a prefix is written address/bits");
   KEYWARD_TRY(base, IpAddress::parse(text.substr(0, slash)));
   const auto digits = text.substr(slash + 1);
   unsigned bits = 0;
@@ -116,7 +119,8 @@ Result<Prefix> Prefix::parse(std::string_view text) {
     return fail(ErrorKind::kBadInput, "a prefix has a wrong length");
   }
   for (unsigned bit = bits; bit < width; ++bit) {
-    if ((base.octets()[bit / 8] >> (7 - bit % 8)) & 1) return fail(ErrorKind::kBadInput, "a prefix has bits beyond its length");
+    if ((base.octets()[bit / 8] >> (7 - bit % 8)) & 1)
+      return fail(ErrorKind::kBadInput, "a prefix has bits beyond its length");
   }
   return Prefix(base, bits);
 }
@@ -124,7 +128,8 @@ Result<Prefix> Prefix::parse(std::string_view text) {
 bool Prefix::contains(const IpAddress& address) const {
   if (address.is_v6() != base_.is_v6()) return false;
   const unsigned whole = bits_ / 8;
-  if (!std::equal(base_.octets().begin(), base_.octets().begin() + whole, address.octets().begin())) return false;
+  if (!std::equal(base_.octets().begin(), base_.octets().begin() + whole, address.octets().begin()))
+    return false;
   const unsigned rest = bits_ % 8;
   if (rest == 0) return true;
   const unsigned mask = (0xffu << (8 - rest)) & 0xffu;

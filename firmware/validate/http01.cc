@@ -1,10 +1,10 @@
 #include "firmware/validate/http01.h"
 
+#include <memory>
+
 #include <curl/curl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <memory>
 
 namespace keyward::validate {
 namespace {
@@ -61,16 +61,20 @@ std::string url_part(CURLU* url, CURLUPart part, unsigned flags = 0) {
 std::optional<Target> parse_target(const std::string& text, const Http01Options& options) {
   if (text.size() > limits::kUrlBytesMax * 4) return std::nullopt;
   const std::unique_ptr<CURLU, CurlDelete> url(::curl_url());
-  if (!url || ::curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK) return std::nullopt;
+  if (!url ||
+      ::curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK)
+    return std::nullopt;
   Target target;
   target.scheme = url_part(url.get(), CURLUPART_SCHEME);
   if (target.scheme != "http" && target.scheme != "https") return std::nullopt;
   if (!url_part(url.get(), CURLUPART_ZONEID).empty()) return std::nullopt;
-  const unsigned long port = std::strtoul(url_part(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT).c_str(), nullptr, 10);
+  const unsigned long port =
+      std::strtoul(url_part(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT).c_str(), nullptr, 10);
   if (port != 80 && port != 443 && port != options.port) return std::nullopt;
   target.port = static_cast<std::uint16_t>(port);
   target.host = url_part(url.get(), CURLUPART_HOST);
-  if (target.host.size() > 2 && target.host.front() == '[') target.host = target.host.substr(1, target.host.size() - 2);
+  if (target.host.size() > 2 && target.host.front() == '[')
+    target.host = target.host.substr(1, target.host.size() - 2);
   if (target.host.empty() || target.host.size() > limits::kIdentifierBytesMax) return std::nullopt;
   ::curl_url_set(url.get(), CURLUPART_FRAGMENT, nullptr, 0);
   target.url = url_part(url.get(), CURLUPART_URL);
@@ -112,17 +116,27 @@ curl_socket_t on_open_socket(void* user, curlsocktype, curl_sockaddr* address) {
 
 wire::ChallengeProblem problem_of(CURLcode code, const Hop& hop, const Target& target) {
   const auto where = shown(target.url);
-  if (hop.too_large) return problem("incorrectResponse", "http.too-large", "the response of " + where + " is too large");
-  if (hop.refused) return problem("connection", "egress.refused", "this appliance does not connect to the address of " + where);
+  if (hop.too_large)
+    return problem("incorrectResponse", "http.too-large",
+                   "the response of " + where + " is too large");
+  if (hop.refused)
+    return problem("connection", "egress.refused",
+                   "this appliance does not connect to the address of " + where);
   switch (code) {
-    case CURLE_OPERATION_TIMEDOUT: return problem("connection", "http.timeout", "no complete response in time from " + where);
-    case CURLE_COULDNT_CONNECT: return problem("connection", "http.connect", "cannot connect to " + where);
-    case CURLE_SSL_CONNECT_ERROR: return problem("connection", "http.tls", "no TLS connection with " + where);
+    case CURLE_OPERATION_TIMEDOUT:
+      return problem("connection", "http.timeout", "no complete response in time from " + where);
+    case CURLE_COULDNT_CONNECT:
+      return problem("connection", "http.connect", "cannot connect to " + where);
+    case CURLE_SSL_CONNECT_ERROR:
+      return problem("connection", "http.tls", "no TLS connection with " + where);
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-    case CURLE_PARTIAL_FILE: return problem("connection", "http.cut", "the connection ended before the response of " + where + " did");
-    default: return problem("connection", "http.protocol", "no HTTP response from " + where);
+    case CURLE_PARTIAL_FILE:
+      return problem("connection", "http.cut",
+                     "the connection ended before the response of " + where + " did");
+    default:
+      return problem("connection", "http.protocol", "no HTTP response from " + where);
   }
 }
 
@@ -140,9 +154,14 @@ class Look {
       if (auto failed = fetch(*target, next)) return end(std::move(*failed));
       if (next.empty()) return end(judge(*target, expected));
       target = parse_target(next, options_);
-      if (!target) return end(problem("connection", "http.redirect-target", "redirected to " + shown(next) + ", which is not allowed: http or https on the ports 80 and 443 alone"));
+      if (!target)
+        return end(
+            problem("connection", "http.redirect-target",
+                    "redirected to " + shown(next) +
+                        ", which is not allowed: http or https on the ports 80 and 443 alone"));
     }
-    return end(problem("connection", "http.redirects", "redirected too many times, last to " + shown(target->url)));
+    return end(problem("connection", "http.redirects",
+                       "redirected too many times, last to " + shown(target->url)));
   }
 
  private:
@@ -153,10 +172,13 @@ class Look {
 
   std::optional<wire::ChallengeProblem> judge(const Target& target, const std::string& expected) {
     if (status_ != 200) {
-      return problem("unauthorized", "http.status", "status " + std::to_string(status_) + " from " + shown(target.url));
+      return problem("unauthorized", "http.status",
+                     "status " + std::to_string(status_) + " from " + shown(target.url));
     }
     if (!body_matches(hop_.body, expected)) {
-      return problem("incorrectResponse", "http.content", "what stands at " + shown(target.url) + " is not the key authorization of this account and challenge");
+      return problem("incorrectResponse", "http.content",
+                     "what stands at " + shown(target.url) +
+                         " is not the key authorization of this account and challenge");
     }
     return std::nullopt;
   }
@@ -168,13 +190,16 @@ class Look {
       found.addresses.push_back(*literal);
     } else {
       found = resolver_.resolve(target.host, deadline_);
-      if (!found.code.empty()) return problem("dns", found.code, shown(target.host) + ": " + found.detail);
+      if (!found.code.empty())
+        return problem("dns", found.code, shown(target.host) + ": " + found.detail);
     }
     for (const auto& address : found.addresses) {
       if (options_.egress.allows(address)) out.push_back(address);
     }
     if (!out.empty()) return std::nullopt;
-    return problem("connection", "egress.refused", shown(target.host) + " is at " + found.addresses.front().text() + ", and this appliance connects to no such address");
+    return problem("connection", "egress.refused",
+                   shown(target.host) + " is at " + found.addresses.front().text() +
+                       ", and this appliance connects to no such address");
   }
 
   std::optional<wire::ChallengeProblem> fetch(const Target& target, std::string& next) {
@@ -184,13 +209,16 @@ class Look {
     hop_ = Hop{};
     hop_.egress = &options_.egress;
     const std::unique_ptr<CURL, CurlDelete> handle(::curl_easy_init());
-    const std::unique_ptr<curl_slist, CurlDelete> pin(::curl_slist_append(nullptr, pin_text(target, addresses).c_str()));
-    if (!handle || !pin || deadline_.passed()) return problem("connection", "http.timeout", "no time left for " + shown(target.url));
+    const std::unique_ptr<curl_slist, CurlDelete> pin(
+        ::curl_slist_append(nullptr, pin_text(target, addresses).c_str()));
+    if (!handle || !pin || deadline_.passed())
+      return problem("connection", "http.timeout", "no time left for " + shown(target.url));
     set_options(handle.get(), target, pin.get());
     const CURLcode code = ::curl_easy_perform(handle.get());
     if (code != CURLE_OK) return problem_of(code, hop_, target);
     ::curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status_);
-    const bool redirects = status_ == 301 || status_ == 302 || status_ == 303 || status_ == 307 || status_ == 308;
+    const bool redirects =
+        status_ == 301 || status_ == 302 || status_ == 303 || status_ == 307 || status_ == 308;
     char* location = nullptr;
     if (redirects) ::curl_easy_getinfo(handle.get(), CURLINFO_REDIRECT_URL, &location);
     if (location != nullptr) next = location;
@@ -199,7 +227,8 @@ class Look {
 
   static std::string pin_text(const Target& target, const std::vector<IpAddress>& addresses) {
     const bool literal = target.host.find(':') != std::string::npos;
-    std::string pin = (literal ? "[" + target.host + "]" : target.host) + ":" + std::to_string(target.port) + ":";
+    std::string pin =
+        (literal ? "[" + target.host + "]" : target.host) + ":" + std::to_string(target.port) + ":";
     for (std::size_t i = 0; i < addresses.size(); ++i) {
       if (i > 0) pin += ",";
       pin += addresses[i].is_v6() ? "[" + addresses[i].text() + "]" : addresses[i].text();
@@ -221,7 +250,8 @@ class Look {
     ::curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, 1L);
     ::curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 0L);
     ::curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 0L);
-    ::curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, deadline_.remaining_ms())));
+    ::curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS,
+                       static_cast<long>(std::max<std::int64_t>(1, deadline_.remaining_ms())));
     ::curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(kConnectMs));
     ::curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
     ::curl_easy_setopt(handle, CURLOPT_WRITEDATA, &hop_);
@@ -253,8 +283,9 @@ bool body_matches(std::string_view body, const std::string& key_authorization) {
 
 void http01_global_init() { ::curl_global_init(CURL_GLOBAL_DEFAULT); }
 
-Http01Outcome http01_look(const wire::Identifier& identifier, const std::string& token, const Digest256& thumbprint,
-                          const Http01Options& options, Resolver& resolver) {
+Http01Outcome http01_look(const wire::Identifier& identifier, const std::string& token,
+                          const Digest256& thumbprint, const Http01Options& options,
+                          Resolver& resolver) {
   const bool brackets = identifier.value.find(':') != std::string::npos;
   std::string url = "http://" + (brackets ? "[" + identifier.value + "]" : identifier.value);
   if (options.port != 80) url += ":" + std::to_string(options.port);

@@ -1,9 +1,9 @@
-// Owns the http-01 look: fetch the key authorization from the host and compare (RFC 8555 §8.3). Must not
-// know tokens' minting, grants or tasks.
+// Owns the http-01 look: fetch the key authorization from the host and compare (RFC 8555 §8.3).
+// Must not know tokens' minting, grants or tasks.
 //
 // Every hop is resolved here, checked against the egress policy, and pinned: the HTTP library never
-// resolves a name, and asks the policy again for the very address it connects to. A certificate met on
-// an https redirect is not checked: the client may be fetching its first (RFC 8555 §8.3).
+// resolves a name, and asks the policy again for the very address it connects to. A certificate met
+// on an https redirect is not checked: the client may be fetching its first (RFC 8555 §8.3).
 // Threads: any.
 #pragma once
 
@@ -24,8 +24,9 @@ struct Http01Options {
 };
 
 struct Http01Outcome {
-  std::optional<wire::ChallengeProblem> problem;  // absent: the account's key authorization is there
-  std::string final_url;                          // what was read, for the evidence
+  std::optional<wire::ChallengeProblem>
+      problem;            // absent: the account's key authorization is there
+  std::string final_url;  // what was read, for the evidence
   std::string address;
 };
 
@@ -36,7 +37,8 @@ bool body_matches(std::string_view body, const std::string& key_authorization);
 
 // Once per process, before threads.
 void http01_global_init();
-Http01Outcome http01_look(const wire::Identifier& identifier, const std::string& token, const Digest256& thumbprint,
-                          const Http01Options& options, Resolver& resolver);
+Http01Outcome http01_look(const wire::Identifier& identifier, const std::string& token,
+                          const Digest256& thumbprint, const Http01Options& options,
+                          Resolver& resolver);
 
 }  // namespace keyward::validate

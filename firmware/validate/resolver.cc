@@ -1,20 +1,20 @@
 #include "firmware/validate/resolver.h"
 
-#include <netinet/in.h>
-#include <poll.h>
-#include <unbound.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <thread>
 
+#include <netinet/in.h>
+#include <poll.h>
+#include <unbound.h>
+
 namespace keyward::validate {
 namespace {
 
-constexpr int kTypeA = 1;       // RFC 1035
-constexpr int kTypeAaaa = 28;   // RFC 3596
+constexpr int kTypeA = 1;      // RFC 1035
+constexpr int kTypeAaaa = 28;  // RFC 3596
 constexpr int kClassIn = 1;
 constexpr int kRcodeNxDomain = 3;
 constexpr int kDispatchMs = 500;
@@ -27,7 +27,8 @@ std::string lower(std::string text) {
   return text;
 }
 
-// One question under way: shared by the asker, who may leave at its deadline, and unbound's call back.
+// One question under way: shared by the asker, who may leave at its deadline, and unbound's call
+// back.
 struct Question {
   std::mutex mutex;
   std::condition_variable answered;
@@ -72,7 +73,8 @@ Resolution read_result(int error, const ub_result* result) {
 }
 
 extern "C" void on_answer(void* user, int error, ub_result* result) {
-  const std::unique_ptr<std::shared_ptr<Question>> question(static_cast<std::shared_ptr<Question>*>(user));
+  const std::unique_ptr<std::shared_ptr<Question>> question(
+      static_cast<std::shared_ptr<Question>*>(user));
   Resolution resolution = read_result(error, result);
   ::ub_resolve_free(result);
   const std::lock_guard lock((*question)->mutex);
@@ -84,7 +86,9 @@ extern "C" void on_answer(void* user, int error, ub_result* result) {
 class UnboundResolver final : public Resolver {
  public:
   UnboundResolver(StaticHosts hosts, ub_ctx* context)
-      : hosts_(std::move(hosts)), context_(context), dispatcher_([this](const std::stop_token& stop) { dispatch(stop); }) {}
+      : hosts_(std::move(hosts)),
+        context_(context),
+        dispatcher_([this](const std::stop_token& stop) { dispatch(stop); }) {}
   ~UnboundResolver() override {
     dispatcher_.request_stop();
     dispatcher_.join();
@@ -108,7 +112,8 @@ class UnboundResolver final : public Resolver {
   std::shared_ptr<Question> ask(const std::string& name, int type) {
     auto question = std::make_shared<Question>();
     auto held = std::make_unique<std::shared_ptr<Question>>(question);
-    const int code = ::ub_resolve_async(context_, name.c_str(), type, kClassIn, held.get(), on_answer, nullptr);
+    const int code =
+        ::ub_resolve_async(context_, name.c_str(), type, kClassIn, held.get(), on_answer, nullptr);
     if (code == 0) {
       static_cast<void>(held.release());  // on_answer takes it
     } else {
@@ -143,7 +148,8 @@ Result<StaticHosts> parse_hosts(const std::vector<std::string>& lines) {
   StaticHosts hosts;
   for (const auto& line : lines) {
     const auto equals = line.find('=');
-    if (equals == std::string::npos || equals == 0) return fail(ErrorKind::kBadInput, "a host is written name=address");
+    if (equals == std::string::npos || equals == 0)
+      return fail(ErrorKind::kBadInput, "a host is written name=address");
     KEYWARD_TRY(address, IpAddress::parse(std::string_view(line).substr(equals + 1)));
     hosts[lower(line.substr(0, equals))].push_back(address);
   }
@@ -163,10 +169,12 @@ Result<std::unique_ptr<Resolver>> make_resolver(ResolverOptions options) {
       return fail(ErrorKind::kBadInput, "a forwarder is written address or address@port");
     }
   }
-  if (!options.trust_anchor.empty() && ::ub_ctx_add_ta_file(context.get(), options.trust_anchor.c_str()) != 0) {
+  if (!options.trust_anchor.empty() &&
+      ::ub_ctx_add_ta_file(context.get(), options.trust_anchor.c_str()) != 0) {
     return fail(ErrorKind::kBadInput, "the trust anchor file cannot be used");
   }
-  return std::unique_ptr<Resolver>(new UnboundResolver(std::move(options.hosts), context.release()));
+  return std::unique_ptr<Resolver>(
+      new UnboundResolver(std::move(options.hosts), context.release()));
 }
 
 }  // namespace keyward::validate

@@ -1,6 +1,6 @@
-// Owns name resolution for validations: static hosts first, then libunbound (own recursion or forwarders,
-// DNSSEC when a trust anchor is given). Must not know HTTP or policy.
-// Threads: any. Errors stand in Resolution::code, since a name that does not exist is not our fault.
+// Owns name resolution for validations: static hosts first, then libunbound (own recursion or
+// forwarders, DNSSEC when a trust anchor is given). Must not know HTTP or policy. Threads: any.
+// Errors stand in Resolution::code, since a name that does not exist is not our fault.
 #pragma once
 
 #include <map>
@@ -15,7 +15,8 @@ namespace keyward::validate {
 
 struct Resolution {
   std::vector<IpAddress> addresses;  // IPv6 first
-  std::string code;    // empty: resolved. "dns.nxdomain", "dns.servfail", "dns.bogus", "dns.no-address", "dns.timeout"
+  std::string code;    // empty: resolved. "dns.nxdomain", "dns.servfail", "dns.bogus",
+                       // "dns.no-address", "dns.timeout"
   std::string detail;  // words for a person
 };
 
@@ -32,8 +33,9 @@ Result<StaticHosts> parse_hosts(const std::vector<std::string>& lines);
 
 struct ResolverOptions {
   StaticHosts hosts;
-  std::vector<std::string> forward;  // "address" or "address@port"; empty: own recursion from the root
-  std::string trust_anchor;          // file with the root's DS or DNSKEY; empty: no DNSSEC
+  std::vector<std::string>
+      forward;               // "address" or "address@port"; empty: own recursion from the root
+  std::string trust_anchor;  // file with the root's DS or DNSKEY; empty: no DNSSEC
 };
 
 // kBadInput if a forwarder or the trust anchor is not one.

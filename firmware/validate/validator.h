@@ -1,11 +1,12 @@
-// Owns the decision that an account controls a name: token minted here, looked for where the name points,
-// grant sent to the signer before anyone hears "valid" (DESIGN §2.1, §2.2). Must not know frames.
+// Owns the decision that an account controls a name: token minted here, looked for where the name
+// points, grant sent to the signer before anyone hears "valid" (DESIGN §2.1, §2.2). Must not know
+// frames.
 //
 // Failure codes: "method-unsupported", "wildcard-http-01", "identifier-unsupported" (refused),
-// "identifier-malformed" (bad input), "challenge-token-forged", "challenge-token-expired" (refused),
-// "validation-busy" (exhausted), "validation-late" (unavailable), "appliance-names-empty",
-// "appliance-name-unknown", "appliance-ticket-missing" (refused), and the signer's own, passed on.
-// Threads: any.
+// "identifier-malformed" (bad input), "challenge-token-forged", "challenge-token-expired"
+// (refused), "validation-busy" (exhausted), "validation-late" (unavailable),
+// "appliance-names-empty", "appliance-name-unknown", "appliance-ticket-missing" (refused), and the
+// signer's own, passed on. Threads: any.
 #pragma once
 
 #include <functional>
@@ -33,15 +34,16 @@ struct ValidatorOptions {
   std::size_t queue_max = limits::kValidationQueueMax;
 };
 
-// Installation's "appliance.names" to canonical identifiers; kBadInput or kRefused for one that is none.
+// Installation's "appliance.names" to canonical identifiers; kBadInput or kRefused for one that is
+// none.
 Result<std::set<wire::Identifier>> parse_appliance_names(const std::vector<std::string>& names);
 
 class Validator {
  public:
   using SendGrant = std::function<Answer<wire::GrantNameReply>(const wire::GrantName&)>;
   using Reply = std::function<void(Answer<wire::NameValidateReply>)>;
-  Validator(challenge::TokenMint tokens, ValidatorOptions options, std::unique_ptr<Resolver> resolver,
-            SendGrant send_grant, Clock& clock);
+  Validator(challenge::TokenMint tokens, ValidatorOptions options,
+            std::unique_ptr<Resolver> resolver, SendGrant send_grant, Clock& clock);
 
   Answer<wire::NameTokenMintReply> mint(const wire::NameTokenMint& request) const;
   // Checks at once; looks in a worker; `reply` is called exactly once, from any thread.

@@ -3,7 +3,8 @@
 namespace keyward::wire {
 namespace {
 
-constexpr unsigned kUnsigned = 0, kNegative = 1, kByteString = 2, kTextString = 3, kArray = 4, kMap = 5;
+constexpr unsigned kUnsigned = 0, kNegative = 1, kByteString = 2, kTextString = 3, kArray = 4,
+                   kMap = 5;
 
 // The length of the UTF-8 sequence at `at`, or 0 if it is not a valid one (RFC 3629 §4).
 std::size_t utf8_sequence(ByteView text, std::size_t at) {
@@ -72,7 +73,8 @@ void CborWriter::text(std::string_view value) {
 Result<std::uint64_t> CborReader::head(unsigned major) {
   if (at_ >= in_.size()) return fail(ErrorKind::kBadInput, "cbor: truncated");
   const unsigned first = in_[at_];
-  if (first >> 5 != major) return fail(ErrorKind::kBadInput, "cbor: another type was expected", first);
+  if (first >> 5 != major)
+    return fail(ErrorKind::kBadInput, "cbor: another type was expected", first);
   const unsigned info = first & 31;
   if (info < 24) {
     ++at_;
@@ -138,7 +140,8 @@ Result<std::uint64_t> CborReader::map(std::uint64_t count_max) {
 Result<bool> CborReader::boolean() {
   if (at_ >= in_.size()) return fail(ErrorKind::kBadInput, "cbor: truncated");
   const auto byte = in_[at_];
-  if (byte != 0xf4 && byte != 0xf5) return fail(ErrorKind::kBadInput, "cbor: a boolean was expected", byte);
+  if (byte != 0xf4 && byte != 0xf5)
+    return fail(ErrorKind::kBadInput, "cbor: a boolean was expected", byte);
   ++at_;
   return byte == 0xf5;
 }

@@ -8,10 +8,11 @@
 //       v(1, "text", m.text, 64);  v(2, "count", m.count);
 //     }
 //   };
-// Keys ascend; the same list drives the writer, the strict reader and the CDDL printer. Types: bool,
-// uint64, int64, enum (with an `is_known(E)` found by ADL), text, bytes, fixed byte arrays, optionals of
-// these, a nested struct, vectors of structs or of text (cap = count, second cap = bytes of a text).
-// A frame is [type, id, body]. Unknown keys, missing keys, wrong order and trailing bytes are refused.
+// Keys ascend; the same list drives the writer, the strict reader and the CDDL printer. Types:
+// bool, uint64, int64, enum (with an `is_known(E)` found by ADL), text, bytes, fixed byte arrays,
+// optionals of these, a nested struct, vectors of structs or of text (cap = count, second cap =
+// bytes of a text). A frame is [type, id, body]. Unknown keys, missing keys, wrong order and
+// trailing bytes are refused.
 #pragma once
 
 #include <array>
@@ -79,7 +80,9 @@ class FieldWriter {
   void write(const std::string& value) { out_.text(value); }
   void write(const Bytes& value) { out_.bytes(value); }
   template <std::size_t N>
-  void write(const std::array<std::uint8_t, N>& value) { out_.bytes(value); }
+  void write(const std::array<std::uint8_t, N>& value) {
+    out_.bytes(value);
+  }
   template <class T>
   void write(const std::vector<T>& values) {
     out_.array(values.size());
@@ -116,7 +119,8 @@ class FieldReader {
     if (!status_) return;
     if (!has_key_ || key_ != key) {
       if constexpr (!is_optional_v<T>) {
-        status_ = fail(ErrorKind::kBadInput, "cbor: a field is missing, unknown or out of order", key);
+        status_ =
+            fail(ErrorKind::kBadInput, "cbor: a field is missing, unknown or out of order", key);
       }
       return;
     }
@@ -128,7 +132,8 @@ class FieldReader {
     if (status_) next_key();
   }
   Status finish() {
-    if (status_ && has_key_) return fail(ErrorKind::kBadInput, "cbor: unknown field", static_cast<std::int64_t>(key_));
+    if (status_ && has_key_)
+      return fail(ErrorKind::kBadInput, "cbor: unknown field", static_cast<std::int64_t>(key_));
     return status_;
   }
 
@@ -165,7 +170,8 @@ class FieldReader {
   template <std::size_t N>
   Status read(std::array<std::uint8_t, N>& out) {
     KEYWARD_TRY(view, in_.bytes(N));
-    if (view.size() != N) return fail(ErrorKind::kBadInput, "cbor: a fixed byte string has another length");
+    if (view.size() != N)
+      return fail(ErrorKind::kBadInput, "cbor: a fixed byte string has another length");
     std::copy(view.begin(), view.end(), out.begin());
     return {};
   }
@@ -181,7 +187,8 @@ class FieldReader {
     if constexpr (std::is_enum_v<T>) {
       KEYWARD_TRY(value, in_.unsigned_integer());
       if (value > 0xffff || !is_known(static_cast<T>(value))) {
-        return fail(ErrorKind::kBadInput, "cbor: unknown enumeration value", static_cast<std::int64_t>(value));
+        return fail(ErrorKind::kBadInput, "cbor: unknown enumeration value",
+                    static_cast<std::int64_t>(value));
       }
       out = static_cast<T>(value);
       return {};
@@ -240,7 +247,8 @@ Bytes encode_frame(std::uint64_t id, const M& message) {
   return out.take();
 }
 
-// Reads type and id; `body` is what follows, to be decoded once the type is known to be allowed here.
+// Reads type and id; `body` is what follows, to be decoded once the type is known to be allowed
+// here.
 struct OpenFrame {
   FrameHead head;
   ByteView body;

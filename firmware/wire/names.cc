@@ -22,6 +22,8 @@ std::optional<MessageType> type_of(std::string_view name, MessageList<M...>) {
 }  // namespace
 
 std::string_view message_name(MessageType type) { return name_of(type, AllMessages{}); }
-std::optional<MessageType> message_type_from(std::string_view name) { return type_of(name, AllMessages{}); }
+std::optional<MessageType> message_type_from(std::string_view name) {
+  return type_of(name, AllMessages{});
+}
 
 }  // namespace keyward::wire

@@ -8,28 +8,52 @@
 namespace keyward::wire {
 
 enum class TaskId : std::uint8_t {
-  kSupervisor = 1, kAcme = 2, kStore = 3, kValidation = 4, kAttestation = 5, kSigner = 6, kPlatform = 7,
+  kSupervisor = 1,
+  kAcme = 2,
+  kStore = 3,
+  kValidation = 4,
+  kAttestation = 5,
+  kSigner = 6,
+  kPlatform = 7,
 };
 std::string_view to_string(TaskId id);
 std::optional<TaskId> task_from(std::string_view name);
 
-// A request is even, its reply the odd number after it. 0x00xx control, 0x01xx store, 0x02xx validation,
-// 0x03xx attestation, 0x04xx signer, 0x05xx platform.
+// A request is even, its reply the odd number after it. 0x00xx control, 0x01xx store, 0x02xx
+// validation, 0x03xx attestation, 0x04xx signer, 0x05xx platform.
 enum class MessageType : std::uint16_t {
   kFailure = 0x0001,  // the reply to any request that was not carried out
 
-  kControlStart = 0x0010, kControlPeer = 0x0012, kControlStop = 0x0014,
-  kControlReady = 0x0016, kControlHeartbeat = 0x0018, kControlState = 0x001A,
+  kControlStart = 0x0010,
+  kControlPeer = 0x0012,
+  kControlStop = 0x0014,
+  kControlReady = 0x0016,
+  kControlHeartbeat = 0x0018,
+  kControlState = 0x001A,
 
-  kAccountPut = 0x0100, kAccountGet = 0x0102, kOrderPut = 0x0104, kOrderGet = 0x0106,
-  kAuthzGet = 0x0108, kChallengeUpdate = 0x010A, kOrderUpdate = 0x010C, kCertificateGet = 0x010E,
-  kWorkList = 0x0110, kAccountUpdate = 0x0112, kAuthzUpdate = 0x0114, kOrderList = 0x0116,
+  kAccountPut = 0x0100,
+  kAccountGet = 0x0102,
+  kOrderPut = 0x0104,
+  kOrderGet = 0x0106,
+  kAuthzGet = 0x0108,
+  kChallengeUpdate = 0x010A,
+  kOrderUpdate = 0x010C,
+  kCertificateGet = 0x010E,
+  kWorkList = 0x0110,
+  kAccountUpdate = 0x0112,
+  kAuthzUpdate = 0x0114,
+  kOrderList = 0x0116,
 
-  kNameTokenMint = 0x0200, kNameValidate = 0x0202, kApplianceGrant = 0x0204,
+  kNameTokenMint = 0x0200,
+  kNameValidate = 0x0202,
+  kApplianceGrant = 0x0204,
 
-  kDeviceTokenMint = 0x0300, kDeviceVerify = 0x0302,
+  kDeviceTokenMint = 0x0300,
+  kDeviceVerify = 0x0302,
 
-  kTicketMint = 0x0400, kCertificateIssue = 0x0402, kIssuerGet = 0x0404,
+  kTicketMint = 0x0400,
+  kCertificateIssue = 0x0402,
+  kIssuerGet = 0x0404,
   kGrantName = 0x0406,    // validation alone
   kGrantDevice = 0x0408,  // attestation alone
 

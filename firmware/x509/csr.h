@@ -13,24 +13,29 @@ struct CertificateRequest {
   crypto::PublicKey key;
   std::vector<std::string> common_names{};
   bool subject_has_other_attributes = false;
-  std::vector<std::string> dns_names{};                 // dNSName SANs, as written
-  std::vector<Bytes> ip_addresses{};                    // iPAddress SANs, 4 or 16 octets
-  std::vector<std::string> permanent_identifiers{};     // "value" or "value/oid", rebuilt from the SAN otherName
-  std::vector<std::string> hardware_modules{};          // "serial/oid"
-  bool has_other_san = false;                         // email, URI, another otherName, ...
-  bool asks_for_ca = false;                           // basicConstraints CA:TRUE
-  std::vector<std::string> other_extension_oids{};      // asked for beside SAN, KU, EKU, basicConstraints
+  std::vector<std::string> dns_names{};  // dNSName SANs, as written
+  std::vector<Bytes> ip_addresses{};     // iPAddress SANs, 4 or 16 octets
+  std::vector<std::string>
+      permanent_identifiers{};  // "value" or "value/oid", rebuilt from the SAN otherName
+  std::vector<std::string> hardware_modules{};  // "serial/oid"
+  bool has_other_san = false;                   // email, URI, another otherName, ...
+  bool asks_for_ca = false;                     // basicConstraints CA:TRUE
+  std::vector<std::string>
+      other_extension_oids{};  // asked for beside SAN, KU, EKU, basicConstraints
 };
 
-// Strict DER, exact end, at most limits::kCsrBytesMax; the proof-of-possession signature is verified
-// before the names are read. Errors: kBadInput; kRefused (signature, key).
+// Strict DER, exact end, at most limits::kCsrBytesMax; the proof-of-possession signature is
+// verified before the names are read. Errors: kBadInput; kRefused (signature, key).
 Result<CertificateRequest> parse_csr(ByteView der);
 
-// Client side: SAN entries for the identifiers; `sign` signs the CertificationRequestInfo and returns the
-// signature as X.509 wants it (ECDSA DER). The scheme follows the key kind (P-256/RSA: SHA-256, P-384: SHA-384).
+// Client side: SAN entries for the identifiers; `sign` signs the CertificationRequestInfo and
+// returns the signature as X.509 wants it (ECDSA DER). The scheme follows the key kind (P-256/RSA:
+// SHA-256, P-384: SHA-384).
 using SignFunction = Result<Bytes> (*)(void* context, ByteView to_be_signed);
-Result<Bytes> build_csr(const crypto::PublicKey& key, const std::vector<wire::Identifier>& identifiers,
-                        SignFunction sign, void* context);
-Result<Bytes> build_csr(const crypto::PrivateKey& key, const std::vector<wire::Identifier>& identifiers);
+Result<Bytes> build_csr(const crypto::PublicKey& key,
+                        const std::vector<wire::Identifier>& identifiers, SignFunction sign,
+                        void* context);
+Result<Bytes> build_csr(const crypto::PrivateKey& key,
+                        const std::vector<wire::Identifier>& identifiers);
 
 }  // namespace keyward::x509

@@ -1,8 +1,8 @@
 #include "hal/base/bytes.h"
 
-#include <string.h>
-
 #include <algorithm>
+
+#include <string.h>
 
 namespace keyward {
 namespace {
@@ -21,7 +21,8 @@ int hex_value(char c) {
 constexpr std::array<std::int8_t, 256> make_url_table() {
   std::array<std::int8_t, 256> table{};
   table.fill(-1);
-  for (int i = 0; i < 64; ++i) table[static_cast<unsigned char>(kUrlAlphabet[i])] = static_cast<std::int8_t>(i);
+  for (int i = 0; i < 64; ++i)
+    table[static_cast<unsigned char>(kUrlAlphabet[i])] = static_cast<std::int8_t>(i);
   return table;
 }
 constexpr auto kUrlTable = make_url_table();
@@ -81,7 +82,8 @@ std::string base64url_encode(ByteView bytes) { return encode64(bytes, kUrlAlphab
 std::string base64_encode(ByteView bytes) { return encode64(bytes, kStdAlphabet, true); }
 
 Result<Bytes> base64url_decode(std::string_view text) {
-  if (text.size() % 4 == 1) return fail(ErrorKind::kBadInput, "base64url text has an impossible length");
+  if (text.size() % 4 == 1)
+    return fail(ErrorKind::kBadInput, "base64url text has an impossible length");
   Bytes out;
   out.reserve(text.size() * 3 / 4);
   unsigned accumulator = 0;

@@ -31,7 +31,7 @@ bool equal(ByteView a, ByteView b);
 // Compares without leaking where the first difference is; lengths are public.
 bool equal_constant_time(ByteView a, ByteView b);
 
-std::string hex_encode(ByteView bytes);  // lower case
+std::string hex_encode(ByteView bytes);           // lower case
 Result<Bytes> hex_decode(std::string_view text);  // either case, even length; kBadInput
 
 std::string base64url_encode(ByteView bytes);  // RFC 4648 §5, no padding

@@ -1,5 +1,5 @@
-// Owns the notion of time: wall clock and monotonic clock behind one interface. Must not know policy.
-// Units are in the names. Threads: every implementation may be called from any thread.
+// Owns the notion of time: wall clock and monotonic clock behind one interface. Must not know
+// policy. Units are in the names. Threads: every implementation may be called from any thread.
 #pragma once
 
 #include <cstdint>

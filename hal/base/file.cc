@@ -1,10 +1,10 @@
 #include "hal/base/file.h"
 
+#include <filesystem>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-
-#include <filesystem>
 
 namespace keyward {
 namespace {
@@ -48,7 +48,8 @@ bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) 
 
 Status sync_directory(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail(ErrorKind::kUnavailable, "cannot sync a directory", errno);
+  if (!fd || ::fsync(fd.get()) != 0)
+    return fail(ErrorKind::kUnavailable, "cannot sync a directory", errno);
   return {};
 }
 

@@ -8,27 +8,31 @@
 namespace keyward::limits {
 
 // ---- frames between tasks
-inline constexpr std::size_t kFrameBytesMax = 98'304;      // one SEQPACKET datagram; below the default socket buffer
-inline constexpr int kCborDepthMax = 6;                    // deepest message: frame > body > list > item > field
-inline constexpr int kCborItemsMax = 4'096;                // items in one frame; bounds libcbor's allocations
-inline constexpr int kPeerCallsMax = 512;                  // calls in flight on one edge; more are refused
-inline constexpr std::int64_t kPeerCallMs = 10'000;        // default patience of a caller between tasks
-inline constexpr std::int64_t kPeerCallSlowMs = 60'000;    // for calls that wait for the network or the HSM
+inline constexpr std::size_t kFrameBytesMax =
+    98'304;                              // one SEQPACKET datagram; below the default socket buffer
+inline constexpr int kCborDepthMax = 6;  // deepest message: frame > body > list > item > field
+inline constexpr int kCborItemsMax = 4'096;  // items in one frame; bounds libcbor's allocations
+inline constexpr int kPeerCallsMax = 512;    // calls in flight on one edge; more are refused
+inline constexpr std::int64_t kPeerCallMs = 10'000;  // default patience of a caller between tasks
+inline constexpr std::int64_t kPeerCallSlowMs =
+    60'000;  // for calls that wait for the network or the HSM
 
 // ---- text and names
-inline constexpr std::size_t kIdentifierBytesMax = 256;    // D-D11; also > 253 of a DNS name
-inline constexpr std::size_t kIdentifiersPerOrderMax = 64; // SAN size and work per order
-inline constexpr std::size_t kNameLabelsMax = 127;         // RFC 1035: 255 octets of wire name
-inline constexpr std::size_t kDetailBytesMax = 1'024;      // human-readable detail in a problem document
-inline constexpr std::size_t kCodeBytesMax = 64;           // stable machine-readable reason
+inline constexpr std::size_t kIdentifierBytesMax = 256;     // D-D11; also > 253 of a DNS name
+inline constexpr std::size_t kIdentifiersPerOrderMax = 64;  // SAN size and work per order
+inline constexpr std::size_t kNameLabelsMax = 127;          // RFC 1035: 255 octets of wire name
+inline constexpr std::size_t kDetailBytesMax =
+    1'024;                                        // human-readable detail in a problem document
+inline constexpr std::size_t kCodeBytesMax = 64;  // stable machine-readable reason
 inline constexpr std::size_t kProfileNameBytesMax = 64;
 inline constexpr std::size_t kContactsMax = 8;
-inline constexpr std::size_t kContactBytesMax = 320;       // RFC 5321: 64 + 1 + 255
-inline constexpr std::size_t kIdBytesMax = 128;            // random ids and tickets in URLs
+inline constexpr std::size_t kContactBytesMax = 320;  // RFC 5321: 64 + 1 + 255
+inline constexpr std::size_t kIdBytesMax = 128;       // random ids and tickets in URLs
 inline constexpr std::size_t kUrlBytesMax = 512;
 
 // ---- JWS and JSON
-inline constexpr std::size_t kRequestBodyBytesMax = 65'536;  // an attestation object with a chain fits well
+inline constexpr std::size_t kRequestBodyBytesMax =
+    65'536;  // an attestation object with a chain fits well
 inline constexpr int kJsonDepthMax = 12;
 inline constexpr int kJsonItemsMax = 2'048;
 inline constexpr std::size_t kJwsProtectedBytesMax = 8'192;  // an RSA-4096 JWK with room
@@ -36,18 +40,20 @@ inline constexpr std::size_t kJwsPayloadBytesMax = 49'152;   // base64url decode
 inline constexpr std::size_t kJwsSignatureBytesMax = 1'024;  // RSA-8192
 inline constexpr std::size_t kJwkBytesMax = 2'048;           // canonical JWK of RSA-8192 with room
 inline constexpr std::size_t kNonceBytesMax = 128;
-inline constexpr int kRsaBitsMin = 2'048;                    // CA/B baseline, NIST SP 800-131A
-inline constexpr int kRsaBitsMax = 4'096;                    // verification time
+inline constexpr int kRsaBitsMin = 2'048;  // CA/B baseline, NIST SP 800-131A
+inline constexpr int kRsaBitsMax = 4'096;  // verification time
 
 // ---- certificates
 inline constexpr std::size_t kCsrBytesMax = 16'384;
 inline constexpr std::size_t kCertificateBytesMax = 16'384;
 inline constexpr std::size_t kChainCertificatesMax = 6;
-inline constexpr std::size_t kOrderTermsBytesMax = 24'576;   // 64 identifiers of 256 octets with room
-inline constexpr std::size_t kOidBytesMax = 128;             // encoded; a 256-octet dotted text is shorter
-inline constexpr int kChainSignaturesMax = 32;               // verifications in one chain building: same-named CAs must not multiply work
+inline constexpr std::size_t kOrderTermsBytesMax =
+    24'576;                                       // 64 identifiers of 256 octets with room
+inline constexpr std::size_t kOidBytesMax = 128;  // encoded; a 256-octet dotted text is shorter
+inline constexpr int kChainSignaturesMax =
+    32;  // verifications in one chain building: same-named CAs must not multiply work
 inline constexpr std::size_t kCertificateExtensionsMax = 64;
-inline constexpr std::size_t kSpkiBytesMax = 1'200;          // RSA-8192
+inline constexpr std::size_t kSpkiBytesMax = 1'200;  // RSA-8192
 
 // ---- attestation
 inline constexpr std::size_t kAttestationObjectBytesMax = 32'768;  // chain of 5 large certificates
@@ -57,28 +63,37 @@ inline constexpr std::size_t kTpmStructureBytesMax = 4'096;
 inline constexpr std::size_t kTrustAnchorsMax = 1'024;
 
 // ---- signer
-inline constexpr std::size_t kGrantsMax = 65'536;             // live grants over all accounts (about 24 MB)
+inline constexpr std::size_t kGrantsMax = 65'536;  // live grants over all accounts (about 24 MB)
 inline constexpr std::size_t kGrantsPerAccountMax = 1'024;
-inline constexpr std::size_t kIssuedOrdersMax = 262'144;      // orders remembered for replay until they expire
-inline constexpr std::size_t kSignQueueMax = 256;             // waiting signatures per key
+inline constexpr std::size_t kIssuedOrdersMax =
+    262'144;                                       // orders remembered for replay until they expire
+inline constexpr std::size_t kSignQueueMax = 256;  // waiting signatures per key
 inline constexpr std::size_t kLedgerRowBytesMax = 131'072;
 inline constexpr std::int64_t kOrderLifetimeMs = 24LL * 3'600'000;
 inline constexpr std::int64_t kGrantLifetimeMsMax = 90LL * 24 * 3'600'000;
-inline constexpr std::size_t kGrantJournalBytesMax = 64u << 20;     // then rewritten with the live grants alone
-inline constexpr std::int64_t kExpiredGrantKeptMs = 600'000;        // so that a late client reads "expired", not "missing"
-inline constexpr std::size_t kSignerKeyCacheMax = 4'096;            // parsed account keys (about 4 KiB each)
-inline constexpr std::size_t kLedgerSegmentBytesMax = 256u << 20;   // one file; a closed one can be archived
-inline constexpr std::size_t kLedgerSegmentsMax = 4'096;            // 1 TiB of ledger
-inline constexpr std::size_t kSerialsMax = 4'194'304;               // serials remembered (about 40 octets each)
-inline constexpr int kSerialTriesMax = 8;                           // 126 random bits: a second try means a broken generator
-inline constexpr std::int64_t kClockStepBackMsMax = 5'000;          // a time service's small correction; more is refused
-inline constexpr std::int64_t kSignDeadlineMs = 8'000;              // one signature, with its queue; below a caller's patience
-inline constexpr std::int64_t kHsmAwayRetryMs = 2'000;              // told to clients while the HSM is away
-inline constexpr std::int64_t kDuplicateWaitMs = 15'000;            // a second finalize of the same order waits for the first
-inline constexpr std::int64_t kIssuancesPerHourMax = 1'000'000;     // upper end of the configurable budgets; 40 octets each
+inline constexpr std::size_t kGrantJournalBytesMax =
+    64u << 20;  // then rewritten with the live grants alone
+inline constexpr std::int64_t kExpiredGrantKeptMs =
+    600'000;  // so that a late client reads "expired", not "missing"
+inline constexpr std::size_t kSignerKeyCacheMax = 4'096;  // parsed account keys (about 4 KiB each)
+inline constexpr std::size_t kLedgerSegmentBytesMax =
+    256u << 20;                                           // one file; a closed one can be archived
+inline constexpr std::size_t kLedgerSegmentsMax = 4'096;  // 1 TiB of ledger
+inline constexpr std::size_t kSerialsMax = 4'194'304;  // serials remembered (about 40 octets each)
+inline constexpr int kSerialTriesMax = 8;  // 126 random bits: a second try means a broken generator
+inline constexpr std::int64_t kClockStepBackMsMax =
+    5'000;  // a time service's small correction; more is refused
+inline constexpr std::int64_t kSignDeadlineMs =
+    8'000;  // one signature, with its queue; below a caller's patience
+inline constexpr std::int64_t kHsmAwayRetryMs = 2'000;  // told to clients while the HSM is away
+inline constexpr std::int64_t kDuplicateWaitMs =
+    15'000;  // a second finalize of the same order waits for the first
+inline constexpr std::int64_t kIssuancesPerHourMax =
+    1'000'000;  // upper end of the configurable budgets; 40 octets each
 
 // ---- signing token (PKCS#11)
-inline constexpr int kTokenSessionsMax = 64;                   // board data may ask for fewer; network HSMs cap theirs
+inline constexpr int kTokenSessionsMax =
+    64;  // board data may ask for fewer; network HSMs cap theirs
 inline constexpr std::size_t kTokenSlotsMax = 256;             // slots a module may list
 inline constexpr std::size_t kTokenMechanismsMax = 1'024;      // mechanisms a module may list
 inline constexpr std::size_t kTokenLabelBytesMax = 32;         // CK_TOKEN_INFO.label
@@ -86,59 +101,85 @@ inline constexpr std::size_t kTokenKeyLabelBytesMax = 128;     // our own labels
 inline constexpr std::size_t kTokenKeysMax = 64;               // keys remembered by label
 inline constexpr std::size_t kTokenAttributeBytesMax = 4'096;  // an RSA-16384 modulus with room
 inline constexpr std::size_t kTokenPinBytesMax = 256;
-inline constexpr std::size_t kTokenRefusedPinsMax = 32;        // digests remembered; a further PIN is refused unseen
-inline constexpr std::size_t kTokenRandomBytesMax = 4'096;     // one C_GenerateRandom
-inline constexpr std::size_t kSignMessageBytesMax = 16u << 20; // a CRL of 400,000 entries; hashed here, not in the token
-inline constexpr std::int64_t kTokenReconnectMsMin = 100;      // first back-off after a failed reconnection
-inline constexpr std::int64_t kTokenReconnectMsMax = 5'000;    // cap: an HSM that is back is used within this time
-inline constexpr std::int64_t kTokenStallMsDefault = 5'000;    // a call in the module for longer is taken as stuck
-inline constexpr std::int64_t kTokenAdminCallMs = 30'000;      // find, generate, random, login; RSA-4096 in a TPM takes many seconds
-inline constexpr std::int64_t kTokenCloseMs = 2'000;           // patience with calls in the module at the end
+inline constexpr std::size_t kTokenRefusedPinsMax =
+    32;  // digests remembered; a further PIN is refused unseen
+inline constexpr std::size_t kTokenRandomBytesMax = 4'096;  // one C_GenerateRandom
+inline constexpr std::size_t kSignMessageBytesMax =
+    16u << 20;  // a CRL of 400,000 entries; hashed here, not in the token
+inline constexpr std::int64_t kTokenReconnectMsMin =
+    100;  // first back-off after a failed reconnection
+inline constexpr std::int64_t kTokenReconnectMsMax =
+    5'000;  // cap: an HSM that is back is used within this time
+inline constexpr std::int64_t kTokenStallMsDefault =
+    5'000;  // a call in the module for longer is taken as stuck
+inline constexpr std::int64_t kTokenAdminCallMs =
+    30'000;  // find, generate, random, login; RSA-4096 in a TPM takes many seconds
+inline constexpr std::int64_t kTokenCloseMs =
+    2'000;  // patience with calls in the module at the end
 
 // ---- acme
-inline constexpr std::size_t kAccountCacheMax = 16'384;       // cached account keys (about 4 KiB each)
-inline constexpr std::size_t kNonceWindow = 33'554'432;      // nonces remembered, one bit each (4 MiB): 20 minutes at 25,000/s
-inline constexpr std::size_t kNoncesEarlierMax = 65'536;      // used nonces of the life before, while they are accepted (about 3 MB)
-inline constexpr std::int64_t kNonceEarlierLifeMs = 300'000;  // after a start, nonces of the life before stay good for so long
-inline constexpr int kHttpConnectionsMax = 512;               // worker threads; one connection each
-inline constexpr int kRequestsPerConnectionMax = 1'000;       // then the connection is closed, so that none starves
-inline constexpr std::int64_t kBodyDeadlineMs = 10'000;       // whole body; a drip is cut
-inline constexpr std::int64_t kTlsHandshakeMs = 10'000;       // a client that does not finish is cut
-inline constexpr std::int64_t kHeaderDeadlineMs = 10'000;     // whole request header; a drip is cut
-inline constexpr std::int64_t kKeepAliveIdleMs = 15'000;      // between two requests of a connection
-inline constexpr std::int64_t kResponseDeadlineMs = 30'000;   // whole response; a client that does not read is cut
-inline constexpr std::int64_t kHttpDrainMs = 1'000;           // reading on after a refusal, so that the client sees it
-inline constexpr std::size_t kHttpDrainBytesMax = 1u << 20;   // and this much of it
-inline constexpr std::size_t kHttpHeaderBytesMax = 16'384;    // request line and headers together
-inline constexpr std::size_t kTlsIdentityBytesMax = 131'072;  // chain PEM of kChainCertificatesMax certificates
-inline constexpr std::size_t kHeadersMax = 48;                // civetweb drops more than 64 silently
-inline constexpr std::size_t kBackgroundJobsMax = 1'024;      // validations and waiting finalizations, each
-inline constexpr int kValidationJobThreads = 16;              // as many as validation has workers
-inline constexpr int kIssueJobThreads = 4;                    // the signer's queue is the narrow place, not these
-inline constexpr std::int64_t kJobBackoffMsMin = 500;         // first pause of a job whose peer is away
-inline constexpr std::int64_t kJobBackoffMsMax = 8'000;       // an HSM that is back is used within this time
-inline constexpr std::int64_t kWorkSweepMs = 30'000;          // unfinished work is asked of the store this often
-inline constexpr std::int64_t kQuickValidationMs = 100;       // a challenge answer waits so long for a quick result
-inline constexpr std::int64_t kIssueWaitMs = 5'000;           // a finalize answer waits so long, then says processing
-inline constexpr std::size_t kOrdersPageMax = 100;            // orders on one page of an account's list
-inline constexpr std::size_t kSmallBodyBytesMax = 8'192;      // POST-as-GET and other small payloads
-inline constexpr std::size_t kNewOrderBodyBytesMax = 49'152;  // 64 identifiers of 256 octets, base64url; goes whole to the signer
-inline constexpr std::size_t kFinalizeBodyBytesMax = 40'960;  // kCsrBytesMax, base64url twice; with the terms below kFrameBytesMax
+inline constexpr std::size_t kAccountCacheMax = 16'384;  // cached account keys (about 4 KiB each)
+inline constexpr std::size_t kNonceWindow =
+    33'554'432;  // nonces remembered, one bit each (4 MiB): 20 minutes at 25,000/s
+inline constexpr std::size_t kNoncesEarlierMax =
+    65'536;  // used nonces of the life before, while they are accepted (about 3 MB)
+inline constexpr std::int64_t kNonceEarlierLifeMs =
+    300'000;  // after a start, nonces of the life before stay good for so long
+inline constexpr int kHttpConnectionsMax = 512;  // worker threads; one connection each
+inline constexpr int kRequestsPerConnectionMax =
+    1'000;  // then the connection is closed, so that none starves
+inline constexpr std::int64_t kBodyDeadlineMs = 10'000;    // whole body; a drip is cut
+inline constexpr std::int64_t kTlsHandshakeMs = 10'000;    // a client that does not finish is cut
+inline constexpr std::int64_t kHeaderDeadlineMs = 10'000;  // whole request header; a drip is cut
+inline constexpr std::int64_t kKeepAliveIdleMs = 15'000;   // between two requests of a connection
+inline constexpr std::int64_t kResponseDeadlineMs =
+    30'000;  // whole response; a client that does not read is cut
+inline constexpr std::int64_t kHttpDrainMs =
+    1'000;  // reading on after a refusal, so that the client sees it
+inline constexpr std::size_t kHttpDrainBytesMax = 1u << 20;  // and this much of it
+inline constexpr std::size_t kHttpHeaderBytesMax = 16'384;   // request line and headers together
+inline constexpr std::size_t kTlsIdentityBytesMax =
+    131'072;                                    // chain PEM of kChainCertificatesMax certificates
+inline constexpr std::size_t kHeadersMax = 48;  // civetweb drops more than 64 silently
+inline constexpr std::size_t kBackgroundJobsMax =
+    1'024;                                        // validations and waiting finalizations, each
+inline constexpr int kValidationJobThreads = 16;  // as many as validation has workers
+inline constexpr int kIssueJobThreads = 4;  // the signer's queue is the narrow place, not these
+inline constexpr std::int64_t kJobBackoffMsMin = 500;  // first pause of a job whose peer is away
+inline constexpr std::int64_t kJobBackoffMsMax =
+    8'000;  // an HSM that is back is used within this time
+inline constexpr std::int64_t kWorkSweepMs =
+    30'000;  // unfinished work is asked of the store this often
+inline constexpr std::int64_t kQuickValidationMs =
+    100;  // a challenge answer waits so long for a quick result
+inline constexpr std::int64_t kIssueWaitMs =
+    5'000;  // a finalize answer waits so long, then says processing
+inline constexpr std::size_t kOrdersPageMax = 100;        // orders on one page of an account's list
+inline constexpr std::size_t kSmallBodyBytesMax = 8'192;  // POST-as-GET and other small payloads
+inline constexpr std::size_t kNewOrderBodyBytesMax =
+    49'152;  // 64 identifiers of 256 octets, base64url; goes whole to the signer
+inline constexpr std::size_t kFinalizeBodyBytesMax =
+    40'960;  // kCsrBytesMax, base64url twice; with the terms below kFrameBytesMax
 
 // ---- store
-inline constexpr std::int64_t kAccountsMax = 1'000'000;           // accounts are never deleted: about 1 GB
-inline constexpr std::int64_t kOpenOrdersPerAccountMax = 512;     // one client must not fill the disk
-inline constexpr std::int64_t kStoreBytesMax = 8LL << 30;         // database file
-inline constexpr std::int64_t kStoreReserveBytes = 64LL << 20;    // kept free for what was begun: new orders stop first
-inline constexpr std::size_t kStoredFinalizeBytesMax = 49'152;    // order + finalize must fit one frame
-inline constexpr std::size_t kStoredChainBytesMax = 81'920;       // a chain must fit one frame
-inline constexpr std::size_t kWorkListBytesMax = 81'920;          // the list must fit one frame
-inline constexpr std::int64_t kOrderRetentionMs = 7LL * 24 * 3'600'000;         // after expiry, then deleted
-inline constexpr std::int64_t kCertificateRetentionMs = 30LL * 24 * 3'600'000;  // after notAfter, then deleted
-inline constexpr int kSweepRowsMax = 256;                         // rows looked at in one short transaction
-inline constexpr int kSweepBatchesMax = 32;                       // such transactions in one turn of housekeeping
+inline constexpr std::int64_t kAccountsMax = 1'000'000;  // accounts are never deleted: about 1 GB
+inline constexpr std::int64_t kOpenOrdersPerAccountMax = 512;  // one client must not fill the disk
+inline constexpr std::int64_t kStoreBytesMax = 8LL << 30;      // database file
+inline constexpr std::int64_t kStoreReserveBytes =
+    64LL << 20;  // kept free for what was begun: new orders stop first
+inline constexpr std::size_t kStoredFinalizeBytesMax =
+    49'152;                                                  // order + finalize must fit one frame
+inline constexpr std::size_t kStoredChainBytesMax = 81'920;  // a chain must fit one frame
+inline constexpr std::size_t kWorkListBytesMax = 81'920;     // the list must fit one frame
+inline constexpr std::int64_t kOrderRetentionMs =
+    7LL * 24 * 3'600'000;  // after expiry, then deleted
+inline constexpr std::int64_t kCertificateRetentionMs =
+    30LL * 24 * 3'600'000;                   // after notAfter, then deleted
+inline constexpr int kSweepRowsMax = 256;    // rows looked at in one short transaction
+inline constexpr int kSweepBatchesMax = 32;  // such transactions in one turn of housekeeping
 inline constexpr std::int64_t kSweepIntervalMs = 5'000;
-inline constexpr std::int64_t kStoreFlushMs = 1'000;              // longest that an unpromised write is not durable
+inline constexpr std::int64_t kStoreFlushMs =
+    1'000;  // longest that an unpromised write is not durable
 
 // ---- validation
 inline constexpr std::size_t kHttp01BodyBytesMax = 4'096;
@@ -146,15 +187,20 @@ inline constexpr int kHttp01RedirectsMax = 10;
 inline constexpr std::int64_t kHttp01TotalMs = 20'000;
 inline constexpr int kValidationWorkers = 16;
 inline constexpr std::size_t kValidationQueueMax = 512;
-inline constexpr std::int64_t kValidationWaitMs = 30'000;     // in the queue; then acme is told to come again
+inline constexpr std::int64_t kValidationWaitMs =
+    30'000;  // in the queue; then acme is told to come again
 inline constexpr std::int64_t kApplianceGrantMs = 3'600'000;  // the order follows at once
 
 // ---- agent (device side)
-inline constexpr std::size_t kAgentReplyBytesMax = 262'144;   // a chain of kChainCertificatesMax certificates as PEM
-inline constexpr std::size_t kAgentStateBytesMax = 524'288;   // state.json, which may hold such a chain
-inline constexpr int kAgentNonceRetriesMax = 10;              // badNonce in a row for one request
-inline constexpr std::int64_t kAgentRequestMs = 90'000;       // one HTTP exchange; the CA may wait for its HSM
-inline constexpr std::int64_t kAgentBackoffMsMin = 250;       // first wait after a failed exchange; doubles
+inline constexpr std::size_t kAgentReplyBytesMax =
+    262'144;  // a chain of kChainCertificatesMax certificates as PEM
+inline constexpr std::size_t kAgentStateBytesMax =
+    524'288;                                      // state.json, which may hold such a chain
+inline constexpr int kAgentNonceRetriesMax = 10;  // badNonce in a row for one request
+inline constexpr std::int64_t kAgentRequestMs =
+    90'000;  // one HTTP exchange; the CA may wait for its HSM
+inline constexpr std::int64_t kAgentBackoffMsMin =
+    250;  // first wait after a failed exchange; doubles
 inline constexpr std::int64_t kAgentBackoffMsMax = 10'000;
 
 // ---- supervisor
@@ -163,9 +209,11 @@ inline constexpr std::size_t kLogLineBytesMax = 4'096;
 inline constexpr std::size_t kLogFileBytesMax = 16u << 20;
 inline constexpr int kLogFilesMax = 4;
 inline constexpr int kTasksMax = 16;
-inline constexpr int kStateTreeDepthMax = 8;                      // folders below a task's own directory
-inline constexpr std::size_t kStateTreeEntriesMax = 100'000;      // whose owner is checked at start
-inline constexpr int kFramesPerTurnMax = 64;                      // control frames read from one task before the others' turn
-inline constexpr std::size_t kLogBytesPerTurnMax = 65'536;        // of one task's standard error, likewise
+inline constexpr int kStateTreeDepthMax = 8;  // folders below a task's own directory
+inline constexpr std::size_t kStateTreeEntriesMax = 100'000;  // whose owner is checked at start
+inline constexpr int kFramesPerTurnMax =
+    64;  // control frames read from one task before the others' turn
+inline constexpr std::size_t kLogBytesPerTurnMax =
+    65'536;  // of one task's standard error, likewise
 
 }  // namespace keyward::limits

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string_view>
+
 #include <tl/expected.hpp>
 
 namespace keyward {
@@ -23,8 +24,8 @@ std::string_view to_string(ErrorKind kind);
 
 struct [[nodiscard]] Error {
   ErrorKind kind = ErrorKind::kInternal;
-  const char* what = "";     // static text, never freed, never holding foreign bytes
-  std::int64_t native = 0;   // errno, CK_RV, TSS2_RC, OpenSSL code: logged, never branched on
+  const char* what = "";    // static text, never freed, never holding foreign bytes
+  std::int64_t native = 0;  // errno, CK_RV, TSS2_RC, OpenSSL code: logged, never branched on
 
   friend bool operator==(const Error& a, const Error& b) {
     return a.kind == b.kind && std::string_view(a.what) == b.what && a.native == b.native;
@@ -48,13 +49,14 @@ inline tl::unexpected<Error> fail(const Error& error) { return tl::unexpected<Er
 // KEYWARD_TRY(x, expr): declares x from a Result or returns its error.
 #define KEYWARD_CONCAT_INNER(a, b) a##b
 #define KEYWARD_CONCAT(a, b) KEYWARD_CONCAT_INNER(a, b)
-#define KEYWARD_TRY(name, expression) KEYWARD_TRY_IMPL(KEYWARD_CONCAT(try_, __LINE__), name, expression)
-#define KEYWARD_TRY_IMPL(temporary, name, expression)      \
-  auto temporary = (expression);                           \
+#define KEYWARD_TRY(name, expression) \
+  KEYWARD_TRY_IMPL(KEYWARD_CONCAT(try_, __LINE__), name, expression)
+#define KEYWARD_TRY_IMPL(temporary, name, expression)        \
+  auto temporary = (expression);                             \
   if (!temporary) return ::keyward::fail(temporary.error()); \
   auto& name = *temporary
-#define KEYWARD_CHECK(expression)                                      \
-  do {                                                                 \
+#define KEYWARD_CHECK(expression)                                                    \
+  do {                                                                               \
     if (auto check_ = (expression); !check_) return ::keyward::fail(check_.error()); \
   } while (false)
 

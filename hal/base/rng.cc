@@ -1,9 +1,9 @@
 #include "hal/base/rng.h"
 
+#include <cstdlib>
+
 #include <errno.h>
 #include <sys/random.h>
-
-#include <cstdlib>
 
 namespace keyward {
 

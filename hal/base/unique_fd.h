@@ -1,9 +1,9 @@
 // Owns one file descriptor and closes it once. Must not know what the descriptor is.
 #pragma once
 
-#include <unistd.h>
-
 #include <utility>
+
+#include <unistd.h>
 
 namespace keyward {
 

@@ -12,12 +12,18 @@ namespace {
 
 EVP_PKEY* generate(KeyAlgorithm algorithm) {
   switch (algorithm) {
-    case KeyAlgorithm::kEcdsaP256: return ::EVP_EC_gen("P-256");
-    case KeyAlgorithm::kEcdsaP384: return ::EVP_EC_gen("P-384");
-    case KeyAlgorithm::kRsa2048: return ::EVP_RSA_gen(2048);
-    case KeyAlgorithm::kRsa3072: return ::EVP_RSA_gen(3072);
-    case KeyAlgorithm::kRsa4096: return ::EVP_RSA_gen(4096);
-    case KeyAlgorithm::kEd25519: return ::EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+    case KeyAlgorithm::kEcdsaP256:
+      return ::EVP_EC_gen("P-256");
+    case KeyAlgorithm::kEcdsaP384:
+      return ::EVP_EC_gen("P-384");
+    case KeyAlgorithm::kRsa2048:
+      return ::EVP_RSA_gen(2048);
+    case KeyAlgorithm::kRsa3072:
+      return ::EVP_RSA_gen(3072);
+    case KeyAlgorithm::kRsa4096:
+      return ::EVP_RSA_gen(4096);
+    case KeyAlgorithm::kEd25519:
+      return ::EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
   }
   return nullptr;
 }
@@ -64,14 +70,16 @@ Result<TokenKey> FakeSigningToken::find_key(std::string_view label) {
 Result<TokenKey> FakeSigningToken::generate_key(std::string_view label, KeyAlgorithm algorithm) {
   const std::lock_guard lock(mutex_);
   KEYWARD_CHECK(usable());
-  if (refused_.contains(algorithm)) return fail(ErrorKind::kBadInput, "no mechanism for this algorithm");
+  if (refused_.contains(algorithm))
+    return fail(ErrorKind::kBadInput, "no mechanism for this algorithm");
   if (keys_.contains(label)) return fail(ErrorKind::kRefused, "a key carries the label already");
   Key key;
   key.pair.reset(generate(algorithm));
   unsigned char* der = nullptr;
   const int size = key.pair == nullptr ? -1 : ::i2d_PUBKEY(key.pair.get(), &der);
   if (size <= 0) return fail(ErrorKind::kInternal, "the fake's key generation failed");
-  key.facts = TokenKey{std::string(label), algorithm, Bytes(der, der + size), true, false, true, true, true};
+  key.facts = TokenKey{
+      std::string(label), algorithm, Bytes(der, der + size), true, false, true, true, true};
   ::OPENSSL_free(der);
   const TokenKey facts = key.facts;
   keys_.emplace(facts.label, std::move(key));
@@ -82,15 +90,17 @@ Result<Bytes> FakeSigningToken::sign(std::string_view label, ByteView message, D
                                      SignPriority) {
   const std::lock_guard lock(mutex_);
   KEYWARD_CHECK(usable());
-  if (deadline.passed()) return fail(ErrorKind::kUnavailable, "the deadline passed before the call");
+  if (deadline.passed())
+    return fail(ErrorKind::kUnavailable, "the deadline passed before the call");
   const auto at = keys_.find(label);
   if (at == keys_.end()) return fail(ErrorKind::kBadInput, "no key carries the label");
   EVP_MD_CTX* context = ::EVP_MD_CTX_new();
   Bytes signature(1'024);
   std::size_t size = signature.size();
-  const bool good = ::EVP_DigestSignInit(context, nullptr, hash_of(at->second.facts.algorithm), nullptr,
-                                         at->second.pair.get()) == 1 &&
-                    ::EVP_DigestSign(context, signature.data(), &size, message.data(), message.size()) == 1;
+  const bool good =
+      ::EVP_DigestSignInit(context, nullptr, hash_of(at->second.facts.algorithm), nullptr,
+                           at->second.pair.get()) == 1 &&
+      ::EVP_DigestSign(context, signature.data(), &size, message.data(), message.size()) == 1;
   ::EVP_MD_CTX_free(context);
   if (!good) return fail(ErrorKind::kInternal, "the fake's signature failed");
   signature.resize(size);

@@ -1,5 +1,5 @@
-// Owns a signing token in memory, for tests of what stands above the HAL: software keys, and a state
-// that the test sets. Test builds only; must not be linked into a task. Threads: any.
+// Owns a signing token in memory, for tests of what stands above the HAL: software keys, and a
+// state that the test sets. Test builds only; must not be linked into a task. Threads: any.
 #pragma once
 
 #include <cstdint>

@@ -54,7 +54,8 @@ Result<T> FaultySigningToken::pass(TokenCall call, const Deadline* deadline, F&&
       released_.wait(lock, over);
     } else {
       using Time = std::chrono::steady_clock::time_point;
-      released = released_.wait_until(lock, Time(std::chrono::milliseconds(deadline->monotonic_ms)), over);
+      released =
+          released_.wait_until(lock, Time(std::chrono::milliseconds(deadline->monotonic_ms)), over);
     }
     --p.stalled;
     if (!released) return fail(ErrorKind::kUnavailable, "the deadline passed inside the token");
@@ -81,9 +82,8 @@ Result<TokenKey> FaultySigningToken::generate_key(std::string_view label, KeyAlg
 
 Result<Bytes> FaultySigningToken::sign(std::string_view label, ByteView message, Deadline deadline,
                                        SignPriority priority) {
-  auto signature = pass<Bytes>(TokenCall::kSign, &deadline, [&] {
-    return behind_.sign(label, message, deadline, priority);
-  });
+  auto signature = pass<Bytes>(TokenCall::kSign, &deadline,
+                               [&] { return behind_.sign(label, message, deadline, priority); });
   const std::lock_guard lock(mutex_);
   if (signature && corrupt_next_) {
     signature->back() ^= 0x01;

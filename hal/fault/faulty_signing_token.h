@@ -1,5 +1,5 @@
-// Owns a decorator that makes any SigningToken fail its nth call, stall, or answer wrongly. Test builds
-// only; must not be linked into a task. Threads: any.
+// Owns a decorator that makes any SigningToken fail its nth call, stall, or answer wrongly. Test
+// builds only; must not be linked into a task. Threads: any.
 #pragma once
 
 #include <array>
@@ -11,14 +11,20 @@
 
 namespace keyward::hal::fault {
 
-enum class TokenCall : std::uint8_t { kUnlock = 0, kFindKey = 1, kGenerateKey = 2, kSign = 3, kRandom = 4 };
+enum class TokenCall : std::uint8_t {
+  kUnlock = 0,
+  kFindKey = 1,
+  kGenerateKey = 2,
+  kSign = 3,
+  kRandom = 4
+};
 
 class FaultySigningToken : public SigningToken {
  public:
   explicit FaultySigningToken(SigningToken& behind) : behind_(behind) {}  // outlives this
 
-  // The nth call from now (1 is the next) answers `error`; with `after`, the call behind is made first
-  // and its answer lost: a signature exists that the caller never sees.
+  // The nth call from now (1 is the next) answers `error`; with `after`, the call behind is made
+  // first and its answer lost: a signature exists that the caller never sees.
   void fail_nth(TokenCall call, int nth, Error error, bool after = false);
   // Calls hang until release() or, for sign(), its deadline (then kUnavailable).
   void stall(TokenCall call);

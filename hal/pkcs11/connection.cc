@@ -12,7 +12,9 @@ std::string text_of_error(const Error& error) {
   return text;
 }
 
-std::string text_of_call(const char* call, CK_RV rv) { return std::string(call) + ": " + rv_text(rv); }
+std::string text_of_call(const char* call, CK_RV rv) {
+  return std::string(call) + ": " + rv_text(rv);
+}
 
 // Brings the module to life, by way of C_Finalize if the step says so.
 Status prepare_module(std::shared_ptr<Module>& module, const Pkcs11Config& config, Step step,
@@ -45,7 +47,8 @@ bool login(Session& session, const SecretBytes& pin, Attempt& attempt) {
   return false;
 }
 
-// Finds the wanted keys; if nothing is wanted yet, any one key, for the self-test. False: token lost.
+// Finds the wanted keys; if nothing is wanted yet, any one key, for the self-test. False: token
+// lost.
 bool find_keys(Session& session, const std::vector<std::string>& wanted_labels, Attempt& attempt) {
   std::vector<std::string> labels = wanted_labels;
   CK_RV rv = CKR_OK;

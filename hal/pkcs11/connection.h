@@ -1,6 +1,6 @@
 // Owns one attempt to reach the token: module, slot, session, login, keys, self-test. Must not know
-// queues, threads or when to try again. Threads: one at a time, with no other call in the module when
-// the step finalizes it.
+// queues, threads or when to try again. Threads: one at a time, with no other call in the module
+// when the step finalizes it.
 #pragma once
 
 #include <memory>
@@ -28,8 +28,8 @@ struct Attempt {
   bool pin_wrong = false;                // ... because it is wrong: never send it again
   std::string detail;
   CK_SLOT_ID slot = 0;
-  Session session;                       // if not kAway
-  std::vector<FoundKey> keys;            // if kReady: the wanted labels that were found
+  Session session;             // if not kAway
+  std::vector<FoundKey> keys;  // if kReady: the wanted labels that were found
   std::vector<MechanismFact> mechanisms;
 };
 

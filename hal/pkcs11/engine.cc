@@ -1,10 +1,11 @@
-// Owns the life of the connection and the threads that call the module. Must not know what a job does.
+// Owns the life of the connection and the threads that call the module. Must not know what a job
+// does.
 #include "hal/pkcs11/engine.h"
-
-#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
+
+#include <signal.h>
 
 #include "hal/pkcs11/return_value.h"
 
@@ -17,8 +18,8 @@ std::chrono::steady_clock::time_point time_of(std::int64_t monotonic_ms) {
   return std::chrono::steady_clock::time_point(std::chrono::milliseconds(monotonic_ms));
 }
 
-// A module that talks over a socket (p11-kit-client) writes into one whose peer is gone: SIGPIPE would
-// end the process. Signals are for the threads of the application anyway.
+// A module that talks over a socket (p11-kit-client) writes into one whose peer is gone: SIGPIPE
+// would end the process. Signals are for the threads of the application anyway.
 void block_signals() {
   sigset_t all;
   ::sigfillset(&all);
@@ -57,16 +58,19 @@ bool Engine::stop() {
   work_cv_.notify_all();
   keeper_cv_.notify_all();
   pin_cv_.notify_all();
-  const bool all_out = keeper_cv_.wait_until(lock, time_of(now_ms() + limits::kTokenCloseMs),
-                                             [&] { return live_threads_ == 0 && inline_calls_ == 0; });
+  const bool all_out = keeper_cv_.wait_until(lock, time_of(now_ms() + limits::kTokenCloseMs), [&] {
+    return live_threads_ == 0 && inline_calls_ == 0;
+  });
   std::vector<std::thread> threads;
   for (auto& worker : workers_) threads.push_back(std::move(worker->thread));
   threads.push_back(std::move(keeper_));
   lock.unlock();
   for (auto& thread : threads) {
     if (!thread.joinable()) continue;
-    if (all_out) thread.join();
-    else thread.detach();
+    if (all_out)
+      thread.join();
+    else
+      thread.detach();
   }
   // Never C_Finalize, nor any other call, beside one that is stuck: the last thread out does it.
   if (!all_out) return false;
@@ -148,8 +152,8 @@ void Engine::work_on(Lock& lock, const std::shared_ptr<Job>& job, Worker& self) 
   finish(lock, job, end, self.replaced ? 0 : generation);
 }
 
-// The short way for a module that cannot stall (quirks.in_process): the caller makes the call itself,
-// which saves two switches of thread. Only while nobody waits, so that priorities hold.
+// The short way for a module that cannot stall (quirks.in_process): the caller makes the call
+// itself, which saves two switches of thread. Only while nobody waits, so that priorities hold.
 bool Engine::try_inline(Lock& lock, const std::shared_ptr<Job>& job) {
   if (!config_.quirks.in_process || state_ != TokenState::kReady || !queue_.empty()) return false;
   if (idle_.empty() && open_sessions_ >= session_cap_) return false;
@@ -221,7 +225,8 @@ void Engine::finish(const Lock& lock, const std::shared_ptr<Job>& job, JobEnd en
     return;
   }
   if (end == JobEnd::kLost || end == JobEnd::kLostBefore)
-    job->error = Error{ErrorKind::kUnavailable, "the token is away", static_cast<std::int64_t>(job->rv)};
+    job->error =
+        Error{ErrorKind::kUnavailable, "the token is away", static_cast<std::int64_t>(job->rv)};
   complete(lock, job);
 }
 
@@ -267,9 +272,9 @@ Status Engine::give_up(const Lock& lock, const std::shared_ptr<Job>& job) {
 Status Engine::run(const std::shared_ptr<Job>& job, Deadline deadline) {
   Lock lock(mutex_);
   if (state_ == TokenState::kLocked) return fail(ErrorKind::kUnavailable, "the token is locked");
-  if (!may_queue(lock))
-    return fail(ErrorKind::kUnavailable, "the token is away");
-  if (deadline.passed()) return fail(ErrorKind::kUnavailable, "the deadline passed before the call");
+  if (!may_queue(lock)) return fail(ErrorKind::kUnavailable, "the token is away");
+  if (deadline.passed())
+    return fail(ErrorKind::kUnavailable, "the deadline passed before the call");
   if (!try_inline(lock, job)) {
     if (!queue_.push_back(job)) return fail(ErrorKind::kExhausted, "the queue of the key is full");
     work_cv_.notify_one();
@@ -300,7 +305,8 @@ Status Engine::adopt_key(const Lock&, const FoundKey& found) {
   const auto& label = found.known->facts.label;
   const auto at = keys_.find(label);
   if (at == keys_.end()) {
-    if (keys_.size() >= limits::kTokenKeysMax) return fail(ErrorKind::kExhausted, "too many keys are in use");
+    if (keys_.size() >= limits::kTokenKeysMax)
+      return fail(ErrorKind::kExhausted, "too many keys are in use");
     keys_[label] = KeyEntry{found.known, found.private_handle, true, false};
     return {};
   }

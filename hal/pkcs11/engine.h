@@ -2,10 +2,11 @@
 // session, and one keeper that wins a lost token back. Must not know what a job does.
 //
 // Callers never enter the module themselves: they wait for a job with a deadline, so a call that
-// sticks in the module (a network HSM behind a firewall that forgot the connection) holds a worker and
-// not its caller. A worker stuck for longer than quirks.stall_ms is replaced, up to max_sessions times;
-// beyond that the token counts as away until a call returns. A module that is software in this process
-// may be called by the callers themselves (quirks.in_process). Threads: any.
+// sticks in the module (a network HSM behind a firewall that forgot the connection) holds a worker
+// and not its caller. A worker stuck for longer than quirks.stall_ms is replaced, up to
+// max_sessions times; beyond that the token counts as away until a call returns. A module that is
+// software in this process may be called by the callers themselves (quirks.in_process). Threads:
+// any.
 #pragma once
 
 #include <atomic>
@@ -59,7 +60,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Waits for the end of the job or the deadline. kUnavailable, kExhausted, or what the job set.
   Status run(const std::shared_ptr<Job>& job, Deadline deadline);
 
-  // The key under this label if it was found before and is there now. kCorrupt: it changed under its label.
+  // The key under this label if it was found before and is there now. kCorrupt: it changed under
+  // its label.
   Result<std::shared_ptr<const KnownKey>> known_key(const std::string& label);
   // Takes what find or generate found. kCorrupt: another key than before; kExhausted.
   Status remember_key(const FoundKey& found);
@@ -94,7 +96,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool may_queue(const Lock& lock) const;
   bool take_handle(const Lock& lock, Job& job);
   JobEnd execute(Session& session, Job& job, CK_SLOT_ID slot);
-  void finish(const Lock& lock, const std::shared_ptr<Job>& job, JobEnd end, std::uint64_t generation);
+  void finish(const Lock& lock, const std::shared_ptr<Job>& job, JobEnd end,
+              std::uint64_t generation);
   void complete(const Lock& lock, const std::shared_ptr<Job>& job);
   void replace_stuck_workers(const Lock& lock);
   Status give_up(const Lock& lock, const std::shared_ptr<Job>& job);
@@ -117,13 +120,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::condition_variable keeper_cv_;  // lost, PIN given, a worker left the module, stop
   std::condition_variable pin_cv_;     // an attempt ended
 
-  // All below under mutex_, except that module_ and pin_memory_ belong to the keeper alone (module_:
-  // workers copy it, under mutex_).
+  // All below under mutex_, except that module_ and pin_memory_ belong to the keeper alone
+  // (module_: workers copy it, under mutex_).
   bool stopping_ = false;
   bool started_ = false;
   TokenState state_ = TokenState::kClosed;
   std::string detail_ = "not tried yet";
-  bool recovering_ = false;  // the first attempt since the loss is under way: calls may wait for it,
+  bool recovering_ =
+      false;  // the first attempt since the loss is under way: calls may wait for it,
   std::int64_t lost_at_ms_ = 0;  // but not longer than stall_ms: the attempt may itself be stuck
   std::uint64_t generation_ = 1;
   std::shared_ptr<Module> module_;

@@ -20,19 +20,21 @@ Error error_of_setting_up(CK_RV rv, const char* what) {
   return pkcs11::error_of(rv, what);
 }
 
-Status init_token(Module& module, CK_SLOT_ID slot, const std::string& label, const SecretBytes& so_pin) {
+Status init_token(Module& module, CK_SLOT_ID slot, const std::string& label,
+                  const SecretBytes& so_pin) {
   std::array<unsigned char, limits::kTokenLabelBytesMax> padded;
   padded.fill(' ');  // PKCS#11 §5.5: blank padded, not terminated
   std::copy(label.begin(), label.end(), padded.begin());
   SecretBytes pin = so_pin.clone();
   const auto entry = module.enter();
-  const CK_RV rv = module.api().C_InitToken(slot, pin.data(), static_cast<CK_ULONG>(pin.size()), padded.data());
+  const CK_RV rv =
+      module.api().C_InitToken(slot, pin.data(), static_cast<CK_ULONG>(pin.size()), padded.data());
   if (rv != CKR_OK) return fail(error_of_setting_up(rv, "C_InitToken"));
   return {};
 }
 
-Status set_user_pin(const std::shared_ptr<Module>& module, CK_SLOT_ID slot, const SecretBytes& so_pin,
-                    const SecretBytes& user_pin) {
+Status set_user_pin(const std::shared_ptr<Module>& module, CK_SLOT_ID slot,
+                    const SecretBytes& so_pin, const SecretBytes& user_pin) {
   pkcs11::Session session;
   CK_RV rv = pkcs11::Session::open(module, slot, session);
   if (rv != CKR_OK) return fail(error_of_setting_up(rv, "C_OpenSession"));
@@ -46,7 +48,8 @@ Status set_user_pin(const std::shared_ptr<Module>& module, CK_SLOT_ID slot, cons
 
 }  // namespace
 
-Status initialize_token(const Pkcs11Config& config, const SecretBytes& so_pin, const SecretBytes& user_pin) {
+Status initialize_token(const Pkcs11Config& config, const SecretBytes& so_pin,
+                        const SecretBytes& user_pin) {
   if (config.token_label.empty() || config.token_label.size() > limits::kTokenLabelBytesMax)
     return fail(ErrorKind::kBadInput, "the token label must have 1 to 32 octets");
   if (so_pin.empty() || user_pin.empty() || so_pin.size() > limits::kTokenPinBytesMax ||
@@ -55,9 +58,11 @@ Status initialize_token(const Pkcs11Config& config, const SecretBytes& so_pin, c
   for (const auto& [name, value] : config.environment) ::setenv(name.c_str(), value.c_str(), 1);
   std::string detail;
   KEYWARD_TRY(module, Module::load(config.module_path, detail));
-  if (const CK_RV rv = module->initialize(); rv != CKR_OK) return fail(pkcs11::error_of(rv, "C_Initialize"));
+  if (const CK_RV rv = module->initialize(); rv != CKR_OK)
+    return fail(pkcs11::error_of(rv, "C_Initialize"));
   auto token = pkcs11::find_token(*module, config.token_label);
-  if (token && token->user_pin_set) return fail(ErrorKind::kRefused, "a token carries the label already");
+  if (token && token->user_pin_set)
+    return fail(ErrorKind::kRefused, "a token carries the label already");
   if (!token && token.error().kind != ErrorKind::kUnavailable) return fail(token.error());
   if (!token) {
     KEYWARD_TRY(slot, pkcs11::find_uninitialized(*module));

@@ -1,5 +1,6 @@
 // Owns the bounded queue of calls that wait for a session. Must not know PKCS#11 calls.
-// Bound: limits::kSignQueueMax per key. Order: priority, then arrival. Threads: under its owner's lock.
+// Bound: limits::kSignQueueMax per key. Order: priority, then arrival. Threads: under its owner's
+// lock.
 #pragma once
 
 #include <array>

@@ -35,9 +35,8 @@ Status Engine::unlock(SecretBytes pin) {
   const auto serial = ++pin_serial_;
   next_attempt_ms_ = 0;
   keeper_cv_.notify_all();
-  const bool tried = pin_cv_.wait_until(lock, time_of(now_ms() + limits::kTokenAdminCallMs), [&] {
-    return stopping_ || pin_tried_serial_ >= serial;
-  });
+  const bool tried = pin_cv_.wait_until(lock, time_of(now_ms() + limits::kTokenAdminCallMs),
+                                        [&] { return stopping_ || pin_tried_serial_ >= serial; });
   if (tried && state_ == TokenState::kReady) return {};
   if (tried && pin_was_refused_) return fail(ErrorKind::kRefused, "the token refused the PIN");
   return fail(ErrorKind::kUnavailable, "the token is away; the PIN is kept");
@@ -51,8 +50,8 @@ void Engine::keeper_loop() {
     } else if (state_ == TokenState::kLocked && pin_serial_ == pin_tried_serial_) {
       keeper_cv_.wait(lock, [&] { return stopping_ || pin_serial_ != pin_tried_serial_; });
     } else if (busy_workers(lock) > 0 || next_attempt_ms_ > now_ms()) {
-      // Until no call is in the module (those given up as stuck aside) and the back-off is over. Both
-      // are told by keeper_cv_; a worker that sticks now is noticed by the clock.
+      // Until no call is in the module (those given up as stuck aside) and the back-off is over.
+      // Both are told by keeper_cv_; a worker that sticks now is noticed by the clock.
       const auto wake_ms = std::max(next_attempt_ms_, busy_workers(lock) > 0 ? now_ms() + 100 : 0);
       (void)keeper_cv_.wait_until(lock, time_of(wake_ms));
       if (busy_workers(lock) > 0) replace_stuck_workers(lock);
@@ -109,8 +108,8 @@ void Engine::lose(const Lock&, std::string why) {
   ++generation_;
   recovering_ = true;
   lost_at_ms_ = now_ms();
-  // Lost again without a single signature since it came: something is wrong that a reconnection does
-  // not cure. Back off instead of turning in a circle.
+  // Lost again without a single signature since it came: something is wrong that a reconnection
+  // does not cure. Back off instead of turning in a circle.
   const bool useless = times_ready_ > 0 && signatures_made_ == signatures_at_ready_ &&
                        now_ms() - ready_since_ms_ < 1'000;
   failures_ = useless ? failures_ + 1 : 0;

@@ -21,8 +21,8 @@ class Template {
   }
   Template& bytes(CK_ATTRIBUTE_TYPE type, ByteView value) {
     values_.push_back(std::make_unique<Bytes>(to_bytes(value)));
-    attributes_.push_back(CK_ATTRIBUTE{type, values_.back()->data(),
-                                       static_cast<CK_ULONG>(values_.back()->size())});
+    attributes_.push_back(
+        CK_ATTRIBUTE{type, values_.back()->data(), static_cast<CK_ULONG>(values_.back()->size())});
     return *this;
   }
   std::span<CK_ATTRIBUTE> span() { return attributes_; }
@@ -32,7 +32,8 @@ class Template {
   std::vector<CK_ATTRIBUTE> attributes_;
 };
 
-Result<Bytes> attribute(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, CK_RV& rv) {
+Result<Bytes> attribute(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                        CK_RV& rv) {
   Bytes value;
   rv = session.attribute(object, type, value);
   if (rv != CKR_OK) return fail(error_of(rv, "C_GetAttributeValue"));
@@ -40,7 +41,8 @@ Result<Bytes> attribute(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_
 }
 
 // An attribute that the module does not know reads as `fallback`, which is always the unsafe value.
-Result<bool> flag(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool fallback, CK_RV& rv) {
+Result<bool> flag(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool fallback,
+                  CK_RV& rv) {
   Bytes value;
   rv = session.attribute(object, type, value);
   if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE) {
@@ -52,8 +54,8 @@ Result<bool> flag(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE t
   return value[0] != CK_FALSE;
 }
 
-Result<CK_OBJECT_HANDLE> find_one(Session& session, CK_OBJECT_CLASS object_class, std::string_view label,
-                                  CK_RV& rv) {
+Result<CK_OBJECT_HANDLE> find_one(Session& session, CK_OBJECT_CLASS object_class,
+                                  std::string_view label, CK_RV& rv) {
   Template wanted;
   wanted.number(CKA_CLASS, object_class).bytes(CKA_LABEL, view_of(label));
   std::vector<CK_OBJECT_HANDLE> hits;
@@ -67,12 +69,14 @@ Result<CK_OBJECT_HANDLE> find_one(Session& session, CK_OBJECT_CLASS object_class
 Result<CK_ULONG> key_type_of(Session& session, CK_OBJECT_HANDLE object, CK_RV& rv) {
   KEYWARD_TRY(value, attribute(session, object, CKA_KEY_TYPE, rv));
   CK_ULONG type = 0;
-  if (value.size() != sizeof type) return fail(ErrorKind::kCorrupt, "CKA_KEY_TYPE has the wrong size");
+  if (value.size() != sizeof type)
+    return fail(ErrorKind::kCorrupt, "CKA_KEY_TYPE has the wrong size");
   std::memcpy(&type, value.data(), sizeof type);
   return type;
 }
 
-Result<PublicKey> read_public(Session& session, CK_OBJECT_HANDLE object, CK_ULONG key_type, CK_RV& rv) {
+Result<PublicKey> read_public(Session& session, CK_OBJECT_HANDLE object, CK_ULONG key_type,
+                              CK_RV& rv) {
   if (key_type == CKK_RSA) {
     KEYWARD_TRY(modulus, attribute(session, object, CKA_MODULUS, rv));
     KEYWARD_TRY(exponent, attribute(session, object, CKA_PUBLIC_EXPONENT, rv));
@@ -208,7 +212,9 @@ Status self_test(Session& session, const FoundKey& key, const Pkcs11Quirks& quir
   Bytes raw;
   bool signing = false;
   rv = session.sign(input.mechanism, key.private_handle, input.data, raw, signing);
-  if (rv != CKR_OK) return fail(ErrorKind::kUnavailable, "the self-test signature failed", static_cast<std::int64_t>(rv));
+  if (rv != CKR_OK)
+    return fail(ErrorKind::kUnavailable, "the self-test signature failed",
+                static_cast<std::int64_t>(rv));
   KEYWARD_TRY(signature, signature_from_token(algorithm, raw));
   if (!key.known->public_key.verify(prepared, signature))
     return fail(ErrorKind::kCorrupt, "the self-test signature does not verify");

@@ -26,7 +26,8 @@ struct FoundKey {
 // kBadInput: no pair carries the label; kCorrupt: several do, or the halves do not fit together.
 Result<FoundKey> find_pair(Session& session, std::string_view label, CK_RV& rv);
 
-// kRefused: the label exists. The pair is read back: attributes the token did not honour show in facts.
+// kRefused: the label exists. The pair is read back: attributes the token did not honour show in
+// facts.
 Result<FoundKey> generate_pair(Session& session, std::string_view label, KeyAlgorithm algorithm,
                                const Pkcs11Quirks& quirks, CK_RV& rv);
 

@@ -24,7 +24,8 @@ const AlgorithmFact kFacts[] = {
     {KeyAlgorithm::kRsa2048, CKK_RSA, CKM_RSA_PKCS, CKM_RSA_PKCS_KEY_PAIR_GEN, 2048, {}, 256},
     {KeyAlgorithm::kRsa3072, CKK_RSA, CKM_RSA_PKCS, CKM_RSA_PKCS_KEY_PAIR_GEN, 3072, {}, 384},
     {KeyAlgorithm::kRsa4096, CKK_RSA, CKM_RSA_PKCS, CKM_RSA_PKCS_KEY_PAIR_GEN, 4096, {}, 512},
-    {KeyAlgorithm::kEd25519, CKK_EC_EDWARDS, CKM_EDDSA, CKM_EC_EDWARDS_KEY_PAIR_GEN, 255, kOidEd25519, 64},
+    {KeyAlgorithm::kEd25519, CKK_EC_EDWARDS, CKM_EDDSA, CKM_EC_EDWARDS_KEY_PAIR_GEN, 255,
+     kOidEd25519, 64},
 };
 
 CK_MECHANISM_TYPE sign_mechanism(const AlgorithmFact& fact, const Pkcs11Quirks& quirks) {
@@ -64,14 +65,15 @@ bool is_supported(KeyAlgorithm algorithm, std::span<const MechanismFact> mechani
   bool signs = false;
   bool generates = false;
   for (const auto& mechanism : mechanisms) {
-    const bool signs_this = mechanism.type == sign_mechanism(fact, quirks) &&
-                            (mechanism.info.flags & CKF_SIGN) != 0;
-    const bool generates_this = mechanism.type == fact.generate &&
-                                (mechanism.info.flags & CKF_GENERATE_KEY_PAIR) != 0;
+    const bool signs_this =
+        mechanism.type == sign_mechanism(fact, quirks) && (mechanism.info.flags & CKF_SIGN) != 0;
+    const bool generates_this =
+        mechanism.type == fact.generate && (mechanism.info.flags & CKF_GENERATE_KEY_PAIR) != 0;
     if (!signs_this && !generates_this) continue;
     // The unit of the sizes of Edwards curves differs between modules; RSA and ECDSA are in bits.
-    const bool sized = fact.key_type == CKK_EC_EDWARDS || mechanism.info.ulMaxKeySize == 0 ||
-                       (fact.bits >= mechanism.info.ulMinKeySize && fact.bits <= mechanism.info.ulMaxKeySize);
+    const bool sized =
+        fact.key_type == CKK_EC_EDWARDS || mechanism.info.ulMaxKeySize == 0 ||
+        (fact.bits >= mechanism.info.ulMinKeySize && fact.bits <= mechanism.info.ulMaxKeySize);
     signs = signs || (signs_this && sized);
     generates = generates || (generates_this && sized);
   }
@@ -90,7 +92,8 @@ Result<SignInput> sign_input(KeyAlgorithm algorithm, ByteView prepared, ByteView
   const std::size_t digest_bytes = algorithm == KeyAlgorithm::kEcdsaP384 ? 48 : 32;
   if (fact.key_type != CKK_EC_EDWARDS && prepared.size() != digest_bytes)
     return fail(ErrorKind::kInternal, "the digest has the wrong size");
-  if (fact.key_type == CKK_RSA) input.data.assign(std::begin(kDigestInfoSha256), std::end(kDigestInfoSha256));
+  if (fact.key_type == CKK_RSA)
+    input.data.assign(std::begin(kDigestInfoSha256), std::end(kDigestInfoSha256));
   append(input.data, prepared);
   return input;
 }
@@ -109,12 +112,14 @@ Result<Bytes> signature_from_token(KeyAlgorithm algorithm, ByteView raw) {
   return out;
 }
 
-std::optional<KeyAlgorithm> algorithm_of(CK_KEY_TYPE key_type, ByteView ec_params, ByteView modulus) {
+std::optional<KeyAlgorithm> algorithm_of(CK_KEY_TYPE key_type, ByteView ec_params,
+                                         ByteView modulus) {
   for (const auto& fact : kFacts) {
     if (fact.key_type != key_type) continue;
     if (key_type == CKK_RSA && modulus_bits(modulus) == fact.bits) return fact.algorithm;
     if (key_type == CKK_EC && equal(ec_params, fact.ec_params)) return fact.algorithm;
-    if (key_type == CKK_EC_EDWARDS && (equal(ec_params, kOidEd25519) || equal(ec_params, kNameEd25519)))
+    if (key_type == CKK_EC_EDWARDS &&
+        (equal(ec_params, kOidEd25519) || equal(ec_params, kNameEd25519)))
       return fact.algorithm;
   }
   return std::nullopt;
@@ -124,7 +129,8 @@ Result<Bytes> point_from_attribute(KeyAlgorithm algorithm, ByteView value) {
   const auto& fact = fact_of(algorithm);
   const std::size_t size = fact.key_type == CKK_EC_EDWARDS ? 32 : 1 + fact.signature_bytes;
   if (value.size() == size) return to_bytes(value);
-  if (value.size() == size + 2 && value[0] == 0x04 && value[1] == size) return to_bytes(value.subspan(2));
+  if (value.size() == size + 2 && value[0] == 0x04 && value[1] == size)
+    return to_bytes(value.subspan(2));
   return fail(ErrorKind::kCorrupt, "CKA_EC_POINT has an unknown form");
 }
 

@@ -1,10 +1,10 @@
 // Owns one loaded PKCS#11 module: dlopen, C_Initialize, C_Finalize. Must not know slots or tokens.
 #include "hal/pkcs11/module.h"
 
-#include <dlfcn.h>
-
 #include <chrono>
 #include <map>
+
+#include <dlfcn.h>
 
 #include "hal/base/limits.h"
 
@@ -41,7 +41,8 @@ Result<std::shared_ptr<Module>> Module::load(const std::string& path, std::strin
   }
   CK_FUNCTION_LIST* list = nullptr;
   // Asked anew on each load: p11-kit-client.so reads its server's address here.
-  if (const CK_RV rv = get_list(&list); rv != CKR_OK || list == nullptr || list->version.major != 2) {
+  if (const CK_RV rv = get_list(&list);
+      rv != CKR_OK || list == nullptr || list->version.major != 2) {
     detail = path + ": C_GetFunctionList failed or is not version 2";
     return fail(ErrorKind::kUnavailable, "C_GetFunctionList", static_cast<std::int64_t>(rv));
   }

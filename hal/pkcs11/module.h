@@ -2,17 +2,17 @@
 //
 // A module's state is one per process: users of the same path share one Module; the last to leave
 // finalizes it. Never dlclosed: modules leave thread keys and at-exit handlers behind.
-// Threads: any. Every use of api() after initialize() stands under enter(), so that C_Finalize never
-// runs beside another call (a crash in every module tried).
+// Threads: any. Every use of api() after initialize() stands under enter(), so that C_Finalize
+// never runs beside another call (a crash in every module tried).
 #pragma once
-
-#include <p11-kit/pkcs11.h>
 
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
+
+#include <p11-kit/pkcs11.h>
 
 #include "hal/base/clock.h"
 #include "hal/base/result.h"
@@ -36,8 +36,8 @@ class Module {
 
   CK_FUNCTION_LIST& api() { return *api_; }
 
-  // Grows with each C_Finalize. Session and object handles of an older epoch may have been given out
-  // again since: they must never be used, not even to close them. Read under enter().
+  // Grows with each C_Finalize. Session and object handles of an older epoch may have been given
+  // out again since: they must never be used, not even to close them. Read under enter().
   std::uint64_t epoch() const { return epoch_; }
   bool is_initialized() const { return initialized_; }
 

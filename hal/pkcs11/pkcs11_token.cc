@@ -55,11 +55,13 @@ struct Outcome {
 template <class T>
 JobEnd end_with(Outcome<T>& outcome, Result<T> result, Job& job, bool effect) {
   outcome.result = std::move(result);
-  // An error of our own judgement (no such label, two of them) leaves rv at CKR_OK: the token is well.
+  // An error of our own judgement (no such label, two of them) leaves rv at CKR_OK: the token is
+  // well.
   return pkcs11::end_of(job.rv, effect);
 }
 
-Result<std::shared_ptr<const KnownKey>> Pkcs11Token::find(std::string_view label, Deadline deadline) {
+Result<std::shared_ptr<const KnownKey>> Pkcs11Token::find(std::string_view label,
+                                                          Deadline deadline) {
   KEYWARD_CHECK(check_label(label));
   auto outcome = std::make_shared<Outcome<FoundKey>>();
   auto job = std::make_shared<Job>();
@@ -113,7 +115,8 @@ Result<Bytes> Pkcs11Token::sign(std::string_view label, ByteView message, Deadli
   if (!known && known.error().kind == ErrorKind::kBadInput) known = find(label, deadline);
   if (!known) return fail(known.error());
   const auto algorithm = (*known)->facts.algorithm;
-  // Hashing before and verifying after happen in the caller's thread: the session is held for C_Sign alone.
+  // Hashing before and verifying after happen in the caller's thread: the session is held for
+  // C_Sign alone.
   const Bytes prepared = PublicKey::prepare(algorithm, message);
   KEYWARD_TRY(input, pkcs11::sign_input(algorithm, prepared, message, engine_->config().quirks));
   auto outcome = std::make_shared<Outcome<Bytes>>();
@@ -126,7 +129,8 @@ Result<Bytes> Pkcs11Token::sign(std::string_view label, ByteView message, Deadli
     bool signing = false;
     self.rv = session.sign(sign_input.mechanism, self.key_handle, sign_input.data, raw, signing);
     Result<Bytes> result = std::move(raw);
-    if (self.rv != CKR_OK) result = fail(pkcs11::error_of(self.rv, signing ? "C_Sign" : "C_SignInit"));
+    if (self.rv != CKR_OK)
+      result = fail(pkcs11::error_of(self.rv, signing ? "C_Sign" : "C_SignInit"));
     return end_with(*outcome, std::move(result), self, signing);
   };
   KEYWARD_CHECK(engine_->run(job, deadline));

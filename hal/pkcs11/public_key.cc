@@ -1,5 +1,8 @@
-// Owns the public half of a token key: its SPKI, and verification with OpenSSL. Must not know PKCS#11.
+// Owns the public half of a token key: its SPKI, and verification with OpenSSL. Must not know
+// PKCS#11.
 #include "hal/pkcs11/public_key.h"
+
+#include <string_view>
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -7,8 +10,6 @@
 #include <openssl/rsa.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
-
-#include <string_view>
 
 #include "hal/base/limits.h"
 
@@ -41,7 +42,8 @@ Bytes der_element(std::uint8_t tag, ByteView content) {
   } else if (size < 0x100) {
     out.insert(out.end(), {0x81, static_cast<std::uint8_t>(size)});
   } else {
-    out.insert(out.end(), {0x82, static_cast<std::uint8_t>(size >> 8), static_cast<std::uint8_t>(size)});
+    out.insert(out.end(),
+               {0x82, static_cast<std::uint8_t>(size >> 8), static_cast<std::uint8_t>(size)});
   }
   append(out, content);
   return out;
@@ -60,10 +62,14 @@ Result<Bytes> der_unsigned(ByteView big_endian) {
 
 int rsa_bits(KeyAlgorithm algorithm) {
   switch (algorithm) {
-    case KeyAlgorithm::kRsa2048: return 2048;
-    case KeyAlgorithm::kRsa3072: return 3072;
-    case KeyAlgorithm::kRsa4096: return 4096;
-    default: return 0;
+    case KeyAlgorithm::kRsa2048:
+      return 2048;
+    case KeyAlgorithm::kRsa3072:
+      return 3072;
+    case KeyAlgorithm::kRsa4096:
+      return 4096;
+    default:
+      return 0;
   }
 }
 
@@ -73,7 +79,8 @@ bool is_algorithm(EVP_PKEY* key, KeyAlgorithm algorithm) {
     return ::EVP_PKEY_get_id(key) == EVP_PKEY_RSA && ::EVP_PKEY_get_bits(key) == bits;
   char group[32] = {};
   std::size_t size = 0;
-  if (::EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, &size) != 1)
+  if (::EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group,
+                                       &size) != 1)
     return false;
   const std::string_view name(group, size);
   return algorithm == KeyAlgorithm::kEcdsaP256 ? name == "prime256v1" : name == "secp384r1";
@@ -105,10 +112,17 @@ Result<Bytes> spki_of_point(KeyAlgorithm algorithm, ByteView point) {
   ByteView prefix;
   std::size_t size = 0;
   switch (algorithm) {
-    case KeyAlgorithm::kEcdsaP256: prefix = kP256Prefix, size = 65; break;
-    case KeyAlgorithm::kEcdsaP384: prefix = kP384Prefix, size = 97; break;
-    case KeyAlgorithm::kEd25519: prefix = kEd25519Prefix, size = 32; break;
-    default: return fail(ErrorKind::kInternal, "not a curve algorithm");
+    case KeyAlgorithm::kEcdsaP256:
+      prefix = kP256Prefix, size = 65;
+      break;
+    case KeyAlgorithm::kEcdsaP384:
+      prefix = kP384Prefix, size = 97;
+      break;
+    case KeyAlgorithm::kEd25519:
+      prefix = kEd25519Prefix, size = 32;
+      break;
+    default:
+      return fail(ErrorKind::kInternal, "not a curve algorithm");
   }
   if (point.size() != size) return fail(ErrorKind::kBadInput, "the point has the wrong size");
   if (algorithm != KeyAlgorithm::kEd25519 && point.front() != 0x04)

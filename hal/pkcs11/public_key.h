@@ -1,5 +1,5 @@
-// Owns the public half of a token key: its SPKI, and verification with OpenSSL. Must not know PKCS#11.
-// Threads: verify() from any (OpenSSL's EVP_PKEY is shared read-only).
+// Owns the public half of a token key: its SPKI, and verification with OpenSSL. Must not know
+// PKCS#11. Threads: verify() from any (OpenSSL's EVP_PKEY is shared read-only).
 #pragma once
 
 #include <memory>
@@ -13,8 +13,10 @@ struct evp_pkey_st;
 namespace keyward::hal::pkcs11 {
 
 // SubjectPublicKeyInfo from raw parts. kBadInput: a part has the wrong size or form.
-Result<Bytes> spki_of_point(KeyAlgorithm algorithm, ByteView point);  // 04||X||Y, or Ed25519's 32 octets
-Result<Bytes> spki_of_rsa(ByteView modulus, ByteView exponent);       // big-endian, leading zeros allowed
+Result<Bytes> spki_of_point(KeyAlgorithm algorithm,
+                            ByteView point);  // 04||X||Y, or Ed25519's 32 octets
+Result<Bytes> spki_of_rsa(ByteView modulus,
+                          ByteView exponent);  // big-endian, leading zeros allowed
 
 class PublicKey {
  public:

@@ -116,7 +116,8 @@ CK_RV Session::sign(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, ByteView 
     signing = true;
     out.resize(kSignatureBytesMax);
     CK_ULONG size = static_cast<CK_ULONG>(out.size());
-    rv = api.C_Sign(handle_, unconst(input), static_cast<CK_ULONG>(input.size()), out.data(), &size);
+    rv =
+        api.C_Sign(handle_, unconst(input), static_cast<CK_ULONG>(input.size()), out.data(), &size);
     out.resize(rv == CKR_OK ? std::min<std::size_t>(size, kSignatureBytesMax) : 0);
     return rv;
   });
@@ -127,11 +128,10 @@ CK_RV Session::generate_pair(CK_MECHANISM_TYPE mechanism, std::span<CK_ATTRIBUTE
                              CK_OBJECT_HANDLE& private_key) {
   return call([&](CK_FUNCTION_LIST& api) {
     CK_MECHANISM chosen{mechanism, nullptr, 0};
-    return api.C_GenerateKeyPair(handle_, &chosen, public_template.data(),
-                                 static_cast<CK_ULONG>(public_template.size()),
-                                 private_template.data(),
-                                 static_cast<CK_ULONG>(private_template.size()), &public_key,
-                                 &private_key);
+    return api.C_GenerateKeyPair(
+        handle_, &chosen, public_template.data(), static_cast<CK_ULONG>(public_template.size()),
+        private_template.data(), static_cast<CK_ULONG>(private_template.size()), &public_key,
+        &private_key);
   });
 }
 

@@ -1,15 +1,15 @@
 // Owns one PKCS#11 session and the calls made in it. Must not know algorithms, labels or recovery.
 //
-// Every call stands under the module's gate and checks the epoch: a session from before a C_Finalize
-// answers CKR_SESSION_HANDLE_INVALID by itself, and is never closed.
-// Threads: one at a time (one session in two threads crashes SoftHSM).
+// Every call stands under the module's gate and checks the epoch: a session from before a
+// C_Finalize answers CKR_SESSION_HANDLE_INVALID by itself, and is never closed. Threads: one at a
+// time (one session in two threads crashes SoftHSM).
 #pragma once
-
-#include <p11-kit/pkcs11.h>
 
 #include <memory>
 #include <span>
 #include <vector>
+
+#include <p11-kit/pkcs11.h>
 
 #include "hal/base/bytes.h"
 #include "hal/pkcs11/module.h"
@@ -40,10 +40,12 @@ class Session {
   CK_RV init_pin(ByteView pin);
   CK_RV logout();
   // At most `handles_max` hits; more are cut off (ask for one more than allowed).
-  CK_RV find(std::span<CK_ATTRIBUTE> wanted, std::size_t handles_max, std::vector<CK_OBJECT_HANDLE>& out);
+  CK_RV find(std::span<CK_ATTRIBUTE> wanted, std::size_t handles_max,
+             std::vector<CK_OBJECT_HANDLE>& out);
   CK_RV attribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, Bytes& out);
   // `signing` turns true once C_SignInit has succeeded: from there on a signature may exist.
-  CK_RV sign(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, ByteView input, Bytes& out, bool& signing);
+  CK_RV sign(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, ByteView input, Bytes& out,
+             bool& signing);
   CK_RV generate_pair(CK_MECHANISM_TYPE mechanism, std::span<CK_ATTRIBUTE> public_template,
                       std::span<CK_ATTRIBUTE> private_template, CK_OBJECT_HANDLE& public_key,
                       CK_OBJECT_HANDLE& private_key);

@@ -23,7 +23,8 @@ Result<std::vector<CK_SLOT_ID>> list_slots(CK_FUNCTION_LIST& api) {
     CK_ULONG count = 0;
     CK_RV rv = api.C_GetSlotList(CK_TRUE, nullptr, &count);
     if (rv != CKR_OK) return fail(error_of(rv, "C_GetSlotList"));
-    if (count > limits::kTokenSlotsMax) return fail(ErrorKind::kExhausted, "the module lists too many slots");
+    if (count > limits::kTokenSlotsMax)
+      return fail(ErrorKind::kExhausted, "the module lists too many slots");
     std::vector<CK_SLOT_ID> slots(count);
     if (count == 0) return slots;
     rv = api.C_GetSlotList(CK_TRUE, slots.data(), &count);
@@ -39,7 +40,8 @@ Result<std::vector<CK_SLOT_ID>> list_slots(CK_FUNCTION_LIST& api) {
 
 Result<TokenSlot> find_token(Module& module, std::string_view label) {
   const auto entry = module.enter();
-  if (!module.is_initialized()) return fail(ErrorKind::kUnavailable, "the module is not initialized");
+  if (!module.is_initialized())
+    return fail(ErrorKind::kUnavailable, "the module is not initialized");
   KEYWARD_TRY(slots, list_slots(module.api()));
   std::optional<TokenSlot> found;
   CK_RV last_failure = CKR_OK;
@@ -55,13 +57,15 @@ Result<TokenSlot> find_token(Module& module, std::string_view label) {
     found = TokenSlot{slot, (info.flags & CKF_USER_PIN_INITIALIZED) != 0};
   }
   if (!found)
-    return fail(ErrorKind::kUnavailable, "no token carries the label", static_cast<std::int64_t>(last_failure));
+    return fail(ErrorKind::kUnavailable, "no token carries the label",
+                static_cast<std::int64_t>(last_failure));
   return *found;
 }
 
 Result<CK_SLOT_ID> find_uninitialized(Module& module) {
   const auto entry = module.enter();
-  if (!module.is_initialized()) return fail(ErrorKind::kUnavailable, "the module is not initialized");
+  if (!module.is_initialized())
+    return fail(ErrorKind::kUnavailable, "the module is not initialized");
   KEYWARD_TRY(slots, list_slots(module.api()));
   for (const auto slot : slots) {
     CK_TOKEN_INFO info{};
@@ -73,14 +77,16 @@ Result<CK_SLOT_ID> find_uninitialized(Module& module) {
 
 Result<std::vector<MechanismFact>> list_mechanisms(Module& module, CK_SLOT_ID slot) {
   const auto entry = module.enter();
-  if (!module.is_initialized()) return fail(ErrorKind::kUnavailable, "the module is not initialized");
+  if (!module.is_initialized())
+    return fail(ErrorKind::kUnavailable, "the module is not initialized");
   auto& api = module.api();
   CK_ULONG count = 0;
   CK_RV rv = api.C_GetMechanismList(slot, nullptr, &count);
   if (rv != CKR_OK) return fail(error_of(rv, "C_GetMechanismList"));
   if (count > limits::kTokenMechanismsMax)
     return fail(ErrorKind::kExhausted, "the module lists too many mechanisms");
-  // One to spare: p11-kit-client 0.24 reads one entry past the end while it drops those it cannot pass on.
+  // One to spare: p11-kit-client 0.24 reads one entry past the end while it drops those it cannot
+  // pass on.
   std::vector<CK_MECHANISM_TYPE> types(count + 1);
   rv = api.C_GetMechanismList(slot, types.data(), &count);
   if (rv != CKR_OK) return fail(error_of(rv, "C_GetMechanismList"));

@@ -2,10 +2,10 @@
 // Slot numbers change between two C_Initialize (SoftHSM derives them from the serial): never kept.
 #pragma once
 
-#include <p11-kit/pkcs11.h>
-
 #include <string_view>
 #include <vector>
+
+#include <p11-kit/pkcs11.h>
 
 #include "hal/base/result.h"
 #include "hal/pkcs11/module.h"

@@ -79,11 +79,12 @@ Status Connection::start() {
 }
 
 // A program that is killed leaves its objects and sessions in a TPM that no resource manager stands
-// before; after three of them nothing can be loaded until the next reset. With a resource manager the
-// lists of handles are this connection's own, and empty now. Nothing is flushed while there is room:
-// it could be another program's that is alive.
+// before; after three of them nothing can be loaded until the next reset. With a resource manager
+// the lists of handles are this connection's own, and empty now. Nothing is flushed while there is
+// room: it could be another program's that is alive.
 Status Connection::flush_leftovers() {
-  constexpr std::uint32_t kNeeded = 2;  // a parent and a child, or a key and the key that certifies it
+  constexpr std::uint32_t kNeeded =
+      2;  // a parent and a child, or a key and the key that certifies it
   KEYWARD_TRY(objects, property(TPM2_PT_HR_TRANSIENT_AVAIL));
   if (objects < kNeeded) KEYWARD_CHECK(flush_all(TPM2_TRANSIENT_FIRST));
   KEYWARD_TRY(sessions, property(TPM2_PT_HR_LOADED_AVAIL));
@@ -104,16 +105,18 @@ Result<std::uint32_t> Connection::property(std::uint32_t name) {
 
 Status Connection::flush_all(std::uint32_t first_handle) {
   EsysMem<TPMS_CAPABILITY_DATA> data;
-  KEYWARD_CHECK(check(::Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES,
-                                           first_handle, TPM2_MAX_CAP_HANDLES, nullptr, out(data)),
-                      "tpm: GetCapability failed"));
+  KEYWARD_CHECK(
+      check(::Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES,
+                                 first_handle, TPM2_MAX_CAP_HANDLES, nullptr, out(data)),
+            "tpm: GetCapability failed"));
   const auto& list = data->data.handles;
   for (std::uint32_t i = 0; i < list.count && i < TPM2_MAX_CAP_HANDLES; ++i) {
     ESYS_TR tr = ESYS_TR_NONE;
     KEYWARD_CHECK(check(::Esys_TR_FromTPMPublic(esys_, list.handle[i], ESYS_TR_NONE, ESYS_TR_NONE,
                                                 ESYS_TR_NONE, &tr),
                         "tpm: a leftover object cannot be opened"));
-    KEYWARD_CHECK(check(::Esys_FlushContext(esys_, tr), "tpm: a leftover object cannot be flushed"));
+    KEYWARD_CHECK(
+        check(::Esys_FlushContext(esys_, tr), "tpm: a leftover object cannot be flushed"));
   }
   return {};
 }

@@ -1,14 +1,15 @@
-// Enrols make-believe devices as fast as it can over N connections, in a closed loop, and prints one JSON
-// line: enrolments, errors, seconds, own CPU. tests/bench/run reads the tasks' CPU around it.
+// Enrols make-believe devices as fast as it can over N connections, in a closed loop, and prints
+// one JSON line: enrolments, errors, seconds, own CPU. tests/bench/run reads the tasks' CPU around
+// it.
 //   enrol_load DIRECTORY_URL CA_FILE MANUFACTURER_KEY MANUFACTURER_CERT CLIENTS SECONDS
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <thread>
+
+#include <sys/resource.h>
 
 #include "hal/base/clock.h"
 #include "hal/base/file.h"
@@ -22,7 +23,9 @@ using namespace keyward;  // NOLINT(google-build-using-namespace): a program of 
 double own_cpu_s() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -45,9 +48,15 @@ struct Tally {
 void run_client(int number, char** argv, Deadline until, Tally& tally) {
   const auto read = [](const char* path) { return must(read_text_file(path, 1u << 20), path); };
   auto manufacturer = must(crypto::PrivateKey::from_pem(read(argv[3])), "manufacturer key");
-  auto anchor = must(x509::parse_certificate(must(x509::certificates_from_pem(read(argv[4]), 4), "manufacturer certificate").front()), "manufacturer certificate");
-  const test::StatementMaker maker(system_clock().utc_ms(), std::move(manufacturer), std::move(anchor));
-  test::AcmeClient client(argv[1], argv[2], must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256), "account key"));
+  auto anchor = must(
+      x509::parse_certificate(
+          must(x509::certificates_from_pem(read(argv[4]), 4), "manufacturer certificate").front()),
+      "manufacturer certificate");
+  const test::StatementMaker maker(system_clock().utc_ms(), std::move(manufacturer),
+                                   std::move(anchor));
+  test::AcmeClient client(
+      argv[1], argv[2],
+      must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256), "account key"));
   if (const auto started = client.start(); !started) {
     ++tally.errors;
     return;
@@ -57,18 +66,22 @@ void run_client(int number, char** argv, Deadline until, Tally& tally) {
   while (!until.passed()) {
     const auto key = must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256), "device key");
     const auto begin = std::chrono::steady_clock::now();
-    const auto result = test::enrol_device(client, *spec.ak.permanent_identifier, key, [&](const std::string& key_authorization) {
-      spec.key_authorization = key_authorization;
-      return maker.attestation_object(spec, key);
-    });
-    const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    const auto result = test::enrol_device(client, *spec.ak.permanent_identifier, key,
+                                           [&](const std::string& key_authorization) {
+                                             spec.key_authorization = key_authorization;
+                                             return maker.attestation_object(spec, key);
+                                           });
+    const double ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
     const std::lock_guard lock(tally.mutex);
     if (result) {
       ++tally.enrolled;
       tally.latencies_ms.push_back(ms);
     } else {
       ++tally.errors;
-      if (tally.first_error.empty()) tally.first_error = result.error().step + " " + std::to_string(result.error().status) + " " + result.error().body;
+      if (tally.first_error.empty())
+        tally.first_error = result.error().step + " " + std::to_string(result.error().status) +
+                            " " + result.error().body;
     }
   }
 }
@@ -77,7 +90,9 @@ void run_client(int number, char** argv, Deadline until, Tally& tally) {
 
 int main(int argc, char** argv) {
   if (argc != 7) {
-    std::fprintf(stderr, "usage: enrol_load DIRECTORY_URL CA_FILE MANUFACTURER_KEY MANUFACTURER_CERT CLIENTS SECONDS\n");
+    std::fprintf(stderr,
+                 "usage: enrol_load DIRECTORY_URL CA_FILE MANUFACTURER_KEY MANUFACTURER_CERT "
+                 "CLIENTS SECONDS\n");
     return 64;
   }
   const int clients = std::atoi(argv[5]);
@@ -86,15 +101,24 @@ int main(int argc, char** argv) {
   const auto begin = std::chrono::steady_clock::now();
   const auto until = Deadline::after_ms(static_cast<std::int64_t>(seconds * 1000));
   std::vector<std::thread> threads;
-  for (int i = 0; i < clients; ++i) threads.emplace_back([&, i] { run_client(i, argv, until, tally); });
+  for (int i = 0; i < clients; ++i)
+    threads.emplace_back([&, i] { run_client(i, argv, until, tally); });
   for (auto& thread : threads) thread.join();
-  const double took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double took_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::ranges::sort(tally.latencies_ms);
   const auto quantile = [&](double q) {
-    return tally.latencies_ms.empty() ? 0.0 : tally.latencies_ms[static_cast<std::size_t>(q * static_cast<double>(tally.latencies_ms.size() - 1))];
+    return tally.latencies_ms.empty()
+               ? 0.0
+               : tally.latencies_ms[static_cast<std::size_t>(
+                     q * static_cast<double>(tally.latencies_ms.size() - 1))];
   };
-  std::printf(R"({"enrolled":%ld,"errors":%ld,"seconds":%.3f,"own_cpu_s":%.3f,"p50_ms":%.2f,"p99_ms":%.2f})" "\n", tally.enrolled.load(), tally.errors.load(), took_s,
-              own_cpu_s(), quantile(0.5), quantile(0.99));
-  if (!tally.first_error.empty()) std::fprintf(stderr, "enrol_load: first error: %s\n", tally.first_error.c_str());
+  std::printf(
+      R"({"enrolled":%ld,"errors":%ld,"seconds":%.3f,"own_cpu_s":%.3f,"p50_ms":%.2f,"p99_ms":%.2f})"
+      "\n",
+      tally.enrolled.load(), tally.errors.load(), took_s, own_cpu_s(), quantile(0.5),
+      quantile(0.99));
+  if (!tally.first_error.empty())
+    std::fprintf(stderr, "enrol_load: first error: %s\n", tally.first_error.c_str());
   return tally.errors == 0 ? 0 : 1;
 }

@@ -1,14 +1,14 @@
-// Measures what no design can avoid, in the same run as the load: the crypto of one enrolment and the
-// two durable writes of the ledger. Prints one JSON line.
+// Measures what no design can avoid, in the same run as the load: the crypto of one enrolment and
+// the two durable writes of the ledger. Prints one JSON line.
 //   floor DIRECTORY (on the disk to measure)
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <string>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "firmware/crypto/crypto.h"
 #include "hal/base/unique_fd.h"
@@ -36,11 +36,15 @@ int main(int argc, char** argv) {
   if (argc != 2) return 64;
   const auto key = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
   const Bytes message(900, 7);
-  const auto sign = [&] { return *key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, message); };
+  const auto sign = [&] {
+    return *key.sign(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, message);
+  };
   const auto signature = sign();
   const double sign_us = cpu_us_each(2'000, [&] { (void)sign(); });
   const double verify_us = cpu_us_each(2'000, [&] {
-    if (!key.public_key().verify(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256, message, signature)) std::abort();
+    if (!key.public_key().verify(crypto::SignatureScheme::kEcdsa, crypto::HashAlgorithm::kSha256,
+                                 message, signature))
+      std::abort();
   });
   const std::string path = std::string(argv[1]) + "/floor.tmp";
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -51,8 +55,13 @@ int main(int argc, char** argv) {
   const double write_us = cpu_us_each(kWrites, [&] {
     if (::write(fd.get(), row.data(), row.size()) < 0 || ::fdatasync(fd.get()) != 0) std::abort();
   });
-  const double write_wall_us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - wall).count() / kWrites;
+  const double write_wall_us =
+      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - wall).count() /
+      kWrites;
   ::unlink(path.c_str());
-  std::printf(R"({"sign_us":%.1f,"verify_us":%.1f,"durable_append_cpu_us":%.1f,"durable_append_wall_us":%.1f})" "\n", sign_us, verify_us, write_us, write_wall_us);
+  std::printf(
+      R"({"sign_us":%.1f,"verify_us":%.1f,"durable_append_cpu_us":%.1f,"durable_append_wall_us":%.1f})"
+      "\n",
+      sign_us, verify_us, write_us, write_wall_us);
   return 0;
 }

@@ -8,7 +8,8 @@
 namespace keyward::wire {
 
 struct AccountGetReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kAccountGet) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kAccountGet) + 1);
   static constexpr std::string_view kName = "account-get-reply";
   std::optional<AccountRecord> account;
   template <class Self, class V>

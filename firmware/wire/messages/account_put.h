@@ -8,7 +8,8 @@
 namespace keyward::wire {
 
 struct AccountPutReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kAccountPut) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kAccountPut) + 1);
   static constexpr std::string_view kName = "account-put-reply";
   AccountRecord account{};  // the existing one if its key was known
   bool created = false;

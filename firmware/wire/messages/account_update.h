@@ -1,4 +1,5 @@
-// acme -> store: change contacts or status; deactivation also ends pending orders (RFC 8555 §7.3.6).
+// acme -> store: change contacts or status; deactivation also ends pending orders (RFC 8555
+// §7.3.6).
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -8,7 +9,8 @@
 namespace keyward::wire {
 
 struct AccountUpdateReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kAccountUpdate) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kAccountUpdate) + 1);
   static constexpr std::string_view kName = "account-update-reply";
   std::optional<AccountRecord> account;
   template <class Self, class V>

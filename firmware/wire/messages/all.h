@@ -1,4 +1,5 @@
-// Owns the list of every message, for the schema check and the fuzzers. A new message is added here.
+// Owns the list of every message, for the schema check and the fuzzers. A new message is added
+// here.
 #pragma once
 
 #include "firmware/wire/messages/account_get.h"
@@ -41,7 +42,17 @@ namespace keyward::wire {
 template <class... M>
 struct MessageList {};
 
-using AllMessages = MessageList<
-    AccountGetReply, AccountGet, AccountPutReply, AccountPut, AccountUpdateReply, AccountUpdate, ApplianceGrantReply, ApplianceGrant, AuthzGetReply, AuthzGet, AuthzUpdateReply, AuthzUpdate, CertificateGetReply, CertificateGet, CertificateIssueReply, CertificateIssue, ChallengeUpdateReply, ChallengeUpdate, ControlHeartbeat, ControlPeer, ControlReady, ControlStart, ControlState, ControlStop, DeviceTokenMintReply, DeviceTokenMint, DeviceVerifyReply, DeviceVerify, Failure, GrantDeviceReply, GrantDevice, GrantNameReply, GrantName, IssuerGetReply, IssuerGet, NameTokenMintReply, NameTokenMint, NameValidateReply, NameValidate, OrderGetReply, OrderGet, OrderListReply, OrderList, OrderPutReply, OrderPut, OrderUpdateReply, OrderUpdate, PinUnsealReply, PinUnseal, TicketMintReply, TicketMint, WorkListReply, WorkList>;
+using AllMessages =
+    MessageList<AccountGetReply, AccountGet, AccountPutReply, AccountPut, AccountUpdateReply,
+                AccountUpdate, ApplianceGrantReply, ApplianceGrant, AuthzGetReply, AuthzGet,
+                AuthzUpdateReply, AuthzUpdate, CertificateGetReply, CertificateGet,
+                CertificateIssueReply, CertificateIssue, ChallengeUpdateReply, ChallengeUpdate,
+                ControlHeartbeat, ControlPeer, ControlReady, ControlStart, ControlState,
+                ControlStop, DeviceTokenMintReply, DeviceTokenMint, DeviceVerifyReply, DeviceVerify,
+                Failure, GrantDeviceReply, GrantDevice, GrantNameReply, GrantName, IssuerGetReply,
+                IssuerGet, NameTokenMintReply, NameTokenMint, NameValidateReply, NameValidate,
+                OrderGetReply, OrderGet, OrderListReply, OrderList, OrderPutReply, OrderPut,
+                OrderUpdateReply, OrderUpdate, PinUnsealReply, PinUnseal, TicketMintReply,
+                TicketMint, WorkListReply, WorkList>;
 
 }  // namespace keyward::wire

@@ -1,4 +1,5 @@
-// acme -> validation: grants for the names that the installation says are the appliance's own, and no others.
+// acme -> validation: grants for the names that the installation says are the appliance's own, and
+// no others.
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -7,7 +8,8 @@
 namespace keyward::wire {
 
 struct ApplianceGrantReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kApplianceGrant) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kApplianceGrant) + 1);
   static constexpr std::string_view kName = "appliance-grant-reply";
   std::int64_t grant_expires_at_ms = 0;
   template <class Self, class V>

@@ -8,7 +8,8 @@
 namespace keyward::wire {
 
 struct AuthzGetReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kAuthzGet) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kAuthzGet) + 1);
   static constexpr std::string_view kName = "authz-get-reply";
   std::optional<AuthzRecord> authz;
   template <class Self, class V>

@@ -8,7 +8,8 @@
 namespace keyward::wire {
 
 struct AuthzUpdateReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kAuthzUpdate) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kAuthzUpdate) + 1);
   static constexpr std::string_view kName = "authz-update-reply";
   std::optional<AuthzRecord> authz;
   template <class Self, class V>

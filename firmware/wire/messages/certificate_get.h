@@ -8,7 +8,8 @@
 namespace keyward::wire {
 
 struct CertificateGetReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kCertificateGet) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kCertificateGet) + 1);
   static constexpr std::string_view kName = "certificate-get-reply";
   std::optional<CertificateRecord> certificate;
   template <class Self, class V>

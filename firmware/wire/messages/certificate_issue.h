@@ -1,4 +1,5 @@
-// acme -> signer: the gate (DESIGN §2). The front end supplies nothing that the client did not sign.
+// acme -> signer: the gate (DESIGN §2). The front end supplies nothing that the client did not
+// sign.
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -7,14 +8,15 @@
 namespace keyward::wire {
 
 struct CertificateIssueReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kCertificateIssue) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kCertificateIssue) + 1);
   static constexpr std::string_view kName = "certificate-issue-reply";
   Bytes serial;
   std::vector<Bytes> chain;  // leaf first, DER
   std::int64_t not_before_ms = 0;
   std::int64_t not_after_ms = 0;
   std::uint64_t ledger_row = 0;  // of the outcome
-  bool replayed = false;  // the certificate was made by an earlier call
+  bool replayed = false;         // the certificate was made by an earlier call
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "serial", m.serial, 20);

@@ -1,4 +1,5 @@
-// acme -> store: one edge of the challenge state machine and what follows for authorization and order, in one transaction (RFC 8555 §7.1.6).
+// acme -> store: one edge of the challenge state machine and what follows for authorization and
+// order, in one transaction (RFC 8555 §7.1.6).
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -8,7 +9,8 @@
 namespace keyward::wire {
 
 struct ChallengeUpdateReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kChallengeUpdate) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kChallengeUpdate) + 1);
   static constexpr std::string_view kName = "challenge-update-reply";
   bool applied = false;
   std::optional<AuthzRecord> authz;  // as it is now

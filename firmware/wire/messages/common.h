@@ -5,23 +5,64 @@
 
 namespace keyward::wire {
 
-enum class IdentifierType : std::uint8_t { kDns = 1, kIp = 2, kPermanentIdentifier = 3, kHardwareModule = 4 };
-inline bool is_known(IdentifierType t) { return t >= IdentifierType::kDns && t <= IdentifierType::kHardwareModule; }
+enum class IdentifierType : std::uint8_t {
+  kDns = 1,
+  kIp = 2,
+  kPermanentIdentifier = 3,
+  kHardwareModule = 4
+};
+inline bool is_known(IdentifierType t) {
+  return t >= IdentifierType::kDns && t <= IdentifierType::kHardwareModule;
+}
 
-enum class ValidationMethod : std::uint8_t { kHttp01 = 1, kDns01 = 2, kTlsAlpn01 = 3, kDeviceAttest01 = 4, kAppliance = 5 };
-inline bool is_known(ValidationMethod m) { return m >= ValidationMethod::kHttp01 && m <= ValidationMethod::kAppliance; }
+enum class ValidationMethod : std::uint8_t {
+  kHttp01 = 1,
+  kDns01 = 2,
+  kTlsAlpn01 = 3,
+  kDeviceAttest01 = 4,
+  kAppliance = 5
+};
+inline bool is_known(ValidationMethod m) {
+  return m >= ValidationMethod::kHttp01 && m <= ValidationMethod::kAppliance;
+}
 
 enum class AccountStatus : std::uint8_t { kValid = 1, kDeactivated = 2, kRevoked = 3 };
-inline bool is_known(AccountStatus s) { return s >= AccountStatus::kValid && s <= AccountStatus::kRevoked; }
+inline bool is_known(AccountStatus s) {
+  return s >= AccountStatus::kValid && s <= AccountStatus::kRevoked;
+}
 
-enum class OrderStatus : std::uint8_t { kPending = 1, kReady = 2, kProcessing = 3, kValid = 4, kInvalid = 5 };
-inline bool is_known(OrderStatus s) { return s >= OrderStatus::kPending && s <= OrderStatus::kInvalid; }
+enum class OrderStatus : std::uint8_t {
+  kPending = 1,
+  kReady = 2,
+  kProcessing = 3,
+  kValid = 4,
+  kInvalid = 5
+};
+inline bool is_known(OrderStatus s) {
+  return s >= OrderStatus::kPending && s <= OrderStatus::kInvalid;
+}
 
-enum class AuthzStatus : std::uint8_t { kPending = 1, kValid = 2, kInvalid = 3, kDeactivated = 4, kExpired = 5, kRevoked = 6 };
-inline bool is_known(AuthzStatus s) { return s >= AuthzStatus::kPending && s <= AuthzStatus::kRevoked; }
+enum class AuthzStatus : std::uint8_t {
+  kPending = 1,
+  kValid = 2,
+  kInvalid = 3,
+  kDeactivated = 4,
+  kExpired = 5,
+  kRevoked = 6
+};
+inline bool is_known(AuthzStatus s) {
+  return s >= AuthzStatus::kPending && s <= AuthzStatus::kRevoked;
+}
 
-enum class ChallengeStatus : std::uint8_t { kPending = 1, kProcessing = 2, kValid = 3, kInvalid = 4 };
-inline bool is_known(ChallengeStatus s) { return s >= ChallengeStatus::kPending && s <= ChallengeStatus::kInvalid; }
+enum class ChallengeStatus : std::uint8_t {
+  kPending = 1,
+  kProcessing = 2,
+  kValid = 3,
+  kInvalid = 4
+};
+inline bool is_known(ChallengeStatus s) {
+  return s >= ChallengeStatus::kPending && s <= ChallengeStatus::kInvalid;
+}
 
 inline bool is_known(TaskId t) { return t >= TaskId::kSupervisor && t <= TaskId::kPlatform; }
 

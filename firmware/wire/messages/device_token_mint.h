@@ -1,4 +1,5 @@
-// acme -> attestation: a challenge token for device-attest-01, bound to account, identifier, order and expiry.
+// acme -> attestation: a challenge token for device-attest-01, bound to account, identifier, order
+// and expiry.
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -7,7 +8,8 @@
 namespace keyward::wire {
 
 struct DeviceTokenMintReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kDeviceTokenMint) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kDeviceTokenMint) + 1);
   static constexpr std::string_view kName = "device-token-mint-reply";
   std::string token;
   template <class Self, class V>

@@ -1,4 +1,5 @@
-// acme -> attestation: appraise a statement; on success attestation sends the signer its grant first.
+// acme -> attestation: appraise a statement; on success attestation sends the signer its grant
+// first.
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -7,7 +8,8 @@
 namespace keyward::wire {
 
 struct DeviceVerifyReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kDeviceVerify) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kDeviceVerify) + 1);
   static constexpr std::string_view kName = "device-verify-reply";
   std::optional<ChallengeProblem> problem;  // absent: valid, and the signer holds the grant
   std::int64_t validated_at_ms = 0;

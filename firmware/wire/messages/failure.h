@@ -6,14 +6,23 @@
 namespace keyward::wire {
 
 // The wire's own copy of ErrorKind: same values, so that a cast is exact.
-enum class FailureKind : std::uint8_t { kBadInput = 1, kRefused = 2, kUnavailable = 3, kExhausted = 4, kCorrupt = 5, kInternal = 6 };
-inline bool is_known(FailureKind k) { return k >= FailureKind::kBadInput && k <= FailureKind::kInternal; }
+enum class FailureKind : std::uint8_t {
+  kBadInput = 1,
+  kRefused = 2,
+  kUnavailable = 3,
+  kExhausted = 4,
+  kCorrupt = 5,
+  kInternal = 6
+};
+inline bool is_known(FailureKind k) {
+  return k >= FailureKind::kBadInput && k <= FailureKind::kInternal;
+}
 
 struct Failure {
   static constexpr MessageType kType = MessageType::kFailure;
   static constexpr std::string_view kName = "failure";
   FailureKind kind = FailureKind::kInternal;
-  std::string code;  // stable reason, e.g. "grant-missing"
+  std::string code;    // stable reason, e.g. "grant-missing"
   std::string detail;  // words for a person; holds no secret
   std::optional<std::uint64_t> retry_after_ms;
   template <class Self, class V>

@@ -7,7 +7,8 @@
 namespace keyward::wire {
 
 struct GrantDeviceReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kGrantDevice) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kGrantDevice) + 1);
   static constexpr std::string_view kName = "grant-device-reply";
   template <class Self, class V>
   static void fields(Self&, V&) {}
@@ -19,8 +20,8 @@ struct GrantDevice {
   static constexpr std::string_view kName = "grant-device";
   Digest256 thumbprint{};
   Identifier identifier{};
-  std::string format;  // attestation statement format
-  std::string ticket;  // a device grant is for one order alone (D-A9)
+  std::string format;       // attestation statement format
+  std::string ticket;       // a device grant is for one order alone (D-A9)
   Digest256 spki_sha256{};  // the attested key; the CSR's must equal it
   std::int64_t expires_at_ms = 0;
   Digest256 evidence_sha256{};

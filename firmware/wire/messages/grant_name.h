@@ -7,7 +7,8 @@
 namespace keyward::wire {
 
 struct GrantNameReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kGrantName) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kGrantName) + 1);
   static constexpr std::string_view kName = "grant-name-reply";
   template <class Self, class V>
   static void fields(Self&, V&) {}

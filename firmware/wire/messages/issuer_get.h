@@ -7,7 +7,8 @@
 namespace keyward::wire {
 
 struct IssuerGetReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kIssuerGet) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kIssuerGet) + 1);
   static constexpr std::string_view kName = "issuer-get-reply";
   std::vector<Bytes> chain;  // issuing CA first
   std::vector<std::string> profiles;

@@ -7,7 +7,8 @@
 namespace keyward::wire {
 
 struct NameTokenMintReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kNameTokenMint) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kNameTokenMint) + 1);
   static constexpr std::string_view kName = "name-token-mint-reply";
   std::string token;
   template <class Self, class V>

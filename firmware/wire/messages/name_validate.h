@@ -1,4 +1,5 @@
-// acme -> validation: look whether the account controls the identifier; on success validation sends the signer its grant first.
+// acme -> validation: look whether the account controls the identifier; on success validation sends
+// the signer its grant first.
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -7,7 +8,8 @@
 namespace keyward::wire {
 
 struct NameValidateReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kNameValidate) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kNameValidate) + 1);
   static constexpr std::string_view kName = "name-validate-reply";
   std::optional<ChallengeProblem> problem;  // absent: valid, and the signer holds the grant
   std::int64_t validated_at_ms = 0;

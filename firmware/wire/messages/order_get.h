@@ -8,9 +8,10 @@
 namespace keyward::wire {
 
 struct OrderGetReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kOrderGet) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kOrderGet) + 1);
   static constexpr std::string_view kName = "order-get-reply";
-  std::optional<OrderRecord> order;  // absent: not there, or another account's
+  std::optional<OrderRecord> order;    // absent: not there, or another account's
   std::vector<std::string> authz_ids;  // in the order's sequence
   template <class Self, class V>
   static void fields(Self& m, V& v) {

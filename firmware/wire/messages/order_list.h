@@ -1,4 +1,5 @@
-// acme -> store: the orders of one account that are worth showing (RFC 8555 §7.1.2.1: not the invalid ones).
+// acme -> store: the orders of one account that are worth showing (RFC 8555 §7.1.2.1: not the
+// invalid ones).
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -7,7 +8,8 @@
 namespace keyward::wire {
 
 struct OrderListReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kOrderList) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kOrderList) + 1);
   static constexpr std::string_view kName = "order-list-reply";
   std::vector<std::string> tickets;  // oldest first
   std::optional<std::string> next;   // there is more: the cursor to go on with

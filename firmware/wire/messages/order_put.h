@@ -8,7 +8,8 @@
 namespace keyward::wire {
 
 struct OrderPutReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kOrderPut) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kOrderPut) + 1);
   static constexpr std::string_view kName = "order-put-reply";
   template <class Self, class V>
   static void fields(Self&, V&) {}

@@ -7,7 +7,8 @@
 namespace keyward::wire {
 
 struct OrderTerms {
-  std::vector<Identifier> identifiers;  // canonical, sorted, no duplicates; a wildcard keeps its "*."
+  std::vector<Identifier>
+      identifiers;  // canonical, sorted, no duplicates; a wildcard keeps its "*."
   std::string profile;
   std::optional<std::int64_t> not_before_ms;
   std::optional<std::int64_t> not_after_ms;

@@ -8,7 +8,8 @@
 namespace keyward::wire {
 
 struct OrderUpdateReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kOrderUpdate) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kOrderUpdate) + 1);
   static constexpr std::string_view kName = "order-update-reply";
   bool applied = false;
   std::optional<OrderRecord> order;  // as it is now

@@ -7,7 +7,8 @@
 namespace keyward::wire {
 
 struct PinUnsealReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kPinUnseal) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kPinUnseal) + 1);
   static constexpr std::string_view kName = "pin-unseal-reply";
   Bytes pin;
   template <class Self, class V>

@@ -7,9 +7,9 @@
 namespace keyward::wire {
 
 struct AccountRecord {
-  std::string id;  // last part of the account URL
+  std::string id;          // last part of the account URL
   Digest256 thumbprint{};  // RFC 7638, SHA-256, of the account key
-  std::string jwk;  // canonical JWK
+  std::string jwk;         // canonical JWK
   AccountStatus status{};
   std::vector<std::string> contacts;
   bool terms_agreed = false;
@@ -73,7 +73,7 @@ struct OrderRecord {
   std::string account_id;
   OrderStatus status{};
   std::int64_t expires_at_ms = 0;
-  Bytes terms;  // OrderTerms as the signer encoded them
+  Bytes terms;                          // OrderTerms as the signer encoded them
   std::vector<Identifier> identifiers;  // as the order shows them
   std::optional<std::string> error_json;
   std::optional<ClientJws> finalize;  // kept while processing, to be sent again

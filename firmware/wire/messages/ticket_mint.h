@@ -1,4 +1,5 @@
-// acme -> signer: verify the client's newOrder and mint the order ticket that commits to it (DESIGN §2.4).
+// acme -> signer: verify the client's newOrder and mint the order ticket that commits to it (DESIGN
+// §2.4).
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -7,7 +8,8 @@
 namespace keyward::wire {
 
 struct TicketMintReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kTicketMint) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kTicketMint) + 1);
   static constexpr std::string_view kName = "ticket-mint-reply";
   std::string ticket;
   std::int64_t expires_at_ms = 0;
@@ -25,7 +27,7 @@ struct TicketMint {
   static constexpr MessageType kType = MessageType::kTicketMint;
   static constexpr std::string_view kName = "ticket-mint";
   std::string account_jwk;  // canonical
-  ClientJws jws{};  // the original newOrder
+  ClientJws jws{};          // the original newOrder
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "account_jwk", m.account_jwk, limits::kJwkBytesMax);

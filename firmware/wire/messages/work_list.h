@@ -30,10 +30,11 @@ struct PendingOrder {
 };
 
 struct WorkListReply {
-  static constexpr MessageType kType = static_cast<MessageType>(static_cast<unsigned>(MessageType::kWorkList) + 1);
+  static constexpr MessageType kType =
+      static_cast<MessageType>(static_cast<unsigned>(MessageType::kWorkList) + 1);
   static constexpr std::string_view kName = "work-list-reply";
   std::vector<PendingChallenge> challenges;  // status processing
-  std::vector<PendingOrder> orders;  // status processing
+  std::vector<PendingOrder> orders;          // status processing
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "challenges", m.challenges, 256);

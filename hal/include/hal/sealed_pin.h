@@ -1,5 +1,6 @@
 // Owns the contract of the store that gives the HSM's PIN to the right software state alone.
-// Errors: kUnavailable (TPM away), kRefused (state does not match the policy), kBadInput (never sealed).
+// Errors: kUnavailable (TPM away), kRefused (state does not match the policy), kBadInput (never
+// sealed).
 #pragma once
 
 #include "hal/base/bytes.h"

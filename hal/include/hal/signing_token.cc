@@ -32,10 +32,14 @@ std::optional<KeyAlgorithm> key_algorithm_from(std::string_view text) {
 
 std::string_view to_string(TokenState state) {
   switch (state) {
-    case TokenState::kClosed: return "closed";
-    case TokenState::kAway: return "away";
-    case TokenState::kLocked: return "locked";
-    case TokenState::kReady: return "ready";
+    case TokenState::kClosed:
+      return "closed";
+    case TokenState::kAway:
+      return "away";
+    case TokenState::kLocked:
+      return "locked";
+    case TokenState::kReady:
+      return "ready";
   }
   return "unknown";
 }

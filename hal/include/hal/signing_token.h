@@ -25,36 +25,37 @@ enum class KeyAlgorithm : std::uint8_t {
   kRsa4096 = 5,
   kEd25519 = 6,
 };
-std::string_view to_string(KeyAlgorithm algorithm);               // "ecdsa-p256", "rsa-2048", "ed25519"
+std::string_view to_string(KeyAlgorithm algorithm);  // "ecdsa-p256", "rsa-2048", "ed25519"
 std::optional<KeyAlgorithm> key_algorithm_from(std::string_view text);
 
 // The attributes read back from the token; the signer refuses a key that is not what it must be.
 struct TokenKey {
   std::string label;
   KeyAlgorithm algorithm = KeyAlgorithm::kEcdsaP256;
-  Bytes spki_der;            // SubjectPublicKeyInfo, DER
+  Bytes spki_der;  // SubjectPublicKeyInfo, DER
   bool sensitive = false;
   bool extractable = true;
   bool always_sensitive = false;
   bool never_extractable = false;
-  bool local = false;        // generated in the token
+  bool local = false;  // generated in the token
 };
 
 enum class SignPriority : std::uint8_t { kUrgent = 0, kIssuance = 1, kBackground = 2 };
 
 enum class TokenState : std::uint8_t {
-  kClosed = 1,   // not opened yet
-  kAway = 2,     // module, token or session lost; reconnecting with back-off
-  kLocked = 3,   // there, but no PIN, or the PIN was refused (it is never tried twice)
-  kReady = 4,    // logged in, and a self-test signature was made and verified since
+  kClosed = 1,  // not opened yet
+  kAway = 2,    // module, token or session lost; reconnecting with back-off
+  kLocked = 3,  // there, but no PIN, or the PIN was refused (it is never tried twice)
+  kReady = 4,   // logged in, and a self-test signature was made and verified since
 };
 std::string_view to_string(TokenState state);
 
 struct TokenStatus {
   TokenState state = TokenState::kClosed;
-  std::string detail;                 // why, for an operator
-  std::int64_t reconnects = 0;        // since the process started
-  std::uint64_t signatures_made = 0;  // successful C_Sign calls for callers (self-tests not counted)
+  std::string detail;           // why, for an operator
+  std::int64_t reconnects = 0;  // since the process started
+  std::uint64_t signatures_made =
+      0;  // successful C_Sign calls for callers (self-tests not counted)
   std::int64_t session_age_ms = 0;
 };
 
@@ -68,8 +69,8 @@ class SigningToken {
   virtual Status unlock(SecretBytes pin) = 0;
 
   // Exactly one key pair must carry the label, else kCorrupt (several) or kBadInput (none).
-  // A label keeps its key for the life of this object: another key under a label that was found or used
-  // before is kCorrupt, also after a reconnection. The signer's gate relies on it.
+  // A label keeps its key for the life of this object: another key under a label that was found or
+  // used before is kCorrupt, also after a reconnection. The signer's gate relies on it.
   virtual Result<TokenKey> find_key(std::string_view label) = 0;
 
   // Generates in the token: SENSITIVE, not EXTRACTABLE, SIGN only; DECRYPT, UNWRAP, COPYABLE,

@@ -1,9 +1,9 @@
 // Owns the contract of a TPM 2.0. Must not know tpm2-tss types, ACME, or what a quote is for.
 //
-// Structures travel as the TPM's own marshalled octets (TPMT_PUBLIC, TPMS_ATTEST, TPM2B_PRIVATE), as
-// the TCG "Structures" part writes them; firmware parses them. Handles are RAII: a TpmObject flushes
-// itself. Errors: kUnavailable (TPM away), kRefused (policy or authorisation failed), kBadInput,
-// kCorrupt, kInternal. Threads: one Tpm object belongs to one thread at a time.
+// Structures travel as the TPM's own marshalled octets (TPMT_PUBLIC, TPMS_ATTEST, TPM2B_PRIVATE),
+// as the TCG "Structures" part writes them; firmware parses them. Handles are RAII: a TpmObject
+// flushes itself. Errors: kUnavailable (TPM away), kRefused (policy or authorisation failed),
+// kBadInput, kCorrupt, kInternal. Threads: one Tpm object belongs to one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,12 @@
 
 namespace keyward::hal {
 
-enum class TpmKeyType : std::uint8_t { kEccP256 = 1, kEccP384 = 2, kRsa2048 = 3, kRsa1024ForTests = 4 };
+enum class TpmKeyType : std::uint8_t {
+  kEccP256 = 1,
+  kEccP384 = 2,
+  kRsa2048 = 3,
+  kRsa1024ForTests = 4
+};
 
 // A PCR bank (TPM_ALG_ID of its hash) and the registers chosen in it.
 struct PcrSelection {
@@ -26,13 +31,13 @@ struct PcrSelection {
 // What a child key may be. Defaults: a device key as device-attest-01 wants it.
 struct TpmKeyTemplate {
   TpmKeyType type = TpmKeyType::kEccP256;
-  bool restricted = false;    // true makes an attestation key
-  bool fixed_tpm = true;      // false makes a key that can be duplicated (tests)
-  bool no_da = true;          // outside dictionary-attack protection
+  bool restricted = false;  // true makes an attestation key
+  bool fixed_tpm = true;    // false makes a key that can be duplicated (tests)
+  bool no_da = true;        // outside dictionary-attack protection
 };
 
-// A key as it rests outside the TPM. `parent` is a persistent handle or 0x40000001 (owner hierarchy's
-// standard storage primary, TCG Provisioning Guidance: made again deterministically).
+// A key as it rests outside the TPM. `parent` is a persistent handle or 0x40000001 (owner
+// hierarchy's standard storage primary, TCG Provisioning Guidance: made again deterministically).
 struct TpmKeyBlob {
   Bytes public_area;   // TPM2B_PUBLIC, marshalled with its size
   Bytes private_area;  // TPM2B_PRIVATE, marshalled with its size
@@ -76,19 +81,23 @@ class Tpm {
   // Signs a digest. ECDSA: DER ECDSA-Sig-Value; RSA: PKCS#1 v1.5 octets. Not for restricted keys.
   virtual Result<Bytes> sign_digest(TpmObject& key, ByteView digest, std::uint16_t hash_alg) = 0;
 
-  virtual Result<TpmAttestation> certify(TpmObject& key, TpmObject& ak, ByteView qualifying_data) = 0;
+  virtual Result<TpmAttestation> certify(TpmObject& key, TpmObject& ak,
+                                         ByteView qualifying_data) = 0;
   virtual Result<TpmAttestation> quote(TpmObject& ak, const PcrSelection& selection,
                                        ByteView qualifying_data) = 0;
   // TPM2_MakeCredential needs no secret of this TPM and may run on any; activation needs EK and AK.
-  virtual Result<TpmCredential> make_credential(ByteView ek_public, ByteView ak_name, ByteView secret) = 0;
-  virtual Result<Bytes> activate_credential(TpmObject& ak, TpmObject& ek, const TpmCredential& credential) = 0;
+  virtual Result<TpmCredential> make_credential(ByteView ek_public, ByteView ak_name,
+                                                ByteView secret) = 0;
+  virtual Result<Bytes> activate_credential(TpmObject& ak, TpmObject& ek,
+                                            const TpmCredential& credential) = 0;
 
   // Sealing under the current values of the PCRs (PolicyPCR); unseal is kRefused after they change.
   virtual Result<TpmKeyBlob> seal(ByteView secret, const PcrSelection& selection) = 0;
   virtual Result<SecretBytes> unseal(const TpmKeyBlob& blob, const PcrSelection& selection) = 0;
 
   virtual Result<Bytes> nv_read(std::uint32_t index) = 0;
-  virtual Status nv_define_counter(std::uint32_t index) = 0;  // TPM2_NT_COUNTER, noda; kRefused if it exists
+  virtual Status nv_define_counter(
+      std::uint32_t index) = 0;  // TPM2_NT_COUNTER, noda; kRefused if it exists
   virtual Result<std::uint64_t> nv_increment(std::uint32_t index) = 0;
   virtual Result<std::uint64_t> nv_read_counter(std::uint32_t index) = 0;
 };

@@ -10,13 +10,13 @@
 #include "tests/support/softhsm/softhsm.h"
 #include "tests/support/swtpm/swtpm.h"
 
-// The modules' own leaks are not this product's; the sanitizers ask here (nothing else calls it). Slow
-// unwinding: libcrypto has no frame pointers, so that a module below it would not be seen.
-extern "C" const char* __asan_default_options();  // NOLINT(bugprone-reserved-identifier)
+// The modules' own leaks are not this product's; the sanitizers ask here (nothing else calls it).
+// Slow unwinding: libcrypto has no frame pointers, so that a module below it would not be seen.
+extern "C" const char* __asan_default_options();   // NOLINT(bugprone-reserved-identifier)
 extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
   return "fast_unwind_on_malloc=0";
 }
-extern "C" const char* __lsan_default_suppressions();  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_suppressions();   // NOLINT(bugprone-reserved-identifier)
 extern "C" const char* __lsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
   return "leak:libtpm2_pkcs11\nleak:libtss2\nleak:libsofthsm2\n";
 }
@@ -60,6 +60,8 @@ class P11KitBackend : public Backend {
     auto config = hsm_.config();
     config.module_path = P11KitServer::client_module_path();
     config.environment = {{"P11_KIT_SERVER_ADDRESS", server_.address()}};
+    // A call that waits while another reads the answer is not woken when the server dies.
+    config.quirks.max_sessions = 1;
     return config;
   }
   SecretBytes pin() const override { return hsm_.pin(); }
@@ -111,7 +113,8 @@ class Tpm2Backend : public Backend {
     return algorithm != KeyAlgorithm::kRsa4096 && algorithm != KeyAlgorithm::kEd25519;
   }
   bool flush_device() override {
-    return run_command({"tpm2_flushcontext", "--tcti", tpm_.tcti(), "--transient-object"}).status == 0;
+    return run_command({"tpm2_flushcontext", "--tcti", tpm_.tcti(), "--transient-object"}).status ==
+           0;
   }
 
  private:

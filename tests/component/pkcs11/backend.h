@@ -1,5 +1,5 @@
-// Owns the three real modules of the HAL suite, each with an HSM that can go away and come back. What a
-// module lacks is data here, and the suite says so where it matters.
+// Owns the three real modules of the HAL suite, each with an HSM that can go away and come back.
+// What a module lacks is data here, and the suite says so where it matters.
 #pragma once
 
 #include <memory>
@@ -19,8 +19,8 @@ class Backend {
   // What the module cannot do.
   virtual bool has(hal::KeyAlgorithm algorithm) const = 0;
   // The module leaves each key it touched loaded in a device of three object slots, even beyond
-  // C_Finalize: flushed here between keys (on a real unit the kernel's resource manager, /dev/tpmrm0,
-  // cleans up). False: nothing to do.
+  // C_Finalize: flushed here between keys (on a real unit the kernel's resource manager,
+  // /dev/tpmrm0, cleans up). False: nothing to do.
   virtual bool flush_device() { return false; }
 };
 

@@ -1,8 +1,8 @@
 // The contract of hal::SigningToken, on each real module.
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <thread>
 
 #include "backend.h"
 #include "helpers.h"
@@ -124,7 +124,8 @@ TEST_P(HalSuite, Sign_EightThreads_AllVerifyAndAreCounted) {
     threads.emplace_back([&, i] {
       for (int n = 0; n < kEach; ++n) {
         const std::string message = std::to_string(i) + "/" + std::to_string(n);
-        auto signature = token_->sign("issuing", view_of(message), in_ms(30'000), SignPriority::kIssuance);
+        auto signature =
+            token_->sign("issuing", view_of(message), in_ms(30'000), SignPriority::kIssuance);
         if (signature && verifies(key, view_of(message), *signature)) ++good;
       }
     });
@@ -172,9 +173,12 @@ TEST_P(HalSuite, Hsm_AwayUnderLoad_EveryAnswerIsGoodOrUnavailable) {
     threads.emplace_back([&] {
       while (!stop) {
         auto signature = sign("issuing", 5'000);
-        if (signature && verifies(key, view_of("a message"), *signature)) ++good;
-        else if (!signature && signature.error().kind == ErrorKind::kUnavailable) ++unavailable;
-        else ++wrong;
+        if (signature && verifies(key, view_of("a message"), *signature))
+          ++good;
+        else if (!signature && signature.error().kind == ErrorKind::kUnavailable)
+          ++unavailable;
+        else
+          ++wrong;
         if (!signature) ::usleep(2'000);
       }
     });
@@ -198,7 +202,8 @@ TEST_P(HalSuite, Open_HsmAbsent_StartsAwayAndBecomesReady) {
   EXPECT_EQ(token_->unlock(backend_->pin()).error().kind, ErrorKind::kUnavailable);
   EXPECT_EQ(sign("issuing").error().kind, ErrorKind::kUnavailable);
   backend_->bring_back();
-  ASSERT_TRUE(becomes(*token_, TokenState::kReady)) << token_->status().detail;  // with the PIN it kept
+  ASSERT_TRUE(becomes(*token_, TokenState::kReady))
+      << token_->status().detail;  // with the PIN it kept
   EXPECT_TRUE(sign("issuing"));
 }
 

@@ -1,11 +1,11 @@
 // Owns what the tests of the signing token share: waiting, and verifying without code under test.
 #pragma once
 
+#include <functional>
+
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <unistd.h>
-
-#include <functional>
 
 #include "hal/base/bytes.h"
 #include "hal/base/clock.h"

@@ -1,10 +1,11 @@
-// SoftHSM behind p11-kit server, where the HSM is another process: it freezes, dies in its sleep, and
-// is exchanged.
+// SoftHSM behind p11-kit server, where the HSM is another process: it freezes, dies in its sleep,
+// and is exchanged.
 #include <gtest/gtest.h>
 
-#include "helpers.h"
 #include "tests/support/p11kit_server/p11kit_server.h"
 #include "tests/support/softhsm/softhsm.h"
+
+#include "helpers.h"
 
 namespace keyward::test {
 namespace {
@@ -21,6 +22,7 @@ class RemoteHsm : public testing::Test {
     config.module_path = P11KitServer::client_module_path();
     config.environment = {{"P11_KIT_SERVER_ADDRESS", server_.address()}};
     config.quirks.stall_ms = 300;
+    config.quirks.max_sessions = 1;  // see backend.cc
     auto opened = hal::open_pkcs11_token(config);
     ASSERT_TRUE(opened);
     token_ = std::move(*opened);
@@ -32,7 +34,8 @@ class RemoteHsm : public testing::Test {
     return token_->sign("issuing", view_of("a message"), in_ms(ms), SignPriority::kIssuance);
   }
   SoftHsm hsm_;
-  P11KitServer server_{SoftHsm::module_path(), hsm_.directory() + "/socket", hsm_.config().environment};
+  P11KitServer server_{SoftHsm::module_path(), hsm_.directory() + "/socket",
+                       hsm_.config().environment};
   std::unique_ptr<hal::SigningToken> token_;
 };
 

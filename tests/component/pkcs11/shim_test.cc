@@ -1,14 +1,15 @@
 // The signing token over SoftHSM behind the shim: each loss, refusal and wrong answer, provoked.
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <p11-kit/pkcs11.h>
 
-#include <thread>
-
 #include "hal/base/file.h"
-#include "helpers.h"
 #include "tests/support/pkcs11_shim/shim_state.h"
 #include "tests/support/softhsm/softhsm.h"
+
+#include "helpers.h"
 
 namespace keyward::test {
 namespace {
@@ -86,11 +87,20 @@ TEST_F(Shimmed, Unlock_SecondPinWhileReady_IsRefusedUnseen) {
 // Each of these means "the HSM is gone" (limits of the modules tried, and of p11-kit-client).
 TEST_F(Shimmed, Sign_EachErrorOfALostHsm_IsUnavailableAndRecovers) {
   open_with_key(config());
-  constexpr CK_RV kLost[] = {CKR_GENERAL_ERROR,      CKR_FUNCTION_FAILED,  CKR_DEVICE_ERROR,
-                             CKR_DEVICE_REMOVED,     CKR_OBJECT_HANDLE_INVALID, CKR_SESSION_CLOSED,
-                             CKR_SESSION_HANDLE_INVALID, CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED,
-                             CKR_USER_NOT_LOGGED_IN, CKR_CRYPTOKI_NOT_INITIALIZED, CKR_KEY_HANDLE_INVALID,
-                             CKR_DEVICE_MEMORY,      0x80000123};
+  constexpr CK_RV kLost[] = {CKR_GENERAL_ERROR,
+                             CKR_FUNCTION_FAILED,
+                             CKR_DEVICE_ERROR,
+                             CKR_DEVICE_REMOVED,
+                             CKR_OBJECT_HANDLE_INVALID,
+                             CKR_SESSION_CLOSED,
+                             CKR_SESSION_HANDLE_INVALID,
+                             CKR_TOKEN_NOT_PRESENT,
+                             CKR_TOKEN_NOT_RECOGNIZED,
+                             CKR_USER_NOT_LOGGED_IN,
+                             CKR_CRYPTOKI_NOT_INITIALIZED,
+                             CKR_KEY_HANDLE_INVALID,
+                             CKR_DEVICE_MEMORY,
+                             0x80000123};
   for (const auto rv : kLost) {
     SCOPED_TRACE(rv);
     const auto reconnects = token_->status().reconnects;
@@ -130,9 +140,10 @@ TEST_F(Shimmed, Sign_FailsForEver_BacksOffAndStaysBounded) {
 // The nth call of each kind fails, for n = 1, 2, ... until a whole life passes without reaching it.
 TEST_F(Shimmed, Life_NthCallFails_EndsReady) {
   open_with_key(config());
-  for (const auto call : {ShimCall::kInitialize, ShimCall::kGetSlotList, ShimCall::kOpenSession,
-                          ShimCall::kLogin, ShimCall::kFindObjectsInit, ShimCall::kGetAttributeValue,
-                          ShimCall::kSignInit, ShimCall::kSign, ShimCall::kGenerateRandom}) {
+  for (const auto call :
+       {ShimCall::kInitialize, ShimCall::kGetSlotList, ShimCall::kOpenSession, ShimCall::kLogin,
+        ShimCall::kFindObjectsInit, ShimCall::kGetAttributeValue, ShimCall::kSignInit,
+        ShimCall::kSign, ShimCall::kGenerateRandom}) {
     for (std::uint64_t nth = 1; nth < 60; ++nth) {
       SCOPED_TRACE(static_cast<int>(call) * 1000 + static_cast<int>(nth));
       const auto reached = shim_.calls(call) + nth;
@@ -186,7 +197,8 @@ TEST_F(Shimmed, Sign_ModuleStalls_CallerLeavesAtItsDeadline) {
   EXPECT_EQ(token_->status().state, TokenState::kReady);  // status() does not block either
   shim_.resume(ShimCall::kSign);
   EXPECT_TRUE(sign());
-  EXPECT_TRUE(eventually([&] { return token_->status().signatures_made == 2; }));  // the late one counts
+  EXPECT_TRUE(
+      eventually([&] { return token_->status().signatures_made == 2; }));  // the late one counts
 }
 
 // A firewall forgot the connections: calls in the old sessions hang, new sessions work.
@@ -216,9 +228,8 @@ TEST_F(Shimmed, Sign_StuckWorkers_AreReplaced) {
   shim_.resume(ShimCall::kSign);
   ASSERT_TRUE(becomes(*token_, TokenState::kReady)) << token_->status().detail;
   EXPECT_TRUE(sign());
-  EXPECT_TRUE(eventually([&] {
-    return token_->status().detail.find("stuck") == std::string::npos;
-  }));
+  EXPECT_TRUE(
+      eventually([&] { return token_->status().detail.find("stuck") == std::string::npos; }));
 }
 
 TEST_F(Shimmed, Sign_QueueFull_IsExhausted) {
@@ -253,8 +264,8 @@ TEST_F(Shimmed, Sign_UrgentWaits_GoesBeforeIssuance) {
   std::vector<int> order;
   const auto start = [&](int name, SignPriority priority) {
     threads.emplace_back([&, name, priority] {
-      // Signing in the one session is one after another; the order of the ends is the order of signing
-      // as far as the counter tells.
+      // Signing in the one session is one after another; the order of the ends is the order of
+      // signing as far as the counter tells.
       auto signature = sign(20'000, priority);
       const std::lock_guard lock(mutex);
       if (signature) order.push_back(name);
@@ -334,7 +345,8 @@ TEST_F(Shimmed, End_CallStuckInTheModule_DoesNotHang) {
   EXPECT_LT(system_clock().monotonic_ms() - start, 10'000);
   EXPECT_EQ(shim_.calls(ShimCall::kFinalize), 0u);  // never beside a running call
   shim_.resume(ShimCall::kSign);
-  EXPECT_TRUE(eventually([&] { return shim_.calls(ShimCall::kFinalize) == 1; }));  // the last one out
+  EXPECT_TRUE(
+      eventually([&] { return shim_.calls(ShimCall::kFinalize) == 1; }));  // the last one out
 }
 
 }  // namespace

@@ -1,13 +1,16 @@
-// The signing token over SoftHSMv2 itself: making a token, labels, keys that are not as they must be.
+// The signing token over SoftHSMv2 itself: making a token, labels, keys that are not as they must
+// be.
+#include "tests/support/softhsm/softhsm.h"
+
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <p11-kit/pkcs11.h>
 #include <stdlib.h>
 
-#include "helpers.h"
 #include "tests/support/command/command.h"
-#include "tests/support/softhsm/softhsm.h"
+
+#include "helpers.h"
 
 namespace keyward::test {
 namespace {
@@ -27,10 +30,12 @@ std::unique_ptr<hal::SigningToken> open_unlocked(const SoftHsm& hsm) {
 void import_pair(const SoftHsm& hsm, const std::string& label, const std::string& id) {
   const auto pem = hsm.directory() + "/key" + id + ".pem";
   ASSERT_EQ(run_command({"openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
-                         "ec_paramgen_curve:P-256", "-out", pem}).status, 0);
-  const auto done = run_command({"env", "SOFTHSM2_CONF=" + hsm.conf_path(), "softhsm2-util", "--import",
-                                 pem, "--token", hsm.label(), "--label", label, "--id", id, "--pin",
-                                 std::string(SoftHsm::kPin)});
+                         "ec_paramgen_curve:P-256", "-out", pem})
+                .status,
+            0);
+  const auto done = run_command({"env", "SOFTHSM2_CONF=" + hsm.conf_path(), "softhsm2-util",
+                                 "--import", pem, "--token", hsm.label(), "--label", label, "--id",
+                                 id, "--pin", std::string(SoftHsm::kPin)});
   ASSERT_EQ(done.status, 0) << done.output;
 }
 
@@ -101,9 +106,11 @@ TEST(FindKey, LabelTwice_IsCorrupt) {
   import_pair(hsm, "issuing", "02");
   auto token = open_unlocked(hsm);
   EXPECT_EQ(token->find_key("issuing").error().kind, ErrorKind::kCorrupt);
-  EXPECT_EQ(token->sign("issuing", view_of("m"), in_ms(5'000), SignPriority::kIssuance).error().kind,
-            ErrorKind::kCorrupt);
-  EXPECT_EQ(token->generate_key("issuing", KeyAlgorithm::kEcdsaP256).error().kind, ErrorKind::kRefused);
+  EXPECT_EQ(
+      token->sign("issuing", view_of("m"), in_ms(5'000), SignPriority::kIssuance).error().kind,
+      ErrorKind::kCorrupt);
+  EXPECT_EQ(token->generate_key("issuing", KeyAlgorithm::kEcdsaP256).error().kind,
+            ErrorKind::kRefused);
 }
 
 TEST(FindKey, ImportedKey_ShowsThatItIsNotLocal) {
@@ -130,8 +137,9 @@ TEST(Sign, KeyChangedUnderItsLabel_IsCorrupt) {
   import_pair(other, "issuing", "01");
   ASSERT_EQ(run_command({"cp", "-r", other.token_directory(), hsm.token_directory()}).status, 0);
   ASSERT_TRUE(becomes(*token, TokenState::kReady)) << token->status().detail;
-  EXPECT_EQ(token->sign("issuing", view_of("m"), in_ms(5'000), SignPriority::kIssuance).error().kind,
-            ErrorKind::kCorrupt);
+  EXPECT_EQ(
+      token->sign("issuing", view_of("m"), in_ms(5'000), SignPriority::kIssuance).error().kind,
+      ErrorKind::kCorrupt);
   EXPECT_EQ(token->find_key("issuing").error().kind, ErrorKind::kCorrupt);
 }
 
@@ -152,8 +160,10 @@ TEST(GenerateKey, PrivateObject_CanSignAndNothingElse) {
   CK_SESSION_HANDLE session = 0;
   CK_TOKEN_INFO info{};
   for (CK_ULONG i = 0; i < count; ++i) {
-    if (api->C_GetTokenInfo(slots[i], &info) == CKR_OK && (info.flags & CKF_TOKEN_INITIALIZED) != 0) {
-      ASSERT_EQ(api->C_OpenSession(slots[i], CKF_SERIAL_SESSION, nullptr, nullptr, &session), CKR_OK);
+    if (api->C_GetTokenInfo(slots[i], &info) == CKR_OK &&
+        (info.flags & CKF_TOKEN_INITIALIZED) != 0) {
+      ASSERT_EQ(api->C_OpenSession(slots[i], CKF_SERIAL_SESSION, nullptr, nullptr, &session),
+                CKR_OK);
     }
   }
   auto pin = hsm.pin();

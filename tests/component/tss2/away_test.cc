@@ -4,8 +4,9 @@
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_tctildr.h>
 
-#include "fixture.h"
 #include "hal/tss2/templates.h"
+
+#include "fixture.h"
 
 namespace keyward::hal::tss2_test {
 namespace {
@@ -170,12 +171,14 @@ void leave_object_behind(const test::Swtpm& device, int sessions) {
   const TPML_PCR_SELECTION pcrs{};
   const TPMT_SYM_DEF symmetric{.algorithm = TPM2_ALG_NULL, .keyBits = {}, .mode = {}};
   ESYS_TR tr = ESYS_TR_NONE;
-  EXPECT_EQ(::Esys_CreatePrimary(esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &area,
-                                 &outside, &pcrs, &tr, nullptr, nullptr, nullptr, nullptr),
+  EXPECT_EQ(::Esys_CreatePrimary(esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                 ESYS_TR_NONE, &sensitive, &area, &outside, &pcrs, &tr, nullptr,
+                                 nullptr, nullptr, nullptr),
             TSS2_RC_SUCCESS);
   for (int i = 0; i < sessions; ++i) {
-    EXPECT_EQ(::Esys_StartAuthSession(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                      nullptr, TPM2_SE_TRIAL, &symmetric, TPM2_ALG_SHA256, &tr),
+    EXPECT_EQ(::Esys_StartAuthSession(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                      ESYS_TR_NONE, nullptr, TPM2_SE_TRIAL, &symmetric,
+                                      TPM2_ALG_SHA256, &tr),
               TSS2_RC_SUCCESS);
   }
   ::Esys_Finalize(&esys);

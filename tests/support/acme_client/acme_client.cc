@@ -34,17 +34,25 @@ Result<HttpReply> poll_until_final(AcmeClient& client, const std::string& url, D
 
 }  // namespace
 
-AcmeClient::AcmeClient(const std::string& directory_url, const std::string& ca_file, crypto::PrivateKey account_key)
-    : origin_(origin_of(directory_url)), directory_path_(directory_url.substr(origin_.size())), http_(origin_.substr(8), ca_file), key_(std::move(account_key)) {}
+AcmeClient::AcmeClient(const std::string& directory_url, const std::string& ca_file,
+                       crypto::PrivateKey account_key)
+    : origin_(origin_of(directory_url)),
+      directory_path_(directory_url.substr(origin_.size())),
+      http_(origin_.substr(8), ca_file),
+      key_(std::move(account_key)) {}
 
-std::string AcmeClient::path_of(const std::string& url) const { return url.starts_with(origin_) ? url.substr(origin_.size()) : url; }
+std::string AcmeClient::path_of(const std::string& url) const {
+  return url.starts_with(origin_) ? url.substr(origin_.size()) : url;
+}
 
 std::string AcmeClient::url_of(const std::string& resource) const {
   const auto found = directory_.find(resource);
   return found == directory_.end() ? std::string() : found->second;
 }
 
-Digest256 AcmeClient::thumbprint() const { return jose::Jwk::from_public_key(key_.public_key())->thumbprint(); }
+Digest256 AcmeClient::thumbprint() const {
+  return jose::Jwk::from_public_key(key_.public_key())->thumbprint();
+}
 
 void AcmeClient::keep_nonce(const HttpReply& reply) {
   const auto fresh = reply.header("replay-nonce");
@@ -60,7 +68,8 @@ Result<std::string> AcmeClient::nonce() {
   return std::exchange(nonce_, {});
 }
 
-Result<HttpReply> AcmeClient::post_raw(const std::string& url, const std::string& body, std::string_view content_type) {
+Result<HttpReply> AcmeClient::post_raw(const std::string& url, const std::string& body,
+                                       std::string_view content_type) {
   KEYWARD_TRY(reply, http_.request("POST", path_of(url), content_type, body));
   keep_nonce(reply);
   return reply;
@@ -73,7 +82,9 @@ Result<HttpReply> AcmeClient::post(const std::string& url, const std::string& pa
     if (!kid_.empty()) request.kid = kid_;
     KEYWARD_TRY(jws, jose::sign(key_, request));
     KEYWARD_TRY(reply, post_raw(url, jose::to_json(jws)));
-    if (reply.status == 400 && reply.body.find(":badNonce\"") != std::string::npos && attempt < kNonceRetriesMax) continue;
+    if (reply.status == 400 && reply.body.find(":badNonce\"") != std::string::npos &&
+        attempt < kNonceRetriesMax)
+      continue;
     return reply;
   }
 }
@@ -86,43 +97,60 @@ Status AcmeClient::start() {
     if (value.is_string()) directory_.emplace(key, value.string());
   }
   KEYWARD_TRY(account, post(url_of("newAccount"), R"({"termsOfServiceAgreed":true})"));
-  if (account.status != 201 && account.status != 200) return fail(ErrorKind::kRefused, "newAccount failed", account.status);
+  if (account.status != 201 && account.status != 200)
+    return fail(ErrorKind::kRefused, "newAccount failed", account.status);
   kid_ = account.header("location");
   return {};
 }
 
-tl::expected<EnrolledChain, EnrolFailure> enrol_device(AcmeClient& client, const std::string& permanent_identifier, const crypto::PrivateKey& csr_key,
-                                                       const std::function<Bytes(const std::string&)>& statement, std::int64_t patience_ms) {
-  const auto csr = x509::build_csr(csr_key, {{wire::IdentifierType::kPermanentIdentifier, permanent_identifier}});
+tl::expected<EnrolledChain, EnrolFailure> enrol_device(
+    AcmeClient& client, const std::string& permanent_identifier, const crypto::PrivateKey& csr_key,
+    const std::function<Bytes(const std::string&)>& statement, std::int64_t patience_ms) {
+  const auto csr = x509::build_csr(
+      csr_key, {{wire::IdentifierType::kPermanentIdentifier, permanent_identifier}});
   if (!csr) return tl::unexpected<EnrolFailure>(EnrolFailure{"csr", 0, csr.error().what});
   return enrol_device(client, permanent_identifier, *csr, statement, patience_ms);
 }
 
-tl::expected<EnrolledChain, EnrolFailure> enrol_device(AcmeClient& client, const std::string& permanent_identifier, const Bytes& csr_der,
-                                                       const std::function<Bytes(const std::string&)>& statement, std::int64_t patience_ms) {
+tl::expected<EnrolledChain, EnrolFailure> enrol_device(
+    AcmeClient& client, const std::string& permanent_identifier, const Bytes& csr_der,
+    const std::function<Bytes(const std::string&)>& statement, std::int64_t patience_ms) {
   const auto deadline = Deadline::after_ms(patience_ms);
-  const auto fail_with = [](std::string step, const Result<HttpReply>& reply) { return tl::unexpected<EnrolFailure>(failed(std::move(step), reply)); };
+  const auto fail_with = [](std::string step, const Result<HttpReply>& reply) {
+    return tl::unexpected<EnrolFailure>(failed(std::move(step), reply));
+  };
   json::Writer order_payload;
-  order_payload.begin_object().key("identifiers").begin_array().begin_object().member("type", "permanent-identifier").member("value", permanent_identifier);
+  order_payload.begin_object()
+      .key("identifiers")
+      .begin_array()
+      .begin_object()
+      .member("type", "permanent-identifier")
+      .member("value", permanent_identifier);
   order_payload.end_object().end_array().end_object();
   const auto order = client.post(client.url_of("newOrder"), order_payload.take());
   if (!order || order->status != 201) return fail_with("newOrder", order);
   const auto order_body = body_of(*order);
   const std::string order_url = order->header("location");
   const std::string finalize_url(order_body->root().get("finalize").string());
-  const auto authz = client.post(std::string(order_body->root().get("authorizations").items().at(0).string()), "");
+  const auto authz =
+      client.post(std::string(order_body->root().get("authorizations").items().at(0).string()), "");
   if (!authz || authz->status != 200) return fail_with("authorization", authz);
   const auto authz_body = body_of(*authz);
   const auto challenge = authz_body->root().get("challenges").items().at(0);
-  const auto key_authorization = jose::key_authorization(challenge.get("token").string(), client.thumbprint());
-  const auto answer = client.post(std::string(challenge.get("url").string()), R"({"attObj":")" + base64url_encode(statement(key_authorization)) + R"("})");
+  const auto key_authorization =
+      jose::key_authorization(challenge.get("token").string(), client.thumbprint());
+  const auto answer =
+      client.post(std::string(challenge.get("url").string()),
+                  R"({"attObj":")" + base64url_encode(statement(key_authorization)) + R"("})");
   if (!answer || answer->status != 200) return fail_with("challenge", answer);
   auto finalized = client.post(finalize_url, R"({"csr":")" + base64url_encode(csr_der) + R"("})");
   if (!finalized || finalized->status != 200) return fail_with("finalize", finalized);
-  if (finalized->body.find("\"processing\"") != std::string::npos) finalized = poll_until_final(client, order_url, deadline);
+  if (finalized->body.find("\"processing\"") != std::string::npos)
+    finalized = poll_until_final(client, order_url, deadline);
   if (!finalized || finalized->status != 200) return fail_with("order", finalized);
   const auto final_body = body_of(*finalized);
-  const std::string certificate_url(final_body ? final_body->root().get("certificate").string() : std::string_view());
+  const std::string certificate_url(final_body ? final_body->root().get("certificate").string()
+                                               : std::string_view());
   if (certificate_url.empty()) return fail_with("order", finalized);
   const auto chain = client.post(certificate_url, "");
   if (!chain || chain->status != 200) return fail_with("certificate", chain);

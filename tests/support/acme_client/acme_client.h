@@ -1,5 +1,5 @@
-// Owns a test kit's ACME client (RFC 8555): raw enough to send anything, and a straight run through an
-// enrolment. Must not know the server's code beside JOSE and CSR writing. Threads: one.
+// Owns a test kit's ACME client (RFC 8555): raw enough to send anything, and a straight run through
+// an enrolment. Must not know the server's code beside JOSE and CSR writing. Threads: one.
 #pragma once
 
 #include <functional>
@@ -17,16 +17,18 @@ namespace keyward::test {
 class AcmeClient {
  public:
   // `directory_url` is https://host:port/path.
-  AcmeClient(const std::string& directory_url, const std::string& ca_file, crypto::PrivateKey account_key);
+  AcmeClient(const std::string& directory_url, const std::string& ca_file,
+             crypto::PrivateKey account_key);
 
-  Status start();           // directory, first nonce, newAccount
+  Status start();  // directory, first nonce, newAccount
   const std::string& kid() const { return kid_; }
   Digest256 thumbprint() const;
   std::string url_of(const std::string& resource) const;  // from the directory
   // Signs and posts; retries badNonce. Payload "" is POST-as-GET.
   Result<HttpReply> post(const std::string& url, const std::string& payload);
   // Posts a body as it is.
-  Result<HttpReply> post_raw(const std::string& url, const std::string& body, std::string_view content_type = "application/jose+json");
+  Result<HttpReply> post_raw(const std::string& url, const std::string& body,
+                             std::string_view content_type = "application/jose+json");
   Result<std::string> nonce();
   TlsClient& http() { return http_; }
   const crypto::PrivateKey& key() const { return key_; }
@@ -43,8 +45,8 @@ class AcmeClient {
   std::string nonce_;
 };
 
-// One order through device-attest-01. `statement` gets the key authorization and answers the attestation
-// object; `csr_key` is the attested key. The step that failed is in the error text.
+// One order through device-attest-01. `statement` gets the key authorization and answers the
+// attestation object; `csr_key` is the attested key. The step that failed is in the error text.
 struct EnrolledChain {
   std::string pem;
   std::string order_url;
@@ -54,12 +56,14 @@ struct EnrolFailure {
   int status = 0;
   std::string body;
 };
-tl::expected<EnrolledChain, EnrolFailure> enrol_device(AcmeClient& client, const std::string& permanent_identifier, const crypto::PrivateKey& csr_key,
-                                                       const std::function<Bytes(const std::string& key_authorization)>& statement,
-                                                       std::int64_t patience_ms = 60'000);
+tl::expected<EnrolledChain, EnrolFailure> enrol_device(
+    AcmeClient& client, const std::string& permanent_identifier, const crypto::PrivateKey& csr_key,
+    const std::function<Bytes(const std::string& key_authorization)>& statement,
+    std::int64_t patience_ms = 60'000);
 // The same with a CSR (DER) that was made elsewhere, by a TPM's key for example.
-tl::expected<EnrolledChain, EnrolFailure> enrol_device(AcmeClient& client, const std::string& permanent_identifier, const Bytes& csr_der,
-                                                       const std::function<Bytes(const std::string& key_authorization)>& statement,
-                                                       std::int64_t patience_ms = 60'000);
+tl::expected<EnrolledChain, EnrolFailure> enrol_device(
+    AcmeClient& client, const std::string& permanent_identifier, const Bytes& csr_der,
+    const std::function<Bytes(const std::string& key_authorization)>& statement,
+    std::int64_t patience_ms = 60'000);
 
 }  // namespace keyward::test

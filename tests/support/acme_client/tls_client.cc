@@ -1,5 +1,8 @@
 #include "tests/support/acme_client/tls_client.h"
 
+#include <algorithm>
+#include <cctype>
+
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -8,9 +11,6 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-
-#include <algorithm>
-#include <cctype>
 
 #include "hal/base/unique_fd.h"
 
@@ -29,7 +29,8 @@ struct SslDeleter {
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
@@ -37,7 +38,8 @@ Result<UniqueFd> connect_tcp(const std::string& host, const std::string& port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0) return fail(ErrorKind::kUnavailable, "cannot resolve");
+  if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0)
+    return fail(ErrorKind::kUnavailable, "cannot resolve");
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, ::freeaddrinfo);
   for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
     UniqueFd fd(::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -76,7 +78,8 @@ struct TlsClient::Impl {
     ::ERR_clear_error();
     if (::SSL_connect(ssl.get()) != 1) {
       close();
-      return fail(ErrorKind::kUnavailable, "TLS handshake failed", static_cast<std::int64_t>(::ERR_peek_error()));
+      return fail(ErrorKind::kUnavailable, "TLS handshake failed",
+                  static_cast<std::int64_t>(::ERR_peek_error()));
     }
     return {};
   }
@@ -109,9 +112,11 @@ struct TlsClient::Impl {
       const auto colon = line.find(':');
       if (colon == std::string::npos) continue;
       const auto value = line.find_first_not_of(' ', colon + 1);
-      reply.headers.emplace_back(lower(line.substr(0, colon)), value == std::string::npos ? "" : line.substr(value));
+      reply.headers.emplace_back(lower(line.substr(0, colon)),
+                                 value == std::string::npos ? "" : line.substr(value));
     }
-    const auto length = static_cast<std::size_t>(std::atoll(reply.header("content-length").c_str()));
+    const auto length =
+        static_cast<std::size_t>(std::atoll(reply.header("content-length").c_str()));
     while (has_body && buffer.size() < length) {
       if (!fill()) return fail(ErrorKind::kUnavailable, "connection closed within the reply");
     }
@@ -124,8 +129,10 @@ struct TlsClient::Impl {
   }
 };
 
-TlsClient::TlsClient(std::string authority, const std::string& ca_file) : impl_(std::make_unique<Impl>()) {
-  ::signal(SIGPIPE, SIG_IGN);  // a server that went away is an error of the call, not the end of the test
+TlsClient::TlsClient(std::string authority, const std::string& ca_file)
+    : impl_(std::make_unique<Impl>()) {
+  ::signal(SIGPIPE,
+           SIG_IGN);  // a server that went away is an error of the call, not the end of the test
   const auto colon = authority.rfind(':');
   impl_->host = authority.substr(0, colon);
   impl_->port = authority.substr(colon + 1);
@@ -141,10 +148,13 @@ TlsClient::~TlsClient() = default;
 
 void TlsClient::disconnect() { impl_->close(); }
 
-Result<HttpReply> TlsClient::request(std::string_view method, std::string_view path, std::string_view content_type, std::string_view body) {
-  std::string text = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: " + impl_->authority + "\r\nUser-Agent: keyward-test\r\n";
+Result<HttpReply> TlsClient::request(std::string_view method, std::string_view path,
+                                     std::string_view content_type, std::string_view body) {
+  std::string text = std::string(method) + " " + std::string(path) +
+                     " HTTP/1.1\r\nHost: " + impl_->authority + "\r\nUser-Agent: keyward-test\r\n";
   if (method == "POST") {
-    text += "Content-Type: " + std::string(content_type) + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+    text += "Content-Type: " + std::string(content_type) +
+            "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
   }
   text += "\r\n";
   text += body;
@@ -152,7 +162,8 @@ Result<HttpReply> TlsClient::request(std::string_view method, std::string_view p
     const bool kept = impl_->ssl != nullptr;
     if (!kept) KEYWARD_CHECK(impl_->open());
     const bool sent = ::SSL_write(impl_->ssl.get(), text.data(), static_cast<int>(text.size())) > 0;
-    auto reply = sent ? impl_->read_reply(method != "HEAD") : Result<HttpReply>(fail(ErrorKind::kUnavailable, "connection closed"));
+    auto reply = sent ? impl_->read_reply(method != "HEAD")
+                      : Result<HttpReply>(fail(ErrorKind::kUnavailable, "connection closed"));
     if (reply) return reply;
     impl_->close();
     if (!kept || attempt > 0) return reply;

@@ -1,5 +1,5 @@
-// Owns a small blocking HTTPS/1.1 client for tests and load: one keep-alive connection, one request at a
-// time. Must not know ACME. Loopback only, by construction of its callers. Threads: one.
+// Owns a small blocking HTTPS/1.1 client for tests and load: one keep-alive connection, one request
+// at a time. Must not know ACME. Loopback only, by construction of its callers. Threads: one.
 #pragma once
 
 #include <memory>
@@ -30,7 +30,8 @@ class TlsClient {
 
   // Connects when there is no connection, and once again when a kept one turns out to be closed.
   // kUnavailable: cannot connect, handshake failed, or closed in the middle.
-  Result<HttpReply> request(std::string_view method, std::string_view path, std::string_view content_type, std::string_view body);
+  Result<HttpReply> request(std::string_view method, std::string_view path,
+                            std::string_view content_type, std::string_view body);
   void disconnect();
 
  private:

@@ -1,6 +1,12 @@
 // Owns a `p11-kit server` child. Must not know what is behind it or what is tested.
 #include "tests/support/p11kit_server/p11kit_server.h"
 
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -8,12 +14,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 
 #include "hal/base/clock.h"
 #include "hal/base/unique_fd.h"
@@ -58,8 +58,8 @@ std::string P11KitServer::client_module_path() {
 void P11KitServer::start() {
   if (pid_ > 0) return;
   std::filesystem::remove(socket_path_);
-  std::vector<std::string> words = {"p11-kit", "server", "--provider", provider_, "-f",
-                                    "-n",      socket_path_, "pkcs11:"};
+  std::vector<std::string> words = {"p11-kit", "server", "--provider", provider_,
+                                    "-f",      "-n",     socket_path_, "pkcs11:"};
   std::vector<std::string> variables;
   for (const auto& [name, value] : environment_) variables.push_back(name + "=" + value);
   for (char** at = environ; *at != nullptr; ++at) variables.emplace_back(*at);  // ours come first
@@ -75,7 +75,8 @@ void P11KitServer::start() {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  const int failed = ::posix_spawnp(&pid_, argv[0], &actions, &attributes, argv.data(), envp.data());
+  const int failed =
+      ::posix_spawnp(&pid_, argv[0], &actions, &attributes, argv.data(), envp.data());
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (failed != 0) die("p11-kit cannot be started");

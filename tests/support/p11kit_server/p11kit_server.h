@@ -1,12 +1,12 @@
-// Owns a `p11-kit server` child: an HSM in another process, which can be killed. Must not know what is
-// behind it or what is tested. A failure ends the test program.
+// Owns a `p11-kit server` child: an HSM in another process, which can be killed. Must not know what
+// is behind it or what is tested. A failure ends the test program.
 #pragma once
-
-#include <sys/types.h>
 
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <sys/types.h>
 
 namespace keyward::test {
 
@@ -19,11 +19,11 @@ class P11KitServer {
   P11KitServer(const P11KitServer&) = delete;
   P11KitServer& operator=(const P11KitServer&) = delete;
 
-  static std::string client_module_path();  // p11-kit-client.so
+  static std::string client_module_path();                             // p11-kit-client.so
   std::string address() const { return "unix:path=" + socket_path_; }  // P11_KIT_SERVER_ADDRESS
 
-  void start();  // returns when the socket accepts
-  void kill();   // kill -9 of the server and of its child per connection
+  void start();   // returns when the socket accepts
+  void kill();    // kill -9 of the server and of its child per connection
   void freeze();  // SIGSTOP: it is there and answers nothing
   void thaw();
 

@@ -1,5 +1,8 @@
-// Owns a PKCS#11 module that passes calls on to a real one, counts them, and fails, stalls or spoils
-// them on command (shim_state.h). Must not know what the test tests.
+// Owns a PKCS#11 module that passes calls on to a real one, counts them, and fails, stalls or
+// spoils them on command (shim_state.h). Must not know what the test tests.
+#include <cstdlib>
+#include <mutex>
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -7,9 +10,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <cstdlib>
-#include <mutex>
 
 #include "tests/support/pkcs11_shim/shim_state.h"
 
@@ -75,7 +75,9 @@ CK_RV finalize(void* reserved) {
   return Passage(ShimCall::kFinalize).run([&] { return real->C_Finalize(reserved); });
 }
 CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID* slots, CK_ULONG* count) {
-  return Passage(ShimCall::kGetSlotList).run([&] { return real->C_GetSlotList(present, slots, count); });
+  return Passage(ShimCall::kGetSlotList).run([&] {
+    return real->C_GetSlotList(present, slots, count);
+  });
 }
 CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, void* application, CK_NOTIFY notify,
                    CK_SESSION_HANDLE* session) {
@@ -94,14 +96,16 @@ CK_RV find_objects_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE* wanted, CK_ULON
     return real->C_FindObjectsInit(session, wanted, count);
   });
 }
-CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* attributes,
-                          CK_ULONG count) {
+CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+                          CK_ATTRIBUTE* attributes, CK_ULONG count) {
   return Passage(ShimCall::kGetAttributeValue).run([&] {
     return real->C_GetAttributeValue(session, object, attributes, count);
   });
 }
 CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
-  return Passage(ShimCall::kSignInit).run([&] { return real->C_SignInit(session, mechanism, key); });
+  return Passage(ShimCall::kSignInit).run([&] {
+    return real->C_SignInit(session, mechanism, key);
+  });
 }
 CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG size, CK_BYTE* signature,
            CK_ULONG* signature_size) {
@@ -116,16 +120,19 @@ CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG size, CK_BYTE* sig
     return rv;
   });
 }
-CK_RV generate_key_pair(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_ATTRIBUTE* public_template,
-                        CK_ULONG public_count, CK_ATTRIBUTE* private_template, CK_ULONG private_count,
+CK_RV generate_key_pair(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism,
+                        CK_ATTRIBUTE* public_template, CK_ULONG public_count,
+                        CK_ATTRIBUTE* private_template, CK_ULONG private_count,
                         CK_OBJECT_HANDLE* public_key, CK_OBJECT_HANDLE* private_key) {
   return Passage(ShimCall::kGenerateKeyPair).run([&] {
-    return real->C_GenerateKeyPair(session, mechanism, public_template, public_count, private_template,
-                                   private_count, public_key, private_key);
+    return real->C_GenerateKeyPair(session, mechanism, public_template, public_count,
+                                   private_template, private_count, public_key, private_key);
   });
 }
 CK_RV generate_random(CK_SESSION_HANDLE session, CK_BYTE* out, CK_ULONG size) {
-  return Passage(ShimCall::kGenerateRandom).run([&] { return real->C_GenerateRandom(session, out, size); });
+  return Passage(ShimCall::kGenerateRandom).run([&] {
+    return real->C_GenerateRandom(session, out, size);
+  });
 }
 
 CK_RV load() {

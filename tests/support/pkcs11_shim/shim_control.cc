@@ -1,14 +1,14 @@
 // Owns the test's side of the shim's state file. Must not know what the test tests.
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <climits>
-#include <cstdio>
-#include <cstdlib>
-#include <new>
 
 #include "hal/base/unique_fd.h"
 #include "tests/support/pkcs11_shim/shim_state.h"
@@ -26,7 +26,8 @@ namespace {
 ShimControl::ShimControl(std::string path) : path_(std::move(path)) {
   const UniqueFd fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!fd || ::ftruncate(fd.get(), sizeof(ShimState)) != 0) die("shim state");
-  void* memory = ::mmap(nullptr, sizeof(ShimState), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  void* memory =
+      ::mmap(nullptr, sizeof(ShimState), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) die("shim state");
   state_ = new (memory) ShimState{};
   state_->magic = ShimState::kMagic;

@@ -1,9 +1,10 @@
-// Owns the layout of the file between a test and the PKCS#11 shim, and the test's side of it. Must not
-// know what the test tests.
+// Owns the layout of the file between a test and the PKCS#11 shim, and the test's side of it. Must
+// not know what the test tests.
 //
-// The shim (target keyward_pkcs11_shim, a PKCS#11 module) loads the module named by KEYWARD_SHIM_MODULE
-// and passes every call on. If KEYWARD_SHIM_STATE names a file of this layout, it counts calls and
-// obeys commands there. Both sides map the file, so that the shim may live in another process:
+// The shim (target keyward_pkcs11_shim, a PKCS#11 module) loads the module named by
+// KEYWARD_SHIM_MODULE and passes every call on. If KEYWARD_SHIM_STATE names a file of this layout,
+// it counts calls and obeys commands there. Both sides map the file, so that the shim may live in
+// another process:
 //
 //   ShimControl shim(directory + "/shim");             // makes the file
 //   environment: KEYWARD_SHIM_MODULE=<real module>, KEYWARD_SHIM_STATE=shim.path()
@@ -11,8 +12,8 @@
 //   shim.stall(ShimCall::kSign);  ...  shim.resume(ShimCall::kSign);
 //   shim.succeeded(ShimCall::kSign)                    // signatures the module has made so far
 //
-// Self-test signatures of hal/pkcs11 (one after each login or reconnection) are counted like any other.
-// Threads: any, on both sides.
+// Self-test signatures of hal/pkcs11 (one after each login or reconnection) are counted like any
+// other. Threads: any, on both sides.
 #pragma once
 
 #include <atomic>
@@ -23,22 +24,32 @@
 namespace keyward::test {
 
 enum class ShimCall : std::uint32_t {
-  kInitialize, kFinalize, kGetSlotList, kOpenSession, kCloseSession, kLogin, kFindObjectsInit,
-  kGetAttributeValue, kSignInit, kSign, kGenerateKeyPair, kGenerateRandom,
+  kInitialize,
+  kFinalize,
+  kGetSlotList,
+  kOpenSession,
+  kCloseSession,
+  kLogin,
+  kFindObjectsInit,
+  kGetAttributeValue,
+  kSignInit,
+  kSign,
+  kGenerateKeyPair,
+  kGenerateRandom,
   kCount,
 };
 
 struct ShimCallState {
-  std::atomic<std::uint64_t> calls;      // entered
-  std::atomic<std::uint64_t> succeeded;  // the real module answered CKR_OK, and so did the shim
-  std::atomic<std::uint64_t> fail_from;  // calls from this number (1 is the first ever) fail ...
-  std::atomic<std::uint64_t> fail_until; // ... up to and including this one; 0: none
-  std::atomic<std::uint64_t> fail_rv;    // with this CK_RV; the real module is not called
-  std::atomic<std::uint32_t> stalled;    // futex: not 0 holds callers before the real call
-  std::atomic<std::uint32_t> waiting;    // callers held now
-  std::atomic<std::uint32_t> corrupt;    // C_Sign: so many coming signatures get a bit flipped
-  std::atomic<std::uint32_t> inside;     // calls now between entry and exit, held ones included
-  std::atomic<std::uint32_t> inside_max; // the most there ever were
+  std::atomic<std::uint64_t> calls;       // entered
+  std::atomic<std::uint64_t> succeeded;   // the real module answered CKR_OK, and so did the shim
+  std::atomic<std::uint64_t> fail_from;   // calls from this number (1 is the first ever) fail ...
+  std::atomic<std::uint64_t> fail_until;  // ... up to and including this one; 0: none
+  std::atomic<std::uint64_t> fail_rv;     // with this CK_RV; the real module is not called
+  std::atomic<std::uint32_t> stalled;     // futex: not 0 holds callers before the real call
+  std::atomic<std::uint32_t> waiting;     // callers held now
+  std::atomic<std::uint32_t> corrupt;     // C_Sign: so many coming signatures get a bit flipped
+  std::atomic<std::uint32_t> inside;      // calls now between entry and exit, held ones included
+  std::atomic<std::uint32_t> inside_max;  // the most there ever were
 };
 
 struct ShimState {

@@ -1,10 +1,10 @@
 #include "tests/support/simulator/enrol_loop.h"
 
-#include <poll.h>
-
 #include <map>
 #include <set>
 #include <sstream>
+
+#include <poll.h>
 
 #include "firmware/json/json.h"
 #include "hal/base/clock.h"
@@ -18,7 +18,9 @@ constexpr int kRetryMs = 100;
 
 std::string serial_of(const std::string& pem) {
   const auto ders = x509::certificates_from_pem(pem, 8);
-  const auto leaf = ders && !ders->empty() ? x509::parse_certificate(ders->front()) : Result<x509::Certificate>(fail(ErrorKind::kBadInput, ""));
+  const auto leaf = ders && !ders->empty()
+                        ? x509::parse_certificate(ders->front())
+                        : Result<x509::Certificate>(fail(ErrorKind::kBadInput, ""));
   if (!leaf) return "unreadable";
   ByteView serial(leaf->serial);
   if (serial.size() > 1 && serial[0] == 0) serial = serial.subspan(1);
@@ -34,7 +36,9 @@ CommandResult ledger(const Simulator& simulator, std::vector<std::string> words)
 }  // namespace
 
 EnrolLoop::EnrolLoop(const Simulator& simulator, int clients)
-    : directory_url_(simulator.env("KEYWARD_DIRECTORY")), ca_file_(simulator.env("KEYWARD_CA_FILE")), manufacturer_(simulator.dir() + "/manufacturer/") {
+    : directory_url_(simulator.env("KEYWARD_DIRECTORY")),
+      ca_file_(simulator.env("KEYWARD_CA_FILE")),
+      manufacturer_(simulator.dir() + "/manufacturer/") {
   for (int i = 0; i < clients; ++i) threads_.emplace_back([this, i] { run(i); });
 }
 
@@ -65,11 +69,14 @@ std::string EnrolLoop::last_failure() const {
 }
 
 void EnrolLoop::run(int number) {
-  auto manufacturer = crypto::PrivateKey::from_pem(*read_text_file(manufacturer_ + "ca.key", 1u << 16));
-  auto anchor = x509::parse_certificate(x509::certificates_from_pem(*read_text_file(manufacturer_ + "ca.pem", 1u << 16), 1)->front());
+  auto manufacturer =
+      crypto::PrivateKey::from_pem(*read_text_file(manufacturer_ + "ca.key", 1u << 16));
+  auto anchor = x509::parse_certificate(
+      x509::certificates_from_pem(*read_text_file(manufacturer_ + "ca.pem", 1u << 16), 1)->front());
   const StatementMaker maker(system_clock().utc_ms(), std::move(*manufacturer), std::move(*anchor));
   const std::string name = "LOOP-" + std::to_string(number);
-  AcmeClient client(directory_url_, ca_file_, *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256));
+  AcmeClient client(directory_url_, ca_file_,
+                    *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256));
   bool known = false;
   while (!stopping_) {
     if (!known) known = client.start().has_value();
@@ -81,39 +88,48 @@ void EnrolLoop::run(int number) {
                                          spec.key_authorization = key_authorization;
                                          return maker.attestation_object(spec, key);
                                        })
-                        : tl::expected<EnrolledChain, EnrolFailure>(tl::unexpected<EnrolFailure>(EnrolFailure{"start", 0, "not reachable"}));
+                        : tl::expected<EnrolledChain, EnrolFailure>(tl::unexpected<EnrolFailure>(
+                              EnrolFailure{"start", 0, "not reachable"}));
     const std::lock_guard lock(mutex_);
     if (result) {
       serials_.push_back(serial_of(result->pem));
       ++enrolled_;
       continue;
     }
-    last_failure_ = result.error().step + " " + std::to_string(result.error().status) + " " + result.error().body;
+    last_failure_ = result.error().step + " " + std::to_string(result.error().status) + " " +
+                    result.error().body;
     ++failed_;
     client.http().disconnect();
     ::poll(nullptr, 0, kRetryMs);
   }
 }
 
-std::string ledger_contradiction(const Simulator& simulator, const std::vector<std::string>& given_serials) {
-  const auto verified = ledger(simulator, {"verify", "--issuer", simulator.dir() + "/ca/chain.pem"});
+std::string ledger_contradiction(const Simulator& simulator,
+                                 const std::vector<std::string>& given_serials) {
+  const auto verified =
+      ledger(simulator, {"verify", "--issuer", simulator.dir() + "/ca/chain.pem"});
   if (verified.status != 0) return "ledger verify: " + verified.output;
   const auto shown = ledger(simulator, {"show", "--last", "0"});
   if (shown.status != 0) return "ledger show: " + shown.output.substr(0, 500);
   std::map<std::string, std::string> in_ledger;
   std::istringstream lines(shown.output);
-  for (std::string line; std::getline(lines, line);) {  // "row N  TIME  RESULT  PROFILE  serial HEX"
+  for (std::string line;
+       std::getline(lines, line);) {  // "row N  TIME  RESULT  PROFILE  serial HEX"
     std::istringstream words(line);
     std::string row, number, time, result, profile, word, serial;
-    if (!(words >> row >> number >> time >> result >> profile >> word >> serial) || row != "row" || word != "serial") continue;
-    if (!in_ledger.emplace(serial, result).second) return "serial " + serial + " stands twice in the ledger";
+    if (!(words >> row >> number >> time >> result >> profile >> word >> serial) || row != "row" ||
+        word != "serial")
+      continue;
+    if (!in_ledger.emplace(serial, result).second)
+      return "serial " + serial + " stands twice in the ledger";
   }
   std::set<std::string> given;
   for (const auto& serial : given_serials) {
     if (!given.insert(serial).second) return "serial " + serial + " was given twice";
     const auto found = in_ledger.find(serial);
     if (found == in_ledger.end()) return "serial " + serial + " was given and the ledger lacks it";
-    if (found->second != "issued") return "serial " + serial + " was given and the ledger says " + found->second;
+    if (found->second != "issued")
+      return "serial " + serial + " was given and the ledger says " + found->second;
   }
   return {};
 }
@@ -121,7 +137,8 @@ std::string ledger_contradiction(const Simulator& simulator, const std::vector<s
 long ledger_count(const Simulator& simulator, const std::string& what) {
   const auto shown = ledger(simulator, {"show", "--json", "--last", "1"});
   const auto document = json::Document::parse(shown.output.substr(0, shown.output.rfind('}') + 1));
-  return shown.status == 0 && document ? static_cast<long>(document->root().get(what).integer()) : -1;
+  return shown.status == 0 && document ? static_cast<long>(document->root().get(what).integer())
+                                       : -1;
 }
 
 }  // namespace keyward::test

@@ -1,5 +1,6 @@
-// Owns a loop of enrolments beside a test: make-believe devices enrol again and again while the test breaks
-// the appliance; every certificate they were given is kept. Must not know what is broken.
+// Owns a loop of enrolments beside a test: make-believe devices enrol again and again while the
+// test breaks the appliance; every certificate they were given is kept. Must not know what is
+// broken.
 #pragma once
 
 #include <atomic>
@@ -22,7 +23,9 @@ class EnrolLoop {
   EnrolLoop& operator=(const EnrolLoop&) = delete;
 
   int enrolled() const { return enrolled_.load(); }
-  int failed() const { return failed_.load(); }  // tries that ended in an error, all of them tried again
+  int failed() const {
+    return failed_.load();
+  }  // tries that ended in an error, all of them tried again
   // False at the deadline.
   bool wait_for(int enrolled, std::int64_t timeout_ms) const;
   void stop();
@@ -41,9 +44,10 @@ class EnrolLoop {
   std::vector<std::thread> threads_;
 };
 
-// Compares what clients were given with the ledger: no serial twice on either side, every certificate
-// issued according to the ledger, the chain whole. The text is empty if all holds.
-std::string ledger_contradiction(const Simulator& simulator, const std::vector<std::string>& given_serials);
+// Compares what clients were given with the ledger: no serial twice on either side, every
+// certificate issued according to the ledger, the chain whole. The text is empty if all holds.
+std::string ledger_contradiction(const Simulator& simulator,
+                                 const std::vector<std::string>& given_serials);
 
 // Counts of `keywardctl ledger show --json`, e.g. "issued", "abandoned"; -1 if it cannot be read.
 long ledger_count(const Simulator& simulator, const std::string& what);

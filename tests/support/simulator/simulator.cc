@@ -1,12 +1,12 @@
 #include "tests/support/simulator/simulator.h"
 
+#include <filesystem>
+#include <sstream>
+
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-
-#include <filesystem>
-#include <sstream>
 
 #include "firmware/json/json.h"
 #include "hal/base/rng.h"
@@ -21,8 +21,9 @@ std::string keyward_binary(const std::string& name) {
 
 namespace {
 
-// A free port below the range from which the kernel takes clients' ports (ip_local_port_range), and not the
-// simulator's default: it must still be free when the test takes the simulator down and up again.
+// A free port below the range from which the kernel takes clients' ports (ip_local_port_range), and
+// not the simulator's default: it must still be free when the test takes the simulator down and up
+// again.
 int quiet_port() {
   for (int attempt = 0; attempt < 100; ++attempt) {
     const Bytes random = random_bytes(2);
@@ -32,7 +33,8 @@ int quiet_port() {
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return port;
+    if (fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+      return port;
   }
   return 0;
 }
@@ -54,7 +56,8 @@ Simulator::Simulator(std::vector<std::string> up_options, SimFolder folder) {
   std::istringstream lines(run({"env"}).output);
   for (std::string line; std::getline(lines, line);) {
     const auto equals = line.find("='");
-    if (!line.starts_with("export ") || equals == std::string::npos || !line.ends_with('\'')) continue;
+    if (!line.starts_with("export ") || equals == std::string::npos || !line.ends_with('\''))
+      continue;
     env_[line.substr(7, equals - 7)] = line.substr(equals + 2, line.size() - equals - 3);
   }
 }
@@ -80,13 +83,17 @@ CommandResult Simulator::run(std::vector<std::string> words) const {
 Result<SimDevice> Simulator::device(const std::string& name) const {
   const auto made = run({"device", name, "--json"});
   const auto line = made.output.find('{');
-  if (made.status != 0 || line == std::string::npos) return fail(ErrorKind::kUnavailable, "keyward-sim device failed");
+  if (made.status != 0 || line == std::string::npos)
+    return fail(ErrorKind::kUnavailable, "keyward-sim device failed");
   auto text = made.output.substr(line);
   text = text.substr(0, text.find('\n'));
   KEYWARD_TRY(document, json::Document::parse(text));
-  const auto member = [&](std::string_view key) { return std::string(document.root().get(key).string()); };
+  const auto member = [&](std::string_view key) {
+    return std::string(document.root().get(key).string());
+  };
   SimDevice out{member("identifier"), member("tcti"), 0, member("ak_chain")};
-  out.ak_handle = static_cast<std::uint32_t>(std::strtoul(member("ak_handle").c_str(), nullptr, 16));
+  out.ak_handle =
+      static_cast<std::uint32_t>(std::strtoul(member("ak_handle").c_str(), nullptr, 16));
   return out;
 }
 
@@ -96,7 +103,8 @@ std::optional<json::Document> status_of(const Simulator& simulator) {
   const auto status = simulator.run({"status", "--json"});
   const auto start = status.output.find('{');
   if (start == std::string::npos) return std::nullopt;
-  auto document = json::Document::parse(status.output.substr(start, status.output.find('\n', start) - start));
+  auto document =
+      json::Document::parse(status.output.substr(start, status.output.find('\n', start) - start));
   if (!document) return std::nullopt;
   return std::move(*document);
 }
@@ -106,7 +114,8 @@ std::optional<json::Document> status_of(const Simulator& simulator) {
 int Simulator::pid_of(const std::string& task) const {
   const auto document = status_of(*this);
   if (!document) return 0;
-  if (task == "supervisor") return static_cast<int>(document->root().get("supervisor_pid").integer());
+  if (task == "supervisor")
+    return static_cast<int>(document->root().get("supervisor_pid").integer());
   for (const auto& item : document->root().get("tasks").items()) {
     if (item.get("name").string() == task) return static_cast<int>(item.get("pid").integer());
   }

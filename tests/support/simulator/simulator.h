@@ -1,5 +1,5 @@
-// Owns a whole simulated appliance for system tests: keyward-sim in a folder of its own, taken down and
-// removed at the end. Must not know tasks or protocols.
+// Owns a whole simulated appliance for system tests: keyward-sim in a folder of its own, taken down
+// and removed at the end. Must not know tasks or protocols.
 #pragma once
 
 #include <map>
@@ -19,14 +19,15 @@ struct SimDevice {
   std::string ak_chain;  // path of a PEM file
 };
 
-// kShared: as root each task has a user id of its own. kPrivate: others cannot pass the folder, so all
-// tasks run as the caller, and modules of a test can share files with the signer.
+// kShared: as root each task has a user id of its own. kPrivate: others cannot pass the folder, so
+// all tasks run as the caller, and modules of a test can share files with the signer.
 enum class SimFolder { kShared, kPrivate };
 
 class Simulator {
  public:
   // Starts it; an unstarted one has started() false and says why in output().
-  explicit Simulator(std::vector<std::string> up_options = {}, SimFolder folder = SimFolder::kShared);
+  explicit Simulator(std::vector<std::string> up_options = {},
+                     SimFolder folder = SimFolder::kShared);
   ~Simulator();
   Simulator(const Simulator&) = delete;
   Simulator& operator=(const Simulator&) = delete;

@@ -19,12 +19,14 @@ namespace {
 }  // namespace
 
 SoftHsm::SoftHsm(Kind kind, std::string label) : label_(std::move(label)) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "keyward-softhsm-XXXXXX").string();
+  std::string pattern =
+      (std::filesystem::temp_directory_path() / "keyward-softhsm-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) die("no temporary directory");
   directory_ = pattern;
   std::filesystem::create_directory(token_directory());
-  const std::string conf = "directories.tokendir = " + token_directory() +
-                           "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n";
+  const std::string conf =
+      "directories.tokendir = " + token_directory() +
+      "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n";
   write_file(conf_path(), view_of(conf));
   if (kind == Kind::kInitialized) add_token(label_);
 }
@@ -49,14 +51,18 @@ hal::Pkcs11Config SoftHsm::config() const {
 }
 
 void SoftHsm::add_token(const std::string& label) const {
-  const auto made = run_command({"env", "SOFTHSM2_CONF=" + conf_path(), "softhsm2-util", "--init-token",
-                                 "--free", "--label", label, "--pin", std::string(kPin), "--so-pin",
-                                 std::string(kSoPin)});
+  const auto made =
+      run_command({"env", "SOFTHSM2_CONF=" + conf_path(), "softhsm2-util", "--init-token", "--free",
+                   "--label", label, "--pin", std::string(kPin), "--so-pin", std::string(kSoPin)});
   if (made.status != 0) die("softhsm2-util: " + made.output);
 }
 
-void SoftHsm::take_away() const { std::filesystem::rename(token_directory(), directory_ + "/away"); }
+void SoftHsm::take_away() const {
+  std::filesystem::rename(token_directory(), directory_ + "/away");
+}
 
-void SoftHsm::bring_back() const { std::filesystem::rename(directory_ + "/away", token_directory()); }
+void SoftHsm::bring_back() const {
+  std::filesystem::rename(directory_ + "/away", token_directory());
+}
 
 }  // namespace keyward::test

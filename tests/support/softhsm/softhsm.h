@@ -1,5 +1,5 @@
-// Owns a SoftHSMv2 token for a test: directory, configuration, token, PINs. Everything is gone with the
-// object. A failure here ends the test program. Must not know what is tested.
+// Owns a SoftHSMv2 token for a test: directory, configuration, token, PINs. Everything is gone with
+// the object. A failure here ends the test program. Must not know what is tested.
 //
 // SoftHSM's state is one per process: one SoftHsm in use at a time in one process.
 #pragma once

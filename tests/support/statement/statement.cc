@@ -1,8 +1,8 @@
 #include "tests/support/statement/statement.h"
 
-#include <tss2/tss2_mu.h>
-
 #include <cstdlib>
+
+#include <tss2/tss2_mu.h>
 
 #include "firmware/wire/cbor.h"
 #include "firmware/x509/der.h"
@@ -19,7 +19,8 @@ using crypto::SignatureScheme;
 
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::uint32_t kGoodAttributes =
-    TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA;
+    TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
+    TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA;
 
 template <class T>
 T must(Result<T> result) {
@@ -27,10 +28,13 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
-Bytes name_of(std::string_view common_name) { return x509::name_der({{"2.5.4.3", std::string(common_name)}}); }
+Bytes name_of(std::string_view common_name) {
+  return x509::name_der({{"2.5.4.3", std::string(common_name)}});
+}
 
 Bytes tcg_attribute(std::string_view oid, std::string_view value) {
-  const Bytes attribute = x509::der_sequence({x509::der_oid(oid), x509::tlv(x509::tag::kUtf8String, view_of(value))});
+  const Bytes attribute =
+      x509::der_sequence({x509::der_oid(oid), x509::tlv(x509::tag::kUtf8String, view_of(value))});
   return x509::tlv(x509::tag::kSet, attribute);
 }
 
@@ -43,8 +47,10 @@ Bytes subject_alt_name(const AkCertificateSpec& spec) {
   if (spec.permanent_identifier) {
     Bytes body = x509::tlv(x509::tag::kUtf8String, view_of(*spec.permanent_identifier));
     if (spec.assigner) append(body, x509::der_oid(*spec.assigner));
-    const Bytes value = x509::tlv(x509::tag::context_constructed(0), x509::tlv(x509::tag::kSequence, body));
-    append(names, x509::tlv(x509::tag::context_constructed(0), {x509::der_oid("1.3.6.1.5.5.7.8.3"), value}));
+    const Bytes value =
+        x509::tlv(x509::tag::context_constructed(0), x509::tlv(x509::tag::kSequence, body));
+    append(names, x509::tlv(x509::tag::context_constructed(0),
+                            {x509::der_oid("1.3.6.1.5.5.7.8.3"), value}));
   }
   return x509::tlv(x509::tag::kSequence, names);
 }
@@ -62,12 +68,14 @@ Bytes weak_rsa_spki() {
   modulus.front() |= 0x80;
   modulus.back() |= 1;
   const Bytes key = x509::der_sequence({x509::der_unsigned(modulus), x509::der_unsigned(65'537)});
-  const Bytes algorithm = x509::der_sequence({x509::der_oid("1.2.840.113549.1.1.1"), x509::tlv(x509::tag::kNull, ByteView())});
+  const Bytes algorithm = x509::der_sequence(
+      {x509::der_oid("1.2.840.113549.1.1.1"), x509::tlv(x509::tag::kNull, ByteView())});
   return x509::der_sequence({algorithm, x509::der_bit_string(key)});
 }
 
-Bytes certificate(const PrivateKey& issuer, const Bytes& subject_spki, Bytes subject, std::int64_t from_ms,
-                  std::int64_t to_ms, std::vector<Bytes> extensions, Bytes issuer_name, bool version_1 = false) {
+Bytes certificate(const PrivateKey& issuer, const Bytes& subject_spki, Bytes subject,
+                  std::int64_t from_ms, std::int64_t to_ms, std::vector<Bytes> extensions,
+                  Bytes issuer_name, bool version_1 = false) {
   x509::TbsSpec tbs;
   tbs.serial = random_bytes(8);
   tbs.serial[0] = static_cast<std::uint8_t>((tbs.serial[0] & 0x7f) | 1);
@@ -79,19 +87,25 @@ Bytes certificate(const PrivateKey& issuer, const Bytes& subject_spki, Bytes sub
   tbs.spki_der = subject_spki;
   tbs.extensions = std::move(extensions);
   const Bytes der = version_1 ? without_version(x509::build_tbs(tbs)) : x509::build_tbs(tbs);
-  return x509::join_certificate(der, tbs.signature_algorithm, must(issuer.sign(SignatureScheme::kEcdsa, HashAlgorithm::kSha256, der)));
+  return x509::join_certificate(
+      der, tbs.signature_algorithm,
+      must(issuer.sign(SignatureScheme::kEcdsa, HashAlgorithm::kSha256, der)));
 }
 
 }  // namespace
 
 StatementMaker::StatementMaker(std::int64_t at_utc_ms) : at_utc_ms_(at_utc_ms) {
-  for (auto* key : {&ca_, &other_ca_, &ak_, &other_ak_, &device_, &other_device_}) *key = must(PrivateKey::generate(KeyKind::kEcP256));
+  for (auto* key : {&ca_, &other_ca_, &ak_, &other_ak_, &device_, &other_device_})
+    *key = must(PrivateKey::generate(KeyKind::kEcP256));
   const Bytes name = name_of("Make-believe TPM manufacturer");
-  anchor_ = must(x509::parse_certificate(certificate(*ca_, ca_->public_key().spki_der(), name, at_utc_ms - 10 * kHourMs, at_utc_ms + 100 * kHourMs,
-                                                     {x509::ext_basic_constraints(true, 0), x509::ext_key_usage({x509::kKeyCertSign})}, name)));
+  anchor_ = must(x509::parse_certificate(certificate(
+      *ca_, ca_->public_key().spki_der(), name, at_utc_ms - 10 * kHourMs, at_utc_ms + 100 * kHourMs,
+      {x509::ext_basic_constraints(true, 0), x509::ext_key_usage({x509::kKeyCertSign})}, name)));
 }
 
-StatementMaker::StatementMaker(std::int64_t at_utc_ms, PrivateKey manufacturer, x509::Certificate anchor) : StatementMaker(at_utc_ms) {
+StatementMaker::StatementMaker(std::int64_t at_utc_ms, PrivateKey manufacturer,
+                               x509::Certificate anchor)
+    : StatementMaker(at_utc_ms) {
   ca_ = std::move(manufacturer);
   anchor_ = std::move(anchor);
 }
@@ -102,20 +116,27 @@ StatementSpec StatementMaker::good() {
   return spec;
 }
 
-Bytes StatementMaker::ak_certificate(const StatementSpec& spec) const { return ak_certificate(spec, ak_->public_key()); }
+Bytes StatementMaker::ak_certificate(const StatementSpec& spec) const {
+  return ak_certificate(spec, ak_->public_key());
+}
 
-Bytes StatementMaker::ak_certificate(const StatementSpec& spec, const crypto::PublicKey& ak_key) const {
+Bytes StatementMaker::ak_certificate(const StatementSpec& spec,
+                                     const crypto::PublicKey& ak_key) const {
   const auto& ak = spec.ak;
   std::vector<Bytes> extensions;
-  if (ak.basic_constraints) extensions.push_back(x509::ext_basic_constraints(ak.is_ca, std::nullopt));
+  if (ak.basic_constraints)
+    extensions.push_back(x509::ext_basic_constraints(ak.is_ca, std::nullopt));
   if (!ak.usages.empty()) extensions.push_back(x509::ext_extended_key_usage(ak.usages));
-  if (ak.san) extensions.push_back(x509::extension_der("2.5.29.17", ak.san_critical, subject_alt_name(ak)));
+  if (ak.san)
+    extensions.push_back(x509::extension_der("2.5.29.17", ak.san_critical, subject_alt_name(ak)));
   if (spec.ak_version_1) extensions.clear();
   const auto from = ak.not_before_ms != 0 ? ak.not_before_ms : at_utc_ms_ - kHourMs;
   const auto to = ak.not_after_ms != 0 ? ak.not_after_ms : at_utc_ms_ + kHourMs;
   const Bytes subject = ak.empty_subject ? x509::name_der({}) : x509::name_der({{"2.5.4.3", "AK"}});
-  return certificate(spec.unknown_ca || spec.impostor_ca ? *other_ca_ : *ca_, spec.ak_rsa_1024 ? weak_rsa_spki() : ak_key.spki_der(), subject, from, to,
-                     extensions, spec.unknown_ca ? name_of("Somebody else") : anchor_->subject_der, spec.ak_version_1);
+  return certificate(spec.unknown_ca || spec.impostor_ca ? *other_ca_ : *ca_,
+                     spec.ak_rsa_1024 ? weak_rsa_spki() : ak_key.spki_der(), subject, from, to,
+                     extensions, spec.unknown_ca ? name_of("Somebody else") : anchor_->subject_der,
+                     spec.ak_version_1);
 }
 
 Bytes StatementMaker::pub_area(const StatementSpec& spec, const PrivateKey& key) const {
@@ -144,7 +165,8 @@ Bytes StatementMaker::pub_area(const StatementSpec& spec, const PrivateKey& key)
   }
   Bytes out(1024);
   std::size_t size = 0;
-  if (::Tss2_MU_TPMT_PUBLIC_Marshal(&area, out.data(), out.size(), &size) != TSS2_RC_SUCCESS) std::abort();
+  if (::Tss2_MU_TPMT_PUBLIC_Marshal(&area, out.data(), out.size(), &size) != TSS2_RC_SUCCESS)
+    std::abort();
   out.resize(size);
   return out;
 }
@@ -164,18 +186,23 @@ Bytes StatementMaker::cert_info(const StatementSpec& spec, ByteView area) const 
   name.size = 34;
   Bytes out(1024);
   std::size_t size = 0;
-  if (::Tss2_MU_TPMS_ATTEST_Marshal(&attest, out.data(), out.size(), &size) != TSS2_RC_SUCCESS) std::abort();
+  if (::Tss2_MU_TPMS_ATTEST_Marshal(&attest, out.data(), out.size(), &size) != TSS2_RC_SUCCESS)
+    std::abort();
   out.resize(size);
   return out;
 }
 
-Bytes StatementMaker::attestation_object(const StatementSpec& spec) const { return attestation_object(spec, *device_); }
+Bytes StatementMaker::attestation_object(const StatementSpec& spec) const {
+  return attestation_object(spec, *device_);
+}
 
-Bytes StatementMaker::attestation_object(const StatementSpec& spec, const PrivateKey& device_key) const {
+Bytes StatementMaker::attestation_object(const StatementSpec& spec,
+                                         const PrivateKey& device_key) const {
   const Bytes certified = pub_area(spec, device_key);
   Bytes info = cert_info(spec, certified);
   if (spec.trailing_cert_info) info.push_back(0);
-  const Bytes sig = must((spec.signed_by_other_ak ? *other_ak_ : *ak_).sign(SignatureScheme::kEcdsa, HashAlgorithm::kSha256, info));
+  const Bytes sig = must((spec.signed_by_other_ak ? *other_ak_ : *ak_)
+                             .sign(SignatureScheme::kEcdsa, HashAlgorithm::kSha256, info));
   if (spec.flip_cert_info) info.back() ^= 1;
   Bytes shown = spec.other_key_in_pub_area ? pub_area(spec, *other_device_) : certified;
   if (spec.trailing_pub_area) shown.push_back(0);

@@ -1,5 +1,6 @@
-// Owns make-believe tpm statements for tests: an AK certificate, certInfo and pubArea made in software, so
-// that each field can be made wrong alone. Real TPMs speak in tests/component and tests/system.
+// Owns make-believe tpm statements for tests: an AK certificate, certInfo and pubArea made in
+// software, so that each field can be made wrong alone. Real TPMs speak in tests/component and
+// tests/system.
 #pragma once
 
 #include <optional>
@@ -33,14 +34,15 @@ struct StatementSpec {
   std::string key_authorization = "token.thumbprint";
   std::string ver = "2.0";
   std::int64_t alg = -7;
-  std::uint32_t attributes = 0;  // set by the constructor of Maker: fixedTPM, fixedParent, origin, sign
+  std::uint32_t attributes =
+      0;  // set by the constructor of Maker: fixedTPM, fixedParent, origin, sign
   std::uint16_t name_alg = 0x000B;
-  int rsa_bits = 0;              // 0: an EC P-256 key
+  int rsa_bits = 0;  // 0: an EC P-256 key
   std::uint32_t magic = 0xFF544347;
   std::uint16_t attest_type = 0x8017;
   bool other_key_in_pub_area = false;
   bool signed_by_other_ak = false;
-  bool flip_cert_info = false;   // after signing
+  bool flip_cert_info = false;  // after signing
   bool trailing_cert_info = false;
   bool trailing_pub_area = false;
   std::string without_member;    // of attStmt, e.g. "sig"
@@ -55,8 +57,8 @@ struct StatementSpec {
 class StatementMaker {
  public:
   explicit StatementMaker(std::int64_t at_utc_ms);
-  // AK certificates by a given make-believe manufacturer (the simulator's), so that a running appliance
-  // accepts them.
+  // AK certificates by a given make-believe manufacturer (the simulator's), so that a running
+  // appliance accepts them.
   StatementMaker(std::int64_t at_utc_ms, crypto::PrivateKey manufacturer, x509::Certificate anchor);
   static StatementSpec good();
   const x509::Certificate& anchor() const { return *anchor_; }

@@ -1,15 +1,15 @@
 #include "tests/support/task_process/task_process.h"
 
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-
-#include <algorithm>
-#include <fstream>
-#include <sstream>
-#include <thread>
 
 #include "firmware/wire/messages/control_ready.h"
 #include "firmware/wire/messages/control_state.h"
@@ -87,7 +87,8 @@ bool TaskProcess::next_control(Deadline deadline) {
   if (!opened) return false;
   if (opened->head.type == wire::MessageType::kControlReady) ready_ = true;
   if (opened->head.type == wire::MessageType::kControlState) {
-    if (const auto state = wire::decode_body<wire::ControlState>(opened->body)) states_.push_back(state->state);
+    if (const auto state = wire::decode_body<wire::ControlState>(opened->body))
+      states_.push_back(state->state);
   }
   return true;
 }

@@ -1,12 +1,12 @@
-// Owns a real task executable under test: the test is its supervisor and all its peers. Must not know
-// what the task does. Threads: one, except the Peers.
+// Owns a real task executable under test: the test is its supervisor and all its peers. Must not
+// know what the task does. Threads: one, except the Peers.
 #pragma once
-
-#include <sys/types.h>
 
 #include <map>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "firmware/task/channel.h"
 #include "firmware/task/peer.h"
@@ -25,7 +25,8 @@ class TaskProcess {
   TaskProcess& operator=(const TaskProcess&) = delete;
 
   // `peers`: the task's own ends, as its peer table has them; the test's ends are taken by fd_of().
-  // Standard error goes to `log_path`, or to the test's own if empty. False if it could not be started.
+  // Standard error goes to `log_path`, or to the test's own if empty. False if it could not be
+  // started.
   bool start(const std::string& name, wire::TaskId task, const std::string& config_toml,
              const std::vector<wire::PeerEnd>& peers, const std::string& log_path = "");
   // Reads control frames until ready (true) or the end of the process or the deadline (false).

@@ -1,10 +1,10 @@
-// Sends a running appliance statements of real TPMs (swtpm) that are wrong in one way each. Every one must
-// be answered with badAttestationStatement, a detail that names the fault, and an invalid challenge, and
-// the good one between them must be issued.
+// Sends a running appliance statements of real TPMs (swtpm) that are wrong in one way each. Every
+// one must be answered with badAttestationStatement, a detail that names the fault, and an invalid
+// challenge, and the good one between them must be issued.
+#include <functional>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <functional>
 
 #include "firmware/agent/tpm_statement.h"
 #include "firmware/attest/tpm_structures.h"
@@ -32,8 +32,11 @@ T must(Result<T> result) {
 // One device's TPM with its AK.
 struct Device {
   explicit Device(const SimDevice& info)
-      : identifier(info.identifier), tpm(must(hal::open_tpm(info.tcti))), ak(must(tpm->open_persistent(info.ak_handle))),
-        chain(must(x509::certificates_from_pem(must(read_text_file(info.ak_chain, 1u << 20)), 8))) {}
+      : identifier(info.identifier),
+        tpm(must(hal::open_tpm(info.tcti))),
+        ak(must(tpm->open_persistent(info.ak_handle))),
+        chain(must(x509::certificates_from_pem(must(read_text_file(info.ak_chain, 1u << 20)), 8))) {
+  }
   crypto::PublicKey ak_key() const { return *attest::parse_public_area(ak->public_area())->key; }
   std::string identifier;
   std::unique_ptr<hal::Tpm> tpm;
@@ -59,8 +62,11 @@ class DeviceRefusal : public ::testing::Test {
     mine_ = new Device(must(simulator_->device("UNIT-1")));
     other_ = new Device(must(simulator_->device("UNIT-2")));
     const std::string folder = simulator_->dir() + "/manufacturer/";
-    auto key = must(crypto::PrivateKey::from_pem(must(read_text_file(folder + "ca.key", 1u << 16))));
-    auto anchor = must(x509::parse_certificate(must(x509::certificates_from_pem(must(read_text_file(folder + "ca.pem", 1u << 16)), 1)).front()));
+    auto key =
+        must(crypto::PrivateKey::from_pem(must(read_text_file(folder + "ca.key", 1u << 16))));
+    auto anchor = must(x509::parse_certificate(
+        must(x509::certificates_from_pem(must(read_text_file(folder + "ca.pem", 1u << 16)), 1))
+            .front()));
     maker_ = new StatementMaker(system_clock().utc_ms(), std::move(key), std::move(anchor));
   }
   static void TearDownTestSuite() {
@@ -71,7 +77,8 @@ class DeviceRefusal : public ::testing::Test {
   }
 
   static AcmeClient client() {
-    return AcmeClient(simulator_->env("KEYWARD_DIRECTORY"), simulator_->env("KEYWARD_CA_FILE"), must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256)));
+    return AcmeClient(simulator_->env("KEYWARD_DIRECTORY"), simulator_->env("KEYWARD_CA_FILE"),
+                      must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256)));
   }
 
   // A statement by a real TPM over `key_authorization`, made as the recipe says.
@@ -88,7 +95,8 @@ class DeviceRefusal : public ::testing::Test {
     parts.cert_info = attestation.attest;
     parts.pub_area = to_bytes(key->public_area());
     parts.x5c = recipe.chain_of_other_device ? other_->chain : mine_->chain;
-    if (recipe.ak_certificate) parts.x5c = {maker_->ak_certificate(*recipe.ak_certificate, mine_->ak_key())};
+    if (recipe.ak_certificate)
+      parts.x5c = {maker_->ak_certificate(*recipe.ak_certificate, mine_->ak_key())};
     recipe.change(parts);
     return agent::build_attestation_object(parts);
   }
@@ -96,12 +104,16 @@ class DeviceRefusal : public ::testing::Test {
   static void expect_refused(const Recipe& recipe, const std::string& words) {
     auto acme = client();
     ASSERT_TRUE(acme.start().has_value());
-    const auto csr_key = must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256));  // never reached
-    const auto result = enrol_device(acme, mine_->identifier, csr_key, [&](const std::string& key_authorization) { return statement(recipe, key_authorization); });
+    const auto csr_key =
+        must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256));  // never reached
+    const auto result = enrol_device(
+        acme, mine_->identifier, csr_key,
+        [&](const std::string& key_authorization) { return statement(recipe, key_authorization); });
     ASSERT_FALSE(result.has_value());
     EXPECT_EQ(result.error().step, "challenge");
     EXPECT_EQ(result.error().status, 400);
-    EXPECT_THAT(result.error().body, HasSubstr("urn:ietf:params:acme:error:badAttestationStatement"));
+    EXPECT_THAT(result.error().body,
+                HasSubstr("urn:ietf:params:acme:error:badAttestationStatement"));
     EXPECT_THAT(result.error().body, HasSubstr(words));
   }
 
@@ -161,7 +173,10 @@ TEST_F(DeviceRefusal, ChangedCertInfo) {
 
 TEST_F(DeviceRefusal, ChangedPubArea) {
   Recipe recipe;
-  recipe.change = [](agent::TpmStatementParts& parts) { parts.pub_area = to_bytes(must(mine_->tpm->load(must(mine_->tpm->create_key({}))))->public_area()); };
+  recipe.change = [](agent::TpmStatementParts& parts) {
+    parts.pub_area =
+        to_bytes(must(mine_->tpm->load(must(mine_->tpm->create_key({}))))->public_area());
+  };
   expect_refused(recipe, "certifies another key");
 }
 
@@ -191,7 +206,9 @@ TEST_F(DeviceRefusal, CsrWithAnotherKey_IsBadCsrAndTheOrderStaysReady) {
   auto acme = client();
   ASSERT_TRUE(acme.start().has_value());
   const auto other_key = must(crypto::PrivateKey::generate(crypto::KeyKind::kEcP256));
-  const auto result = enrol_device(acme, mine_->identifier, other_key, [&](const std::string& key_authorization) { return statement({}, key_authorization); });
+  const auto result = enrol_device(
+      acme, mine_->identifier, other_key,
+      [&](const std::string& key_authorization) { return statement({}, key_authorization); });
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().step, "finalize");
   EXPECT_EQ(result.error().status, 400);
@@ -212,23 +229,26 @@ TEST_F(DeviceRefusal, GoodStatementOfTheSameTpm_IsIssued) {
     hal::Tpm* tpm;
     hal::TpmObject* key;
   } signer{mine_->tpm.get(), key.get()};
-  const auto csr = must(x509::build_csr(public_key, {{wire::IdentifierType::kPermanentIdentifier, mine_->identifier}},
-                                        [](void* context, ByteView to_be_signed) -> Result<Bytes> {
-                                          auto* s = static_cast<Signer*>(context);
-                                          return s->tpm->sign_digest(*s->key, crypto::sha256(to_be_signed), 0x000B);
-                                        },
-                                        &signer));
-  const auto result = enrol_device(acme, mine_->identifier, csr, [&](const std::string& key_authorization) {
-    const auto attestation = must(mine_->tpm->certify(*key, *mine_->ak, crypto::sha256(view_of(key_authorization))));
-    const auto signature = must(agent::plain_signature(attestation.signature));
-    agent::TpmStatementParts parts;
-    parts.alg = signature.algorithm.cose_alg;
-    parts.sig = signature.signature;
-    parts.cert_info = attestation.attest;
-    parts.pub_area = to_bytes(key->public_area());
-    parts.x5c = {maker_->ak_certificate(*recipe.ak_certificate, mine_->ak_key())};
-    return agent::build_attestation_object(parts);
-  });
+  const auto csr = must(x509::build_csr(
+      public_key, {{wire::IdentifierType::kPermanentIdentifier, mine_->identifier}},
+      [](void* context, ByteView to_be_signed) -> Result<Bytes> {
+        auto* s = static_cast<Signer*>(context);
+        return s->tpm->sign_digest(*s->key, crypto::sha256(to_be_signed), 0x000B);
+      },
+      &signer));
+  const auto result =
+      enrol_device(acme, mine_->identifier, csr, [&](const std::string& key_authorization) {
+        const auto attestation =
+            must(mine_->tpm->certify(*key, *mine_->ak, crypto::sha256(view_of(key_authorization))));
+        const auto signature = must(agent::plain_signature(attestation.signature));
+        agent::TpmStatementParts parts;
+        parts.alg = signature.algorithm.cose_alg;
+        parts.sig = signature.signature;
+        parts.cert_info = attestation.attest;
+        parts.pub_area = to_bytes(key->public_area());
+        parts.x5c = {maker_->ak_certificate(*recipe.ak_certificate, mine_->ak_key())};
+        return agent::build_attestation_object(parts);
+      });
   ASSERT_TRUE(result.has_value()) << result.error().step << " " << result.error().body;
   EXPECT_THAT(result->pem, HasSubstr("BEGIN CERTIFICATE"));
 }

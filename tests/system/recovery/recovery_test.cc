@@ -1,6 +1,6 @@
-// Breaks a running appliance under a loop of enrolments: each task killed, the whole appliance killed between
-// intent and outcome, the HSM gone and back. The loop must recover by itself, and no certificate may be
-// given that the ledger lacks, no serial twice.
+// Breaks a running appliance under a loop of enrolments: each task killed, the whole appliance
+// killed between intent and outcome, the HSM gone and back. The loop must recover by itself, and no
+// certificate may be given that the ledger lacks, no serial twice.
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -44,14 +44,17 @@ class KillEachTask : public ::testing::Test {
     ASSERT_GT(pid, 0);
     const int failed_before = loop_->failed();
     ASSERT_EQ(::kill(pid, SIGKILL), 0);
-    EXPECT_TRUE(wait_until(kRecoverMs, [&] {
-      const int now = simulator_->pid_of(task);
-      return now > 0 && now != pid && simulator_->state() == "operational";
-    })) << task << " was not started again: " << simulator_->run({"status"}).output;
+    EXPECT_TRUE(wait_until(kRecoverMs,
+                           [&] {
+                             const int now = simulator_->pid_of(task);
+                             return now > 0 && now != pid && simulator_->state() == "operational";
+                           }))
+        << task << " was not started again: " << simulator_->run({"status"}).output;
     // Whatever was under way has ended one way or the other; from here on it must go on.
     const int enrolled = loop_->enrolled();
     EXPECT_TRUE(loop_->wait_for(enrolled + 5 * kClients, kRecoverMs)) << loop_->last_failure();
-    std::cout << "[ MEASURED ] " << task << ": " << loop_->failed() - failed_before << " tries failed and were repeated\n";
+    std::cout << "[ MEASURED ] " << task << ": " << loop_->failed() - failed_before
+              << " tries failed and were repeated\n";
   }
   static inline Simulator* simulator_ = nullptr;
   static inline EnrolLoop* loop_ = nullptr;
@@ -74,15 +77,19 @@ TEST(WholeApplianceKilled, BetweenIntentAndOutcome_IntentIsAbandonedAndEnrolment
   ASSERT_TRUE(simulator.started()) << simulator.output();
   ShimControl shim(simulator.dir() + "/shim.state");
   ASSERT_EQ(simulator.run({"down"}).status, 0);
-  const auto up = simulator.run({"up", "--quiet", "--module", KEYWARD_SHIM_PATH, "--module-env", "KEYWARD_SHIM_MODULE=/usr/lib/softhsm/libsofthsm2.so", "--module-env",
-                                 "KEYWARD_SHIM_STATE=" + shim.path(), "--module-env", "SOFTHSM2_CONF=" + simulator.dir() + "/state/signer/softhsm2.conf"});
+  const auto up =
+      simulator.run({"up", "--quiet", "--module", KEYWARD_SHIM_PATH, "--module-env",
+                     "KEYWARD_SHIM_MODULE=/usr/lib/softhsm/libsofthsm2.so", "--module-env",
+                     "KEYWARD_SHIM_STATE=" + shim.path(), "--module-env",
+                     "SOFTHSM2_CONF=" + simulator.dir() + "/state/signer/softhsm2.conf"});
   ASSERT_EQ(up.status, 0) << up.output;
   EnrolLoop loop(simulator, kClients);
   ASSERT_TRUE(loop.wait_for(kClients, kRecoverMs)) << loop.last_failure();
 
   shim.stall(ShimCall::kSign);  // the intent is on disk, the HSM is signing
   ASSERT_TRUE(wait_until(kRecoverMs, [&] { return shim.waiting(ShimCall::kSign) > 0; }));
-  for (const char* task : {"supervisor", "acme", "store", "validation", "attestation", "signer", "platform"}) {
+  for (const char* task :
+       {"supervisor", "acme", "store", "validation", "attestation", "signer", "platform"}) {
     const int pid = simulator.pid_of(task);
     if (pid > 0) ::kill(pid, SIGKILL);
   }
@@ -104,7 +111,8 @@ TEST(WholeApplianceKilled, AtAnyMoment_EnrolmentsGoOn) {
   ASSERT_TRUE(simulator.started()) << simulator.output();
   EnrolLoop loop(simulator, kClients);
   for (int round = 0; round < 3; ++round) {
-    ASSERT_TRUE(loop.wait_for(loop.enrolled() + 3 * kClients + round, kRecoverMs)) << loop.last_failure();
+    ASSERT_TRUE(loop.wait_for(loop.enrolled() + 3 * kClients + round, kRecoverMs))
+        << loop.last_failure();
     ASSERT_EQ(::kill(simulator.pid_of("supervisor"), SIGKILL), 0);  // its tasks die with it
     (void)simulator.run({"down"});
     const auto up = simulator.run({"up", "--quiet"});
@@ -120,9 +128,11 @@ TEST(HsmGone, KilledUnderLoadAndBackTenSecondsLater_OrdersStayProcessingThenFini
   Simulator simulator({"--quiet"}, SimFolder::kPrivate);
   ASSERT_TRUE(simulator.started()) << simulator.output();
   ASSERT_EQ(simulator.run({"down"}).status, 0);
-  P11KitServer hsm("/usr/lib/softhsm/libsofthsm2.so", simulator.dir() + "/hsm.sock", {{"SOFTHSM2_CONF", simulator.dir() + "/state/signer/softhsm2.conf"}});
+  P11KitServer hsm("/usr/lib/softhsm/libsofthsm2.so", simulator.dir() + "/hsm.sock",
+                   {{"SOFTHSM2_CONF", simulator.dir() + "/state/signer/softhsm2.conf"}});
   hsm.start();
-  const auto up = simulator.run({"up", "--quiet", "--module", P11KitServer::client_module_path(), "--module-env", "P11_KIT_SERVER_ADDRESS=" + hsm.address()});
+  const auto up = simulator.run({"up", "--quiet", "--module", P11KitServer::client_module_path(),
+                                 "--module-env", "P11_KIT_SERVER_ADDRESS=" + hsm.address()});
   ASSERT_EQ(up.status, 0) << up.output;
   EnrolLoop loop(simulator, kClients);
   ASSERT_TRUE(loop.wait_for(3 * kClients, kRecoverMs)) << loop.last_failure();
@@ -130,7 +140,8 @@ TEST(HsmGone, KilledUnderLoadAndBackTenSecondsLater_OrdersStayProcessingThenFini
   const int failed_before = loop.failed();
   hsm.kill();
   const auto gone = Deadline::after_ms(10'000);
-  ASSERT_TRUE(wait_until(10'000, [&] { return simulator.state() == "degraded"; })) << simulator.run({"status"}).output;
+  ASSERT_TRUE(wait_until(10'000, [&] { return simulator.state() == "degraded"; }))
+      << simulator.run({"status"}).output;
   const int enrolled_while_gone = loop.enrolled();
   wait_until(gone.remaining_ms(), [&] { return gone.passed(); });
   EXPECT_EQ(loop.enrolled(), enrolled_while_gone) << "a certificate without an HSM";
@@ -138,8 +149,10 @@ TEST(HsmGone, KilledUnderLoadAndBackTenSecondsLater_OrdersStayProcessingThenFini
   const auto back = system_clock().monotonic_ms();
   // The very orders that were waiting finish: their clients poll, they do not order again.
   EXPECT_TRUE(loop.wait_for(enrolled_while_gone + kClients, kRecoverMs)) << loop.last_failure();
-  std::cout << "[ MEASURED ] waiting orders finished " << system_clock().monotonic_ms() - back << " ms after the HSM's return\n";
-  EXPECT_EQ(loop.failed(), failed_before) << "no client was told of an error: " << loop.last_failure();
+  std::cout << "[ MEASURED ] waiting orders finished " << system_clock().monotonic_ms() - back
+            << " ms after the HSM's return\n";
+  EXPECT_EQ(loop.failed(), failed_before)
+      << "no client was told of an error: " << loop.last_failure();
   EXPECT_TRUE(loop.wait_for(enrolled_while_gone + 5 * kClients, kRecoverMs)) << loop.last_failure();
   loop.stop();
   EXPECT_EQ(ledger_contradiction(simulator, loop.serials()), "");

@@ -58,8 +58,8 @@ TEST(SignerCost, OneClient_CpuPerIssuance) {
               (after.user - before.user + after.system - before.system) / kIssuances,
               (after.user - before.user) / kIssuances, (after.system - before.system) / kIssuances);
   const auto begin_read = std::chrono::steady_clock::now();
-  const auto ledger = issue::read_ledger(
-      stage.ledger_directory(), [](const auto&, const auto&) -> Status { return {}; });
+  const auto ledger = issue::read_ledger(stage.ledger_directory(),
+                                         [](const auto&, const auto&) -> Status { return {}; });
   ASSERT_TRUE(ledger);
   const std::chrono::duration<double, std::micro> read_us =
       std::chrono::steady_clock::now() - begin_read;

@@ -21,7 +21,8 @@ class StoreTaskTest : public ::testing::Test {
   std::string state_dir() const { return directory_.path() + "/state"; }
   bool begin(const std::string& more = "") {
     std::filesystem::create_directories(state_dir());
-    const std::string config = "state_dir = \"" + state_dir() + "\"\n" + more + "[appliance]\nbase_url = \"https://ca.example\"\n";
+    const std::string config = "state_dir = \"" + state_dir() + "\"\n" + more +
+                               "[appliance]\nbase_url = \"https://ca.example\"\n";
     return task_.start("keyward-store", TaskId::kStore, config, {{TaskId::kAcme, true}}, log());
   }
   void start(const std::string& more = "") {
@@ -32,14 +33,20 @@ class StoreTaskTest : public ::testing::Test {
   }
   wire::OrderPut fresh_order(const std::string& account_id, const std::string& ticket) {
     auto put = order(account_id, ticket);
-    put.order.expires_at_ms = put.authorizations[0].expires_at_ms = system_clock().utc_ms() + kDayMs;
+    put.order.expires_at_ms = put.authorizations[0].expires_at_ms =
+        system_clock().utc_ms() + kDayMs;
     return put;
   }
   // One enrolment's calls; true once the certificate is acknowledged.
   bool enrol(const std::string& account_id, const std::string& ticket) {
     if (!store_->call(fresh_order(account_id, ticket))) return false;
     if (!store_->call(wire::AuthzGet{ticket + "-a0", account_id})) return false;
-    if (!store_->call(wire::ChallengeUpdate{ticket + "-a0-c0", wire::ChallengeStatus::kPending, wire::ChallengeStatus::kValid, 1, {}})) return false;
+    if (!store_->call(wire::ChallengeUpdate{ticket + "-a0-c0",
+                                            wire::ChallengeStatus::kPending,
+                                            wire::ChallengeStatus::kValid,
+                                            1,
+                                            {}}))
+      return false;
     wire::OrderUpdate update;
     update.ticket = ticket;
     update.expected = wire::OrderStatus::kReady;
@@ -139,7 +146,10 @@ TEST_F(StoreTaskTest, MessageOfAnotherEdge_IsFatal) {
 
 TEST_F(StoreTaskTest, MalformedFrames_AreFatal) {
   const std::vector<Bytes> frames = {
-      {0x00}, {0x83}, to_bytes("not cbor at all"), Bytes(5, 0xff),
+      {0x00},
+      {0x83},
+      to_bytes("not cbor at all"),
+      Bytes(5, 0xff),
       [] {  // a known request with one byte too many
         auto frame = wire::encode_frame(1, wire::WorkList{});
         frame.push_back(0);
@@ -199,7 +209,9 @@ TEST_F(StoreTaskTest, FullDatabase_RefusesTheNewAndKeepsTheOld) {
   }
   EXPECT_EQ(refused, "store-full");
   for (int i = 0; i < kept; ++i) {
-    ASSERT_TRUE(store_->call(wire::AccountGet{.id = "a" + std::to_string(i), .thumbprint = {}})->account) << i;
+    ASSERT_TRUE(
+        store_->call(wire::AccountGet{.id = "a" + std::to_string(i), .thumbprint = {}})->account)
+        << i;
   }
 }
 

@@ -73,7 +73,8 @@ void TinyHttp::serve(int fd) {
   }
   const auto start = request.find(' ');
   const auto end = request.find(' ', start + 1);
-  if (start != std::string::npos && end != std::string::npos) handler_(request.substr(start + 1, end - start - 1), fd);
+  if (start != std::string::npos && end != std::string::npos)
+    handler_(request.substr(start + 1, end - start - 1), fd);
   const std::lock_guard lock(mutex_);
   open_.erase(fd);
   ::close(fd);
@@ -89,11 +90,13 @@ void TinyHttp::send_text(int fd, const std::string& text) {
 }
 
 std::string TinyHttp::ok(const std::string& body) {
-  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\nConnection: close\r\n\r\n" + body;
 }
 
 std::string TinyHttp::redirect(const std::string& location) {
-  return "HTTP/1.1 302 Found\r\nLocation: " + location + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  return "HTTP/1.1 302 Found\r\nLocation: " + location +
+         "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 }
 
 }  // namespace keyward::test

@@ -17,7 +17,8 @@ class TinyHttp {
  public:
   // Writes the whole response to `fd`; returning ends the connection.
   using Handler = std::function<void(const std::string& path, int fd)>;
-  TinyHttp(int family, Handler handler, std::uint16_t port = 0);  // AF_INET or AF_INET6; 0: the kernel's choice
+  TinyHttp(int family, Handler handler,
+           std::uint16_t port = 0);  // AF_INET or AF_INET6; 0: the kernel's choice
   ~TinyHttp();
   TinyHttp(const TinyHttp&) = delete;
   TinyHttp& operator=(const TinyHttp&) = delete;

@@ -1,13 +1,13 @@
-// The real keyward-validation, spoken to as supervisor, acme and signer, against a server on loopback.
-#include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-
-#include <netinet/in.h>
-
+// The real keyward-validation, spoken to as supervisor, acme and signer, against a server on
+// loopback.
 #include <chrono>
 #include <filesystem>
 #include <future>
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 
 #include "firmware/task/server.h"
 #include "firmware/task/task.h"
@@ -58,7 +58,8 @@ class SharedText {
 class ValidationTaskTest : public ::testing::Test {
  protected:
   ValidationTaskTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "keyward-validation-XXXXXX").string();
+    std::string name =
+        (std::filesystem::temp_directory_path() / "keyward-validation-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) ::abort();
     directory_ = name;
   }
@@ -76,28 +77,34 @@ class ValidationTaskTest : public ::testing::Test {
     port_ = http_->port();
   }
   void serve_right() {
-    serve([this](const std::string& path, int fd) { TinyHttp::send_text(fd, TinyHttp::ok(right_for(path))); });
+    serve([this](const std::string& path, int fd) {
+      TinyHttp::send_text(fd, TinyHttp::ok(right_for(path)));
+    });
   }
   std::string right_for(const std::string& path) const {
     return key_authorization(path.substr(path.rfind('/') + 1), thumbprint_);
   }
   void start(const std::string& more = kLoopback, int total_ms = 10'000) {
-    const std::string config = "state_dir = \"" + directory_ + "\"\nhttp_port = " + std::to_string(http_->port()) +
-                               "\nhttp_total_ms = " + std::to_string(total_ms) + "\n" + more +
-                               "[resolver]\nhosts = [\"host.plant.example=127.0.0.1\", \"six.plant.example=::1\", "
-                               "\"other.plant.example=127.0.0.1\", \"inside.plant.example=10.0.0.1\"]\n"
-                               "[appliance]\nbase_url = \"https://ca.example\"\nnames = [\"ca.plant.example\"]\n";
+    const std::string config =
+        "state_dir = \"" + directory_ + "\"\nhttp_port = " + std::to_string(http_->port()) +
+        "\nhttp_total_ms = " + std::to_string(total_ms) + "\n" + more +
+        "[resolver]\nhosts = [\"host.plant.example=127.0.0.1\", \"six.plant.example=::1\", "
+        "\"other.plant.example=127.0.0.1\", \"inside.plant.example=10.0.0.1\"]\n"
+        "[appliance]\nbase_url = \"https://ca.example\"\nnames = [\"ca.plant.example\"]\n";
     ASSERT_TRUE(task_.start("keyward-validation", TaskId::kValidation, config,
-                            {{TaskId::kAcme, true}, {TaskId::kSigner, false}}, directory_ + "/log"));
+                            {{TaskId::kAcme, true}, {TaskId::kSigner, false}},
+                            directory_ + "/log"));
     ASSERT_TRUE(task_.wait_ready());
     validation_.emplace(TaskId::kValidation);
     validation_->rebind(task_.take(TaskId::kAcme));
     signer_end_ = task_.take(TaskId::kSigner);
-    signer_->server.on<wire::GrantName>(TaskId::kValidation, [side = signer_](const wire::GrantName& grant) -> task::Answer<wire::GrantNameReply> {
-      const std::lock_guard lock(side->mutex);
-      side->grants.push_back(grant);
-      return wire::GrantNameReply{};
-    });
+    signer_->server.on<wire::GrantName>(
+        TaskId::kValidation,
+        [side = signer_](const wire::GrantName& grant) -> task::Answer<wire::GrantNameReply> {
+          const std::lock_guard lock(side->mutex);
+          side->grants.push_back(grant);
+          return wire::GrantNameReply{};
+        });
   }
   void start_signer() { signer_->server.serve(TaskId::kValidation, std::move(signer_end_), 1); }
   std::vector<wire::GrantName> grants() {
@@ -117,7 +124,13 @@ class ValidationTaskTest : public ::testing::Test {
   wire::NameValidate with_token(const wire::NameTokenMint& m) {
     const auto minted = validation_->call(m);
     EXPECT_TRUE(minted);
-    return {m.thumbprint, m.identifier, m.wildcard, m.ticket, m.method, m.expires_at_ms, minted ? minted->token : ""};
+    return {m.thumbprint,
+            m.identifier,
+            m.wildcard,
+            m.ticket,
+            m.method,
+            m.expires_at_ms,
+            minted ? minted->token : ""};
   }
   wire::NameValidateReply validate(const std::string& name = "host.plant.example") {
     const auto answer = validation_->call(with_token(mint_request(name)), limits::kPeerCallSlowMs);
@@ -132,7 +145,11 @@ class ValidationTaskTest : public ::testing::Test {
   }
 
   std::string directory_;
-  Digest256 thumbprint_ = [] { Digest256 d{}; d.fill(0x5a); return d; }();
+  Digest256 thumbprint_ = [] {
+    Digest256 d{};
+    d.fill(0x5a);
+    return d;
+  }();
   std::unique_ptr<TinyHttp> http_;
   test::TaskProcess task_;
   std::optional<task::Peer> validation_;
@@ -163,7 +180,8 @@ TEST_F(ValidationTaskTest, TrailingWhiteSpaceAndChunks_AreValid) {
   serve([this](const std::string& path, int fd) {
     const auto right = right_for(path);
     TinyHttp::send_text(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for (const char c : right + "\r\n") TinyHttp::send_text(fd, "1\r\n" + std::string(1, c) + "\r\n");
+    for (const char c : right + "\r\n")
+      TinyHttp::send_text(fd, "1\r\n" + std::string(1, c) + "\r\n");
     TinyHttp::send_text(fd, "0\r\n\r\n");
   });
   start();
@@ -172,7 +190,9 @@ TEST_F(ValidationTaskTest, TrailingWhiteSpaceAndChunks_AreValid) {
 }
 
 TEST_F(ValidationTaskTest, IPv6Host_IsValid) {
-  serve([this](const std::string& path, int fd) { TinyHttp::send_text(fd, TinyHttp::ok(right_for(path))); }, AF_INET6);
+  serve([this](const std::string& path,
+               int fd) { TinyHttp::send_text(fd, TinyHttp::ok(right_for(path))); },
+        AF_INET6);
   if (!http_->listening()) GTEST_SKIP() << "no IPv6 loopback here";
   start();
   start_signer();
@@ -192,9 +212,13 @@ TEST_F(ValidationTaskTest, SignerAway_IsUnavailableAndNotValid) {
 TEST_F(ValidationTaskTest, Redirects_WithinTheRules_AreFollowed) {
   serve([this](const std::string& path, int fd) {
     const auto here = ":" + std::to_string(port_.load());
-    if (path.starts_with("/.well-known/")) return TinyHttp::send_text(fd, TinyHttp::redirect("/relative/" + path.substr(path.rfind('/') + 1)));
+    if (path.starts_with("/.well-known/"))
+      return TinyHttp::send_text(
+          fd, TinyHttp::redirect("/relative/" + path.substr(path.rfind('/') + 1)));
     if (path.starts_with("/relative/")) {
-      return TinyHttp::send_text(fd, TinyHttp::redirect("http://other.plant.example" + here + "/last/" + path.substr(path.rfind('/') + 1) + "#part"));
+      return TinyHttp::send_text(fd,
+                                 TinyHttp::redirect("http://other.plant.example" + here + "/last/" +
+                                                    path.substr(path.rfind('/') + 1) + "#part"));
     }
     TinyHttp::send_text(fd, TinyHttp::ok(right_for(path)));
   });
@@ -213,11 +237,15 @@ TEST_F(ValidationTaskTest, RedirectLoop_EndsAtTheLimit) {
 
 TEST_F(ValidationTaskTest, RedirectElsewhere_IsRefusedAndNothingIsFetchedThere) {
   SharedText location;
-  serve([&](const std::string&, int fd) { TinyHttp::send_text(fd, TinyHttp::redirect(location.get())); });
-  TinyHttp victim(AF_INET, [](const std::string&, int fd) { TinyHttp::send_text(fd, TinyHttp::ok("secret")); });
+  serve([&](const std::string&, int fd) {
+    TinyHttp::send_text(fd, TinyHttp::redirect(location.get()));
+  });
+  TinyHttp victim(
+      AF_INET, [](const std::string&, int fd) { TinyHttp::send_text(fd, TinyHttp::ok("secret")); });
   start();
   const std::vector<std::pair<std::string, std::string>> table = {
-      {"http://127.0.0.1:" + std::to_string(victim.port()) + "/", "connection http.redirect-target"},  // another port
+      {"http://127.0.0.1:" + std::to_string(victim.port()) + "/",
+       "connection http.redirect-target"},  // another port
       {"ftp://other.plant.example/", "connection http.redirect-target"},
       {"file:///etc/passwd", "connection http.redirect-target"},
       {"gopher://other.plant.example:80/", "connection http.redirect-target"},
@@ -253,7 +281,8 @@ TEST_F(ValidationTaskTest, HugeBody_IsCut) {
 TEST_F(ValidationTaskTest, HugeHeaders_AreCut) {
   serve([](const std::string&, int fd) {
     TinyHttp::send_text(fd, "HTTP/1.1 200 OK\r\n");
-    for (int i = 0; i < 10'000; ++i) TinyHttp::send_text(fd, "X-" + std::to_string(i) + ": " + std::string(100, 'x') + "\r\n");
+    for (int i = 0; i < 10'000; ++i)
+      TinyHttp::send_text(fd, "X-" + std::to_string(i) + ": " + std::string(100, 'x') + "\r\n");
   });
   start();
   EXPECT_EQ(problem(), "incorrectResponse http.too-large");
@@ -263,7 +292,8 @@ TEST_F(ValidationTaskTest, SlowBody_EndsAtTheDeadline) {
   std::promise<void> ended;
   serve([gate = ended.get_future().share()](const std::string&, int fd) {
     TinyHttp::send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n");
-    while (gate.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout) TinyHttp::send_text(fd, "x");
+    while (gate.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout)
+      TinyHttp::send_text(fd, "x");
   });
   start(kLoopback, 700);
   const auto before = system_clock().monotonic_ms();
@@ -279,10 +309,12 @@ TEST_F(ValidationTaskTest, Mint_WhileValidationsHang_StaysQuick) {
   std::vector<std::thread> waiting;
   const auto request = with_token(mint_request());
   for (int i = 0; i < limits::kValidationWorkers + 4; ++i) {
-    waiting.emplace_back([&] { (void)validation_->call(request, limits::kPeerCallSlowMs).has_value(); });
+    waiting.emplace_back(
+        [&] { (void)validation_->call(request, limits::kPeerCallSlowMs).has_value(); });
   }
   const auto deadline = Deadline::after_ms(10'000);
-  while (http_->connections() < limits::kValidationWorkers && !deadline.passed()) std::this_thread::yield();
+  while (http_->connections() < limits::kValidationWorkers && !deadline.passed())
+    std::this_thread::yield();
   const auto before = system_clock().monotonic_ms();
   EXPECT_TRUE(validation_->call(mint_request()));
   EXPECT_LT(system_clock().monotonic_ms() - before, 2'000);
@@ -291,7 +323,9 @@ TEST_F(ValidationTaskTest, Mint_WhileValidationsHang_StaysQuick) {
 }
 
 TEST_F(ValidationTaskTest, WrongContent_IsRefusedAndNotEchoed) {
-  serve([](const std::string&, int fd) { TinyHttp::send_text(fd, TinyHttp::ok("wrong-and-secret")); });
+  serve([](const std::string&, int fd) {
+    TinyHttp::send_text(fd, TinyHttp::ok("wrong-and-secret"));
+  });
   start();
   EXPECT_EQ(problem(), "incorrectResponse http.content");
   EXPECT_EQ(last_detail_.find("secret"), std::string::npos);
@@ -305,7 +339,9 @@ TEST_F(ValidationTaskTest, EmptyContent_IsRefused) {
 }
 
 TEST_F(ValidationTaskTest, MissingToken_SaysTheStatus) {
-  serve([](const std::string&, int fd) { TinyHttp::send_text(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\nsecret"); });
+  serve([](const std::string&, int fd) {
+    TinyHttp::send_text(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\nsecret");
+  });
   start();
   EXPECT_EQ(problem(), "unauthorized http.status");
   EXPECT_NE(last_detail_.find("404"), std::string::npos);
@@ -350,8 +386,10 @@ TEST_F(ValidationTaskTest, NameServersSilent_IsADnsProblem) {
   ASSERT_EQ(::bind(silent.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
   ASSERT_EQ(::getsockname(silent.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
   serve_right();
-  const auto forward = "resolver.forward = [\"127.0.0.1@" + std::to_string(ntohs(address.sin_port)) + "\"]\n";
-  const std::string config = "state_dir = \"" + directory_ + "\"\nhttp_total_ms = 500\n" + kLoopback + forward + "[appliance]\n";
+  const auto forward =
+      "resolver.forward = [\"127.0.0.1@" + std::to_string(ntohs(address.sin_port)) + "\"]\n";
+  const std::string config = "state_dir = \"" + directory_ + "\"\nhttp_total_ms = 500\n" +
+                             kLoopback + forward + "[appliance]\n";
   ASSERT_TRUE(task_.start("keyward-validation", TaskId::kValidation, config,
                           {{TaskId::kAcme, true}, {TaskId::kSigner, false}}, directory_ + "/log"));
   ASSERT_TRUE(task_.wait_ready());
@@ -430,21 +468,27 @@ TEST_F(ValidationTaskTest, MessageOfAnotherEdge_IsFatal) {
 TEST_F(ValidationTaskTest, ReplyToNoRequest_IsFatal) {
   serve_right();
   start();
-  std::thread caller([&] { (void)validation_->call(with_token(mint_request()), 10'000).has_value(); });
-  auto grant = task::receive_frame(signer_end_.get(), 0);  // its real request, answered with another id
+  std::thread caller(
+      [&] { (void)validation_->call(with_token(mint_request()), 10'000).has_value(); });
+  auto grant =
+      task::receive_frame(signer_end_.get(), 0);  // its real request, answered with another id
   ASSERT_TRUE(grant);
   const auto opened = wire::open_frame(grant->bytes);
   ASSERT_TRUE(opened);
-  ASSERT_TRUE(task::send_frame(signer_end_.get(), wire::encode_frame(opened->head.id + 1, wire::GrantNameReply{}), {}, Deadline::after_ms(1'000)));
+  ASSERT_TRUE(task::send_frame(signer_end_.get(),
+                               wire::encode_frame(opened->head.id + 1, wire::GrantNameReply{}), {},
+                               Deadline::after_ms(1'000)));
   EXPECT_EQ(task_.wait_exit(), task::kExitProtocol);
   caller.join();
 }
 
 TEST_F(ValidationTaskTest, WrongConfiguration_EndsWithItsStatus) {
-  for (const std::string bad : {"egress_allow = [\"10.0.0.1/8\"]\n", "resolver.hosts = [\"nonsense\"]\n",
-                                "resolver.forward = [\"not an address\"]\n", "http_port = 0\n", "typo = 1\n"}) {
-    ASSERT_TRUE(task_.start("keyward-validation", TaskId::kValidation, "state_dir = \"" + directory_ + "\"\n" + bad,
-                            {{TaskId::kAcme, true}, {TaskId::kSigner, false}}, directory_ + "/log"));
+  for (const std::string bad :
+       {"egress_allow = [\"10.0.0.1/8\"]\n", "resolver.hosts = [\"nonsense\"]\n",
+        "resolver.forward = [\"not an address\"]\n", "http_port = 0\n", "typo = 1\n"}) {
+    ASSERT_TRUE(task_.start(
+        "keyward-validation", TaskId::kValidation, "state_dir = \"" + directory_ + "\"\n" + bad,
+        {{TaskId::kAcme, true}, {TaskId::kSigner, false}}, directory_ + "/log"));
     EXPECT_FALSE(task_.wait_ready()) << bad;
     EXPECT_EQ(task_.wait_exit(), task::kExitConfig) << bad;
   }

@@ -63,7 +63,7 @@ class Gate {
   bool wait_for(std::string_view name, int times, std::int64_t ms = 10'000) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::milliseconds(ms),
-                              [&] { return counts_[std::string(name)] >= times; });
+                             [&] { return counts_[std::string(name)] >= times; });
   }
 
  protected:
@@ -434,8 +434,7 @@ class FakeSigner final : public SignerBackend, public Gate {
     reply.not_before_ms = clock_.utc_ms();
     reply.not_after_ms = reply.not_before_ms + life_ms;
     reply.chain = {
-        certificate(spki, x509::name_der({}), {*x509::ext_subject_alt_name(names, true)}),
-        issuer_};
+        certificate(spki, x509::name_der({}), {*x509::ext_subject_alt_name(names, true)}), issuer_};
     return reply;
   }
   const Clock& clock_;

@@ -1,7 +1,8 @@
 // Proves the strict reading of attestation objects: what libcbor would let through is refused.
+#include "firmware/attest/attestation_object.h"
+
 #include <gtest/gtest.h>
 
-#include "firmware/attest/attestation_object.h"
 #include "hal/base/limits.h"
 
 namespace keyward::attest {
@@ -31,13 +32,17 @@ TEST(AttestationObject_HeaderThatClaimsTooMuch_IsRefusedBeforeAllocation, Holds)
 }
 
 TEST(AttestationObject_NotStrict_IsRefused, Holds) {
-  EXPECT_EQ(code_of("a263666d746374706d6761747453746d74a000"), "cbor.malformed") << "trailing octet";
-  EXPECT_EQ(code_of("bf63666d746374706d6761747453746d74a0ff"), "cbor.malformed") << "indefinite map";
-  EXPECT_EQ(code_of("a27803666d746374706d6761747453746d74a0"), "cbor.malformed") << "length not in its shortest form";
+  EXPECT_EQ(code_of("a263666d746374706d6761747453746d74a000"), "cbor.malformed")
+      << "trailing octet";
+  EXPECT_EQ(code_of("bf63666d746374706d6761747453746d74a0ff"), "cbor.malformed")
+      << "indefinite map";
+  EXPECT_EQ(code_of("a27803666d746374706d6761747453746d74a0"), "cbor.malformed")
+      << "length not in its shortest form";
   EXPECT_EQ(code_of("c1a263666d746374706d6761747453746d74a0"), "cbor.malformed") << "tag";
   EXPECT_EQ(code_of("a263666d74f97e006761747453746d74a0"), "cbor.malformed") << "float";
   EXPECT_EQ(code_of("a263666d74f76761747453746d74a0"), "cbor.malformed") << "undefined";
-  EXPECT_EQ(code_of("a363666d746374706d63666d74646e6f6e656761747453746d74a0"), "cbor.malformed") << "fmt twice";
+  EXPECT_EQ(code_of("a363666d746374706d63666d74646e6f6e656761747453746d74a0"), "cbor.malformed")
+      << "fmt twice";
   EXPECT_EQ(code_of("a201020304"), "cbor.malformed") << "keys that are not text";
 }
 
@@ -52,14 +57,20 @@ TEST(AttestationObject_MembersMissingOrOfAnotherType_AreRefused, Holds) {
   EXPECT_EQ(code_of("a0"), "object.members") << "nothing";
   EXPECT_EQ(code_of("a163666d746374706d"), "object.members") << "no attStmt";
   EXPECT_EQ(code_of("a263666d74016761747453746d74a0"), "object.members") << "fmt is a number";
-  EXPECT_EQ(code_of("a263666d746374706d6761747453746d7480"), "object.members") << "attStmt is an array";
-  EXPECT_EQ(code_of("a263666d746374706d6761747453746d74a16373696700"), "object.members") << "sig is a number";
-  EXPECT_EQ(code_of("a263666d746374706d6761747453746d74a163783563a0"), "object.members") << "x5c is a map";
-  EXPECT_EQ(code_of("a263666d746374706d6761747453746d74a1637835638740404040404040"), "object.members") << "x5c too long";
+  EXPECT_EQ(code_of("a263666d746374706d6761747453746d7480"), "object.members")
+      << "attStmt is an array";
+  EXPECT_EQ(code_of("a263666d746374706d6761747453746d74a16373696700"), "object.members")
+      << "sig is a number";
+  EXPECT_EQ(code_of("a263666d746374706d6761747453746d74a163783563a0"), "object.members")
+      << "x5c is a map";
+  EXPECT_EQ(code_of("a263666d746374706d6761747453746d74a1637835638740404040404040"),
+            "object.members")
+      << "x5c too long";
 }
 
 TEST(AttestationObject_Oversize_IsRefused, Holds) {
-  EXPECT_EQ(parse_attestation_object(Bytes(limits::kAttestationObjectBytesMax + 1, 0)).error().code, "cbor.malformed");
+  EXPECT_EQ(parse_attestation_object(Bytes(limits::kAttestationObjectBytesMax + 1, 0)).error().code,
+            "cbor.malformed");
   EXPECT_EQ(parse_attestation_object({}).error().code, "cbor.malformed");
 }
 

@@ -1,11 +1,13 @@
-// Proves the appraisal of tpm statements: the good one passes, and each rule refuses alone, by its code.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+// Proves the appraisal of tpm statements: the good one passes, and each rule refuses alone, by its
+// code.
+#include "firmware/attest/device_attest.h"
 
 #include <functional>
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include "firmware/attest/ak_certificate.h"
-#include "firmware/attest/device_attest.h"
 #include "tests/support/statement/statement.h"
 
 namespace keyward::attest {
@@ -22,10 +24,14 @@ const StatementMaker& maker() {
   return *made;
 }
 
-wire::Identifier device(std::string_view value) { return {wire::IdentifierType::kPermanentIdentifier, std::string(value)}; }
+wire::Identifier device(std::string_view value) {
+  return {wire::IdentifierType::kPermanentIdentifier, std::string(value)};
+}
 
-Appraised<AttestedKey> appraise(const StatementSpec& spec, std::string_view identifier = "DEVICE-1") {
-  return appraise_device(maker().attestation_object(spec), device(identifier), "token.thumbprint", {{maker().anchor()}}, kAt);
+Appraised<AttestedKey> appraise(const StatementSpec& spec,
+                                std::string_view identifier = "DEVICE-1") {
+  return appraise_device(maker().attestation_object(spec), device(identifier), "token.thumbprint",
+                         {{maker().anchor()}}, kAt);
 }
 
 TEST(DeviceAttest_GoodStatement_GivesTheAttestedKey, Holds) {
@@ -71,8 +77,10 @@ const Refused kRefusals[] = {
     {"AkKeyTooWeak", "ak.key", [](auto& s) { s.ak_rsa_1024 = true; }},
     {"UnknownCa", "ak.unknown-ca", [](auto& s) { s.unknown_ca = true; }},
     {"ImpostorCa", "ak.chain", [](auto& s) { s.impostor_ca = true; }},
-    {"Expired", "ak.expired", [](auto& s) { s.ak.not_before_ms = kAt - 2 * kHourMs, s.ak.not_after_ms = kAt - kHourMs; }},
-    {"NotYetValid", "ak.not-yet-valid", [](auto& s) { s.ak.not_before_ms = kAt + kHourMs, s.ak.not_after_ms = kAt + 2 * kHourMs; }},
+    {"Expired", "ak.expired",
+     [](auto& s) { s.ak.not_before_ms = kAt - 2 * kHourMs, s.ak.not_after_ms = kAt - kHourMs; }},
+    {"NotYetValid", "ak.not-yet-valid",
+     [](auto& s) { s.ak.not_before_ms = kAt + kHourMs, s.ak.not_after_ms = kAt + 2 * kHourMs; }},
     {"AkSubjectNotEmpty", "ak.subject", [](auto& s) { s.ak.empty_subject = false; }},
     {"AkIsCa", "ak.ca", [](auto& s) { s.ak.is_ca = true; }},
     {"AkWithoutBasicConstraints", "ak.ca", [](auto& s) { s.ak.basic_constraints = false; }},
@@ -99,18 +107,22 @@ const Refused kRefusals[] = {
     {"MayNotSign", "tpm.sign", [](auto& s) { s.attributes &= ~0x40000u; }},
     {"Rsa1024", "tpm.key-size", [](auto& s) { s.rsa_bits = 1024; }},
     {"NoIdentifier", "ak.no-identifier", [](auto& s) { s.ak.permanent_identifier.reset(); }},
-    {"IdentifierOfAnotherDevice", "ak.identifier", [](auto& s) { s.ak.permanent_identifier = "DEVICE-2"; }},
+    {"IdentifierOfAnotherDevice", "ak.identifier",
+     [](auto& s) { s.ak.permanent_identifier = "DEVICE-2"; }},
 };
-INSTANTIATE_TEST_SUITE_P(Each, DeviceAttestRefusal, ::testing::ValuesIn(kRefusals), [](const auto& each) { return std::string(each.param.name); });
+INSTANTIATE_TEST_SUITE_P(Each, DeviceAttestRefusal, ::testing::ValuesIn(kRefusals),
+                         [](const auto& each) { return std::string(each.param.name); });
 
 TEST(DeviceAttest_NoAnchors_IsRefused, Holds) {
-  const auto result = appraise_device(maker().attestation_object(StatementMaker::good()), device("DEVICE-1"), "token.thumbprint", {}, kAt);
+  const auto result = appraise_device(maker().attestation_object(StatementMaker::good()),
+                                      device("DEVICE-1"), "token.thumbprint", {}, kAt);
   EXPECT_EQ(result.error().code, "ak.unknown-ca");
 }
 
 TEST(DeviceAttest_HardwareModule_IsRefused, Holds) {
-  const auto result = appraise_device(maker().attestation_object(StatementMaker::good()), {wire::IdentifierType::kHardwareModule, "S/1.2.3"}, "token.thumbprint",
-                                      {{maker().anchor()}}, kAt);
+  const auto result = appraise_device(maker().attestation_object(StatementMaker::good()),
+                                      {wire::IdentifierType::kHardwareModule, "S/1.2.3"},
+                                      "token.thumbprint", {{maker().anchor()}}, kAt);
   EXPECT_EQ(result.error().code, "identifier.unsupported");
 }
 
@@ -134,14 +146,18 @@ TEST(DeviceAttest_EachOctetChanged_IsNeverAccepted, Holds) {
   for (std::size_t i = 0; i < good.size(); ++i) {
     auto changed = good;
     changed[i] ^= 1;
-    EXPECT_FALSE(appraise_device(changed, device("DEVICE-1"), "token.thumbprint", {{maker().anchor()}}, kAt).has_value()) << "octet " << i;
+    EXPECT_FALSE(
+        appraise_device(changed, device("DEVICE-1"), "token.thumbprint", {{maker().anchor()}}, kAt)
+            .has_value())
+        << "octet " << i;
   }
 }
 
 TEST(DeviceAttest_EachTruncation_IsRefused, Holds) {
   const auto good = maker().attestation_object(StatementMaker::good());
   for (std::size_t size = 0; size < good.size(); ++size) {
-    const auto result = appraise_device({good.data(), size}, device("DEVICE-1"), "token.thumbprint", {{maker().anchor()}}, kAt);
+    const auto result = appraise_device({good.data(), size}, device("DEVICE-1"), "token.thumbprint",
+                                        {{maker().anchor()}}, kAt);
     ASSERT_FALSE(result.has_value());
     EXPECT_EQ(result.error().code, "cbor.malformed") << size;
   }

@@ -1,5 +1,5 @@
-// Runs the W3C WebAuthn Level 3 vectors (KEYWARD_VECTORS) through the same code: statements of another
-// implementation, with their own octets as the signed ones.
+// Runs the W3C WebAuthn Level 3 vectors (KEYWARD_VECTORS) through the same code: statements of
+// another implementation, with their own octets as the signed ones.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -16,12 +16,17 @@ class WebAuthnVectors : public ::testing::Test {
  protected:
   void SetUp() override {
     const char* folder = ::getenv("KEYWARD_VECTORS");
-    const auto text = folder != nullptr ? read_text_file(std::string(folder) + "/webauthn-l3.json", 1u << 20) : Result<std::string>(fail(ErrorKind::kUnavailable, ""));
-    if (!text) GTEST_SKIP() << "SKIPPED LOUDLY: no webauthn-l3.json: set KEYWARD_VECTORS to the folder of test vectors";
+    const auto text = folder != nullptr
+                          ? read_text_file(std::string(folder) + "/webauthn-l3.json", 1u << 20)
+                          : Result<std::string>(fail(ErrorKind::kUnavailable, ""));
+    if (!text)
+      GTEST_SKIP() << "SKIPPED LOUDLY: no webauthn-l3.json: set KEYWARD_VECTORS to the folder of "
+                      "test vectors";
     auto document = json::Document::parse(*text, 1u << 20);
     ASSERT_TRUE(document.has_value()) << document.error().what;
     document_.emplace(std::move(*document));
-    auto root = x509::parse_certificate(*hex_decode(document_->root().get("attestation_root_der").string()));
+    auto root = x509::parse_certificate(
+        *hex_decode(document_->root().get("attestation_root_der").string()));
     ASSERT_TRUE(root.has_value()) << root.error().what;
     policy_.ak_anchors.push_back(std::move(*root));
   }
@@ -44,13 +49,16 @@ TEST_F(WebAuthnVectors, TpmEs256_PassesEveryCheckOfTheFormatAndFailsWhereTheDraf
   Bytes signed_octets = *object->auth_data;
   append(signed_octets, crypto::sha256(*hex_decode(v.get("clientDataJSON").string())));
   const wire::Identifier device{wire::IdentifierType::kPermanentIdentifier, "X"};
-  // Chain, AK certificate, signature, certInfo, extraData and name all hold; the vector's key is not
-  // fixedTPM, which device-attest-01 needs: that, and nothing before it, is the refusal.
-  EXPECT_EQ(appraise_tpm(*object, device, signed_octets, policy_, kAt).error().code, "tpm.fixed-tpm");
+  // Chain, AK certificate, signature, certInfo, extraData and name all hold; the vector's key is
+  // not fixedTPM, which device-attest-01 needs: that, and nothing before it, is the refusal.
+  EXPECT_EQ(appraise_tpm(*object, device, signed_octets, policy_, kAt).error().code,
+            "tpm.fixed-tpm");
   signed_octets.back() ^= 1;
-  EXPECT_EQ(appraise_tpm(*object, device, signed_octets, policy_, kAt).error().code, "tpm.extra-data");
+  EXPECT_EQ(appraise_tpm(*object, device, signed_octets, policy_, kAt).error().code,
+            "tpm.extra-data");
   // For device-attest-01 itself the statement answers no challenge of ours.
-  EXPECT_EQ(appraise_device(bytes, device, "token.thumbprint", policy_, kAt).error().code, "tpm.extra-data");
+  EXPECT_EQ(appraise_device(bytes, device, "token.thumbprint", policy_, kAt).error().code,
+            "tpm.extra-data");
 }
 
 TEST_F(WebAuthnVectors, EveryOtherStatement_IsRefusedByItsFormat) {
@@ -59,9 +67,11 @@ TEST_F(WebAuthnVectors, EveryOtherStatement_IsRefusedByItsFormat) {
     const auto name = item.get("name").string();
     if (name.starts_with("tpm")) continue;
     const auto bytes = *hex_decode(item.get("attestationObject").string());
-    const auto result = appraise_device(bytes, {wire::IdentifierType::kPermanentIdentifier, "X"}, "token.thumbprint", policy_, kAt);
+    const auto result = appraise_device(bytes, {wire::IdentifierType::kPermanentIdentifier, "X"},
+                                        "token.thumbprint", policy_, kAt);
     ASSERT_FALSE(result.has_value()) << name;
-    EXPECT_EQ(result.error().code, name.starts_with("none") ? "format.none" : "format.unsupported") << name;
+    EXPECT_EQ(result.error().code, name.starts_with("none") ? "format.none" : "format.unsupported")
+        << name;
     ++seen;
   }
   EXPECT_EQ(seen, 14);

@@ -1,11 +1,11 @@
 // Proves that a challenge token is good for exactly what it was minted for.
-#include <gtest/gtest.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "firmware/challenge/token.h"
 
 #include <functional>
 
-#include "firmware/challenge/token.h"
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 namespace keyward::challenge {
 namespace {
@@ -34,11 +34,13 @@ TEST(TokenMint_TwoMints_Differ, Holds) {
 
 TEST(TokenMint_Expired_IsRefused, Holds) {
   const auto mint = mint_with(1);
-  EXPECT_STREQ(mint.check(mint.mint(binding()), binding(), 1'000).error().what, "challenge-token-expired");
+  EXPECT_STREQ(mint.check(mint.mint(binding()), binding(), 1'000).error().what,
+               "challenge-token-expired");
 }
 
 TEST(TokenMint_OtherKey_IsForged, Holds) {
-  EXPECT_STREQ(mint_with(2).check(mint_with(1).mint(binding()), binding(), 0).error().what, "challenge-token-forged");
+  EXPECT_STREQ(mint_with(2).check(mint_with(1).mint(binding()), binding(), 0).error().what,
+               "challenge-token-forged");
 }
 
 TEST(TokenMint_NotBase64OrWrongSize_IsForged, Holds) {
@@ -58,14 +60,15 @@ TEST_P(TokenField, Changed_IsForged) {
   EXPECT_STREQ(mint.check(token, other, 0).error().what, "challenge-token-forged");
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, TokenField,
-                         ::testing::Values([](TokenBinding& b) { b.thumbprint[0] ^= 1; },
-                                           [](TokenBinding& b) { b.identifier.value = "b.example"; },
-                                           [](TokenBinding& b) { b.identifier.type = wire::IdentifierType::kIp; },
-                                           [](TokenBinding& b) { b.wildcard = true; },
-                                           [](TokenBinding& b) { b.method = wire::ValidationMethod::kDns01; },
-                                           [](TokenBinding& b) { b.ticket = "other"; },
-                                           [](TokenBinding& b) { b.expires_at_ms += 1; }));
+INSTANTIATE_TEST_SUITE_P(
+    Each, TokenField,
+    ::testing::Values([](TokenBinding& b) { b.thumbprint[0] ^= 1; },
+                      [](TokenBinding& b) { b.identifier.value = "b.example"; },
+                      [](TokenBinding& b) { b.identifier.type = wire::IdentifierType::kIp; },
+                      [](TokenBinding& b) { b.wildcard = true; },
+                      [](TokenBinding& b) { b.method = wire::ValidationMethod::kDns01; },
+                      [](TokenBinding& b) { b.ticket = "other"; },
+                      [](TokenBinding& b) { b.expires_at_ms += 1; }));
 
 TEST(TokenMint_Open_KeepsItsKeyAndRefusesAWrongSize, Holds) {
   char path[] = "/tmp/keyward-token-XXXXXX";

@@ -1,8 +1,8 @@
 // Proves that configuration is read strictly: nothing is silently ignored or defaulted.
+#include "firmware/config/config.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "firmware/config/config.h"
 
 namespace keyward::config {
 namespace {
@@ -12,7 +12,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 TEST(Config_KnownKeys, AreReadAndNothingIsLeft) {
-  auto document = Document::parse("a = 'x'\nlist = ['p', 'q']\n[t]\nn = 5\n[[row]]\nv = true\n[[row]]\nv = false\n", "f.toml");
+  auto document = Document::parse(
+      "a = 'x'\nlist = ['p', 'q']\n[t]\nn = 5\n[[row]]\nv = true\n[[row]]\nv = false\n", "f.toml");
   auto root = document.root();
   EXPECT_EQ(root.string("a"), "x");
   EXPECT_EQ(root.strings_or_empty("list", 4).size(), 2u);
@@ -37,13 +38,17 @@ TEST(Config_UnknownKeyInATableRow_IsNamed, Holds) {
 }
 
 TEST(Config_Integers, OutOfRangeEmptyAbsentOrOfAnotherType_AreNamed) {
-  auto document = Document::parse("good = [7, 23]\nhigh = [24]\nnone = []\nmany = [1, 2, 3]\ntext = ['7']\none = 7\n", "f.toml");
+  auto document = Document::parse(
+      "good = [7, 23]\nhigh = [24]\nnone = []\nmany = [1, 2, 3]\ntext = ['7']\none = 7\n",
+      "f.toml");
   auto root = document.root();
   EXPECT_EQ(root.integers("good", 1, 23, 2), (std::vector<std::int64_t>{7, 23}));
-  for (const char* key : {"high", "none", "many", "text", "one", "absent"}) EXPECT_THAT(root.integers(key, 1, 23, 2), IsEmpty());
+  for (const char* key : {"high", "none", "many", "text", "one", "absent"})
+    EXPECT_THAT(root.integers(key, 1, 23, 2), IsEmpty());
   const auto problems = document.finish();
   EXPECT_EQ(problems.size(), 6u);
-  for (const char* key : {"'high'", "'none'", "'many'", "'text'", "'one'", "'absent'"}) EXPECT_THAT(problems, Contains(HasSubstr(key)));
+  for (const char* key : {"'high'", "'none'", "'many'", "'text'", "'one'", "'absent'"})
+    EXPECT_THAT(problems, Contains(HasSubstr(key)));
 }
 
 TEST(Config_MissingKey_IsNamed, Holds) {

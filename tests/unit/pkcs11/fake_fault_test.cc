@@ -1,7 +1,7 @@
 // The fake and the fault decorator keep the contract they stand in for, and fail when told.
-#include <gtest/gtest.h>
-
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "hal/fake/fake_clock.h"
 #include "hal/fake/fake_signing_token.h"

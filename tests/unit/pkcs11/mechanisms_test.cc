@@ -1,4 +1,5 @@
-// Bytes between our algorithms and PKCS#11's: keys and signatures made with OpenSSL as the other side.
+// Bytes between our algorithms and PKCS#11's: keys and signatures made with OpenSSL as the other
+// side.
 #include "hal/pkcs11/mechanisms.h"
 
 #include <gtest/gtest.h>
@@ -33,10 +34,11 @@ TEST(SignatureFromToken, EcdsaRawOfOpenSslSignature_GivesBackItsDer) {
   for (const auto algorithm : {KeyAlgorithm::kEcdsaP256, KeyAlgorithm::kEcdsaP384}) {
     (void)software_key(token, algorithm);
     const std::size_t half = fact_of(algorithm).signature_bytes / 2;
-    for (int i = 0; i < 600; ++i) {  // enough for halves with leading zeros and with the top bit set
+    for (int i = 0; i < 600;
+         ++i) {  // enough for halves with leading zeros and with the top bit set
       const std::string message = std::to_string(i);
-      const Bytes der = *token.sign(to_string(algorithm), view_of(message), Deadline::after_ms(1'000),
-                                    SignPriority::kIssuance);
+      const Bytes der = *token.sign(to_string(algorithm), view_of(message),
+                                    Deadline::after_ms(1'000), SignPriority::kIssuance);
       std::size_t at = 2;
       Bytes raw = raw_half(der, at, half);
       append(raw, raw_half(der, at, half));
@@ -48,13 +50,18 @@ TEST(SignatureFromToken, EcdsaRawOfOpenSslSignature_GivesBackItsDer) {
 }
 
 TEST(SignatureFromToken, WrongSizeOrZeroHalf_IsCorrupt) {
-  EXPECT_EQ(signature_from_token(KeyAlgorithm::kEcdsaP256, Bytes(63, 1)).error().kind, ErrorKind::kCorrupt);
-  EXPECT_EQ(signature_from_token(KeyAlgorithm::kEcdsaP256, Bytes()).error().kind, ErrorKind::kCorrupt);
-  EXPECT_EQ(signature_from_token(KeyAlgorithm::kRsa2048, Bytes(255, 1)).error().kind, ErrorKind::kCorrupt);
-  EXPECT_EQ(signature_from_token(KeyAlgorithm::kEd25519, Bytes(65, 1)).error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(signature_from_token(KeyAlgorithm::kEcdsaP256, Bytes(63, 1)).error().kind,
+            ErrorKind::kCorrupt);
+  EXPECT_EQ(signature_from_token(KeyAlgorithm::kEcdsaP256, Bytes()).error().kind,
+            ErrorKind::kCorrupt);
+  EXPECT_EQ(signature_from_token(KeyAlgorithm::kRsa2048, Bytes(255, 1)).error().kind,
+            ErrorKind::kCorrupt);
+  EXPECT_EQ(signature_from_token(KeyAlgorithm::kEd25519, Bytes(65, 1)).error().kind,
+            ErrorKind::kCorrupt);
   Bytes half_zero(64, 0);
   half_zero[40] = 1;
-  EXPECT_EQ(signature_from_token(KeyAlgorithm::kEcdsaP256, half_zero).error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(signature_from_token(KeyAlgorithm::kEcdsaP256, half_zero).error().kind,
+            ErrorKind::kCorrupt);
 }
 
 TEST(SignInput, DigestOfWrongSize_IsRefusedHereSinceModulesDoNot) {
@@ -79,9 +86,11 @@ TEST(SignInput, RsaHashInModule_PassesTheMessage) {
 
 TEST(Spki, OfEachAlgorithm_EqualsOpenSsl) {
   fake::FakeSigningToken token;
-  for (const auto algorithm : {KeyAlgorithm::kEcdsaP256, KeyAlgorithm::kEcdsaP384, KeyAlgorithm::kEd25519}) {
+  for (const auto algorithm :
+       {KeyAlgorithm::kEcdsaP256, KeyAlgorithm::kEcdsaP384, KeyAlgorithm::kEd25519}) {
     const Bytes spki = software_key(token, algorithm).spki_der;
-    const std::size_t size = algorithm == KeyAlgorithm::kEd25519 ? 32 : 1 + fact_of(algorithm).signature_bytes;
+    const std::size_t size =
+        algorithm == KeyAlgorithm::kEd25519 ? 32 : 1 + fact_of(algorithm).signature_bytes;
     auto built = spki_of_point(algorithm, ByteView(spki).last(size));
     ASSERT_TRUE(built);
     EXPECT_EQ(*built, spki);
@@ -102,7 +111,8 @@ TEST(PublicKey, OffCurveOrOtherAlgorithm_IsCorrupt) {
   EXPECT_EQ(PublicKey::from_spki(KeyAlgorithm::kRsa2048, spki).error().kind, ErrorKind::kCorrupt);
   Bytes trailing = spki;
   trailing.push_back(0);
-  EXPECT_EQ(PublicKey::from_spki(KeyAlgorithm::kEcdsaP256, trailing).error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(PublicKey::from_spki(KeyAlgorithm::kEcdsaP256, trailing).error().kind,
+            ErrorKind::kCorrupt);
   spki.back() ^= 1;
   EXPECT_EQ(PublicKey::from_spki(KeyAlgorithm::kEcdsaP256, spki).error().kind, ErrorKind::kCorrupt);
 }
@@ -127,13 +137,16 @@ TEST(PointFromAttribute, BothForms_AndNothingElse) {
   append(wrapped, point);
   EXPECT_EQ(*point_from_attribute(KeyAlgorithm::kEcdsaP256, wrapped), point);
   wrapped[1] = 64;
-  EXPECT_EQ(point_from_attribute(KeyAlgorithm::kEcdsaP256, wrapped).error().kind, ErrorKind::kCorrupt);
-  EXPECT_EQ(point_from_attribute(KeyAlgorithm::kEcdsaP384, point).error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(point_from_attribute(KeyAlgorithm::kEcdsaP256, wrapped).error().kind,
+            ErrorKind::kCorrupt);
+  EXPECT_EQ(point_from_attribute(KeyAlgorithm::kEcdsaP384, point).error().kind,
+            ErrorKind::kCorrupt);
   EXPECT_EQ(point_from_attribute(KeyAlgorithm::kEcdsaP256, {}).error().kind, ErrorKind::kCorrupt);
 }
 
 TEST(AlgorithmOf, UnknownCurveOrSize_IsNothing) {
-  EXPECT_EQ(algorithm_of(CKK_EC, fact_of(KeyAlgorithm::kEcdsaP256).ec_params, {}), KeyAlgorithm::kEcdsaP256);
+  EXPECT_EQ(algorithm_of(CKK_EC, fact_of(KeyAlgorithm::kEcdsaP256).ec_params, {}),
+            KeyAlgorithm::kEcdsaP256);
   EXPECT_FALSE(algorithm_of(CKK_EC, Bytes{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23}, {}));  // P-521
   EXPECT_FALSE(algorithm_of(CKK_EC, {}, {}));
   EXPECT_FALSE(algorithm_of(CKK_RSA, {}, Bytes(128, 0xff)));
@@ -143,9 +156,10 @@ TEST(AlgorithmOf, UnknownCurveOrSize_IsNothing) {
 }
 
 TEST(ReturnValue, Classes_AreAsTheLadderNeeds) {
-  for (const CK_RV rv : {CKR_GENERAL_ERROR, CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_OBJECT_HANDLE_INVALID,
-                         CKR_SESSION_HANDLE_INVALID, CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED,
-                         CKR_USER_NOT_LOGGED_IN, CKR_CRYPTOKI_NOT_INITIALIZED}) {
+  for (const CK_RV rv :
+       {CKR_GENERAL_ERROR, CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_OBJECT_HANDLE_INVALID,
+        CKR_SESSION_HANDLE_INVALID, CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED,
+        CKR_USER_NOT_LOGGED_IN, CKR_CRYPTOKI_NOT_INITIALIZED}) {
     EXPECT_FALSE(is_request_error(rv)) << rv_text(rv);
     EXPECT_EQ(error_of(rv, "x").kind, ErrorKind::kUnavailable);
   }

@@ -72,7 +72,8 @@ TEST(PinMemory, DamagedFile_RefusesEveryPin) {
   const test::TempDir dir;
   const auto path = dir.path("refused");
   const SecretBytes pin(view_of("1234"));
-  for (const char* damaged : {"", "nonsense", "keyward-refused-pins-1\nab", "keyward-refused-pins-1\nzz\n"}) {
+  for (const char* damaged :
+       {"", "nonsense", "keyward-refused-pins-1\nab", "keyward-refused-pins-1\nzz\n"}) {
     ASSERT_TRUE(replace_file(path, view_of(damaged), 0600));
     EXPECT_TRUE(PinMemory(path).is_refused(pin)) << damaged;
   }

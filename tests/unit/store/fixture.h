@@ -1,11 +1,11 @@
 // Owns a store in a directory of its own and records to fill it with.
 #pragma once
 
-#include <stdlib.h>
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <string>
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include "firmware/store/store.h"
 
@@ -42,7 +42,8 @@ inline wire::AccountRecord account(const std::string& id) {
   wire::AccountRecord record;
   record.id = id;
   record.thumbprint.fill(0);
-  for (std::size_t i = 0; i < id.size() && i < record.thumbprint.size(); ++i) record.thumbprint[i] = static_cast<std::uint8_t>(id[i]);
+  for (std::size_t i = 0; i < id.size() && i < record.thumbprint.size(); ++i)
+    record.thumbprint[i] = static_cast<std::uint8_t>(id[i]);
   record.jwk = R"({"crv":"P-256","kty":"EC","x":"x","y":")" + id + "\"}";
   record.status = wire::AccountStatus::kValid;
   record.contacts = {"mailto:operator@plant.example"};
@@ -52,7 +53,8 @@ inline wire::AccountRecord account(const std::string& id) {
 }
 
 // Authorizations are TICKET-a0, TICKET-a1 ...; their challenges TICKET-a0-c0, TICKET-a0-c1.
-inline wire::OrderPut order(const std::string& account_id, const std::string& ticket, int names = 1) {
+inline wire::OrderPut order(const std::string& account_id, const std::string& ticket,
+                            int names = 1) {
   wire::OrderPut put;
   put.order.ticket = ticket;
   put.order.account_id = account_id;
@@ -60,7 +62,8 @@ inline wire::OrderPut order(const std::string& account_id, const std::string& ti
   put.order.expires_at_ms = kNowMs + kDayMs;
   put.order.terms = to_bytes("terms of " + ticket);
   for (int i = 0; i < names; ++i) {
-    const wire::Identifier name{wire::IdentifierType::kDns, "host" + std::to_string(i) + ".plant.example"};
+    const wire::Identifier name{wire::IdentifierType::kDns,
+                                "host" + std::to_string(i) + ".plant.example"};
     put.order.identifiers.push_back(name);
     wire::AuthzRecord authz;
     authz.id = ticket + "-a" + std::to_string(i);
@@ -83,9 +86,12 @@ inline wire::OrderPut order(const std::string& account_id, const std::string& ti
   return put;
 }
 
-inline wire::ClientJws finalize() { return {"eyJhbGciOiJFUzI1NiJ9", "eyJjc3IiOiIifQ", Bytes(64, 7)}; }
+inline wire::ClientJws finalize() {
+  return {"eyJhbGciOiJFUzI1NiJ9", "eyJjc3IiOiIifQ", Bytes(64, 7)};
+}
 
-inline wire::CertificateRecord certificate(const std::string& account_id, const std::string& ticket) {
+inline wire::CertificateRecord certificate(const std::string& account_id,
+                                           const std::string& ticket) {
   wire::CertificateRecord record;
   record.id = "cert-" + ticket;
   record.account_id = account_id;
@@ -113,20 +119,25 @@ class StoreTest : public ::testing::Test {
     const auto put = store_->order_put(order(account_id, ticket, names));
     ASSERT_TRUE(put) << put.error().code << " " << put.error().detail;
   }
-  wire::ChallengeUpdateReply challenge(const std::string& id, wire::ChallengeStatus from, wire::ChallengeStatus to) {
+  wire::ChallengeUpdateReply challenge(const std::string& id, wire::ChallengeStatus from,
+                                       wire::ChallengeStatus to) {
     wire::ChallengeUpdate update{id, from, to, {}, {}};
     if (to == wire::ChallengeStatus::kValid) update.validated_at_ms = kNowMs;
-    if (to == wire::ChallengeStatus::kInvalid) update.error_json = R"({"type":"urn:ietf:params:acme:error:dns"})";
+    if (to == wire::ChallengeStatus::kInvalid)
+      update.error_json = R"({"type":"urn:ietf:params:acme:error:dns"})";
     auto reply = store_->challenge_update(update);
     EXPECT_TRUE(reply) << reply.error().code;
     return reply ? *reply : wire::ChallengeUpdateReply{};
   }
   void prove(const std::string& ticket, int names = 1) {
     for (int i = 0; i < names; ++i) {
-      ASSERT_TRUE(challenge(ticket + "-a" + std::to_string(i) + "-c0", wire::ChallengeStatus::kPending, wire::ChallengeStatus::kValid).applied);
+      ASSERT_TRUE(challenge(ticket + "-a" + std::to_string(i) + "-c0",
+                            wire::ChallengeStatus::kPending, wire::ChallengeStatus::kValid)
+                      .applied);
     }
   }
-  Answer<wire::OrderUpdateReply> move(const std::string& ticket, wire::OrderStatus from, wire::OrderStatus to,
+  Answer<wire::OrderUpdateReply> move(const std::string& ticket, wire::OrderStatus from,
+                                      wire::OrderStatus to,
                                       const std::string& account_id = "alice") {
     wire::OrderUpdate update;
     update.ticket = ticket;
@@ -138,10 +149,13 @@ class StoreTest : public ::testing::Test {
   }
   void issue(const std::string& ticket, const std::string& account_id = "alice") {
     prove(ticket);
-    ASSERT_TRUE(move(ticket, wire::OrderStatus::kReady, wire::OrderStatus::kProcessing, account_id)->applied);
-    ASSERT_TRUE(move(ticket, wire::OrderStatus::kProcessing, wire::OrderStatus::kValid, account_id)->applied);
+    ASSERT_TRUE(move(ticket, wire::OrderStatus::kReady, wire::OrderStatus::kProcessing, account_id)
+                    ->applied);
+    ASSERT_TRUE(move(ticket, wire::OrderStatus::kProcessing, wire::OrderStatus::kValid, account_id)
+                    ->applied);
   }
-  wire::OrderStatus order_status(const std::string& ticket, const std::string& account_id = "alice") {
+  wire::OrderStatus order_status(const std::string& ticket,
+                                 const std::string& account_id = "alice") {
     auto reply = store_->order_get({ticket, account_id});
     EXPECT_TRUE(reply && reply->order);
     return reply && reply->order ? reply->order->status : wire::OrderStatus{};

@@ -1,4 +1,5 @@
-// What the store keeps, deletes and refuses as a file: housekeeping, limits, damage, versions, syncs.
+// What the store keeps, deletes and refuses as a file: housekeeping, limits, damage, versions,
+// syncs.
 #include <fstream>
 #include <thread>
 
@@ -65,7 +66,10 @@ TEST_F(StoreTest, Open_AfterWrites_FindsAllAgain) {
 }
 
 TEST_F(StoreTest, Full_Database_RefusesTheNewAndLosesNothing) {
-  reopen({.directory = {}, .bytes_max = 1 << 20, .reserve_bytes = 0, .open_orders_per_account_max = 1'000'000});
+  reopen({.directory = {},
+          .bytes_max = 1 << 20,
+          .reserve_bytes = 0,
+          .open_orders_per_account_max = 1'000'000});
   add_account("alice");
   int kept = 0;
   std::string refused;
@@ -82,7 +86,8 @@ TEST_F(StoreTest, Full_Database_RefusesTheNewAndLosesNothing) {
   EXPECT_FALSE(store_->failed());
   EXPECT_GT(kept, 100);
   reopen({.directory = {}, .bytes_max = 1 << 20, .reserve_bytes = 0});
-  for (int i = 0; i < kept; ++i) ASSERT_TRUE(store_->order_get({"t" + std::to_string(i), "alice"})->order) << i;
+  for (int i = 0; i < kept; ++i)
+    ASSERT_TRUE(store_->order_get({"t" + std::to_string(i), "alice"})->order) << i;
   EXPECT_FALSE(store_->order_get({"t" + std::to_string(kept), "alice"})->order);
   EXPECT_TRUE(store_->check_integrity());
   // Expired rows make room again.
@@ -94,7 +99,10 @@ TEST_F(StoreTest, Full_Database_RefusesTheNewAndLosesNothing) {
 }
 
 TEST_F(StoreTest, Filling_NothingNewIsBegunButWhatWasBegunEnds) {
-  reopen({.directory = {}, .bytes_max = 1 << 20, .reserve_bytes = 0, .open_orders_per_account_max = 1'000'000});
+  reopen({.directory = {},
+          .bytes_max = 1 << 20,
+          .reserve_bytes = 0,
+          .open_orders_per_account_max = 1'000'000});
   add_account("alice");
   int count = 0;
   while (!store_->filling()) {
@@ -187,7 +195,8 @@ TEST_F(StoreTest, Durable_ConcurrentAccounts_ShareSyncs) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kEach; ++i) {
-        const auto put = store_->account_put({account("a" + std::to_string(t) + "-" + std::to_string(i))});
+        const auto put =
+            store_->account_put({account("a" + std::to_string(t) + "-" + std::to_string(i))});
         if (put && put->created) ++created;
       }
     });

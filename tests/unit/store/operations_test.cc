@@ -71,7 +71,8 @@ TEST_F(StoreTest, AccountPut_OverTheLimit_IsRefused) {
 
 TEST_F(StoreTest, AccountGet_NoKeyOrTwo_IsRefusedAndUnknownIsAbsent) {
   EXPECT_EQ(code_of(store_->account_get({})), "record-malformed");
-  EXPECT_EQ(code_of(store_->account_get({.id = "a", .thumbprint = Digest256{}})), "record-malformed");
+  EXPECT_EQ(code_of(store_->account_get({.id = "a", .thumbprint = Digest256{}})),
+            "record-malformed");
   const auto absent = store_->account_get({.id = "nobody", .thumbprint = {}});
   ASSERT_TRUE(absent);
   EXPECT_FALSE(absent->account);
@@ -85,7 +86,8 @@ TEST_F(StoreTest, AccountUpdate_Contacts_AreReplaced) {
   const auto reply = store_->account_update(update);
   ASSERT_TRUE(reply && reply->account);
   EXPECT_EQ(reply->account->contacts.size(), 2u);
-  EXPECT_EQ(store_->account_get({.id = "alice", .thumbprint = {}})->account->contacts, *update.contacts);
+  EXPECT_EQ(store_->account_get({.id = "alice", .thumbprint = {}})->account->contacts,
+            *update.contacts);
 }
 
 TEST_F(StoreTest, AccountUpdate_Deactivation_EndsOpenOrdersAndKeepsFinishedOnes) {
@@ -93,7 +95,8 @@ TEST_F(StoreTest, AccountUpdate_Deactivation_EndsOpenOrdersAndKeepsFinishedOnes)
   add_account("bob");
   add_order("alice", "open", 2);
   add_order("alice", "proving");
-  ASSERT_TRUE(challenge("proving-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kProcessing).applied);
+  ASSERT_TRUE(
+      challenge("proving-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kProcessing).applied);
   add_order("alice", "done");
   issue("done");
   add_order("bob", "other");
@@ -105,7 +108,8 @@ TEST_F(StoreTest, AccountUpdate_Deactivation_EndsOpenOrdersAndKeepsFinishedOnes)
   EXPECT_EQ(authz_status("open-a0"), AuthzStatus::kDeactivated);
   EXPECT_EQ(authz_status("open-a1"), AuthzStatus::kDeactivated);
   EXPECT_EQ(order_status("proving"), OrderStatus::kInvalid);
-  EXPECT_EQ(store_->authz_get({"proving-a0", "alice"})->authz->challenges[0].status, ChallengeStatus::kInvalid);
+  EXPECT_EQ(store_->authz_get({"proving-a0", "alice"})->authz->challenges[0].status,
+            ChallengeStatus::kInvalid);
   EXPECT_EQ(order_status("done"), OrderStatus::kValid);
   EXPECT_EQ(order_status("other", "bob"), OrderStatus::kPending);
   EXPECT_TRUE(store_->work_list({})->challenges.empty());
@@ -114,8 +118,10 @@ TEST_F(StoreTest, AccountUpdate_Deactivation_EndsOpenOrdersAndKeepsFinishedOnes)
 TEST_F(StoreTest, AccountUpdate_Reactivation_IsRefused) {
   add_account("alice");
   ASSERT_TRUE(store_->account_update({"alice", {}, AccountStatus::kDeactivated}));
-  EXPECT_EQ(code_of(store_->account_update({"alice", {}, AccountStatus::kValid})), "edge-not-allowed");
-  EXPECT_EQ(code_of(store_->account_update({"alice", std::vector<std::string>{}, {}})), "account-not-valid");
+  EXPECT_EQ(code_of(store_->account_update({"alice", {}, AccountStatus::kValid})),
+            "edge-not-allowed");
+  EXPECT_EQ(code_of(store_->account_update({"alice", std::vector<std::string>{}, {}})),
+            "account-not-valid");
   EXPECT_FALSE(store_->account_update({"nobody", {}, AccountStatus::kDeactivated})->account);
 }
 
@@ -181,10 +187,13 @@ TEST_F(StoreTest, OrderPut_ContradictingRecords_AreRefused) {
   EXPECT_EQ(refused([](auto& p) { p.order.expires_at_ms = kNowMs; }), "record-malformed");
   EXPECT_EQ(refused([](auto& p) { p.authorizations[0].account_id = "bob"; }), "record-malformed");
   EXPECT_EQ(refused([](auto& p) { p.authorizations[1].ticket = "other"; }), "record-malformed");
-  EXPECT_EQ(refused([](auto& p) { p.authorizations[0].status = AuthzStatus::kRevoked; }), "record-malformed");
+  EXPECT_EQ(refused([](auto& p) { p.authorizations[0].status = AuthzStatus::kRevoked; }),
+            "record-malformed");
   EXPECT_EQ(refused([](auto& p) { p.authorizations[0].challenges.clear(); }), "record-malformed");
-  EXPECT_EQ(refused([](auto& p) { p.authorizations[0].challenges[0].authz_id = "t1-a1"; }), "record-malformed");
-  EXPECT_EQ(refused([](auto& p) { p.authorizations[0].challenges[0].token.clear(); }), "record-malformed");
+  EXPECT_EQ(refused([](auto& p) { p.authorizations[0].challenges[0].authz_id = "t1-a1"; }),
+            "record-malformed");
+  EXPECT_EQ(refused([](auto& p) { p.authorizations[0].challenges[0].token.clear(); }),
+            "record-malformed");
   EXPECT_EQ(refused([](auto&) {}), "answered");
 }
 
@@ -251,7 +260,8 @@ TEST_F(StoreTest, ChallengeUpdate_Invalid_EndsAuthorizationAndOrderWithTheError)
 TEST_F(StoreTest, ChallengeUpdate_AnotherStateThanExpected_IsNotApplied) {
   add_account("alice");
   add_order("alice", "t1");
-  EXPECT_FALSE(challenge("t1-a0-c0", ChallengeStatus::kProcessing, ChallengeStatus::kValid).applied);
+  EXPECT_FALSE(
+      challenge("t1-a0-c0", ChallengeStatus::kProcessing, ChallengeStatus::kValid).applied);
   EXPECT_EQ(authz_status("t1-a0"), AuthzStatus::kPending);
   prove("t1");
   const auto twice = challenge("t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kValid);
@@ -265,12 +275,20 @@ TEST_F(StoreTest, ChallengeUpdate_AnotherStateThanExpected_IsNotApplied) {
 TEST_F(StoreTest, ChallengeUpdate_ImpossibleEdgeOrFields_AreRefused) {
   add_account("alice");
   add_order("alice", "t1");
-  const auto refused = [&](wire::ChallengeUpdate update) { return code_of(store_->challenge_update(update)); };
-  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kValid, ChallengeStatus::kPending, {}, {}}), "edge-not-allowed");
-  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kInvalid, ChallengeStatus::kValid, kNowMs, {}}), "edge-not-allowed");
-  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kValid, {}, {}}), "record-malformed");
-  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kInvalid, {}, {}}), "record-malformed");
-  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kProcessing, {}, "{}"}), "record-malformed");
+  const auto refused = [&](wire::ChallengeUpdate update) {
+    return code_of(store_->challenge_update(update));
+  };
+  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kValid, ChallengeStatus::kPending, {}, {}}),
+            "edge-not-allowed");
+  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kInvalid, ChallengeStatus::kValid, kNowMs, {}}),
+            "edge-not-allowed");
+  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kValid, {}, {}}),
+            "record-malformed");
+  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kInvalid, {}, {}}),
+            "record-malformed");
+  EXPECT_EQ(
+      refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kProcessing, {}, "{}"}),
+      "record-malformed");
 }
 
 TEST_F(StoreTest, OrderUpdate_Issued_KeepsCertificateAndDropsFinalize) {
@@ -325,7 +343,8 @@ TEST_F(StoreTest, OrderUpdate_ImpossibleEdgeOrFields_AreRefused) {
   add_account("alice");
   add_order("alice", "t1");
   EXPECT_EQ(code_of(move("t1", OrderStatus::kPending, OrderStatus::kReady)), "edge-not-allowed");
-  EXPECT_EQ(code_of(move("t1", OrderStatus::kPending, OrderStatus::kProcessing)), "edge-not-allowed");
+  EXPECT_EQ(code_of(move("t1", OrderStatus::kPending, OrderStatus::kProcessing)),
+            "edge-not-allowed");
   EXPECT_EQ(code_of(move("t1", OrderStatus::kInvalid, OrderStatus::kValid)), "edge-not-allowed");
   const auto refused = [&](auto change) {
     wire::OrderUpdate update;
@@ -345,7 +364,8 @@ TEST_F(StoreTest, OrderUpdate_ImpossibleEdgeOrFields_AreRefused) {
   EXPECT_EQ(refused([](auto& u) { u.certificate->ticket = "other"; }), "record-malformed");
   EXPECT_EQ(refused([](auto& u) { u.certificate->account_id = "bob"; }), "record-malformed");
   EXPECT_EQ(refused([](auto& u) { u.certificate->chain.clear(); }), "record-malformed");
-  EXPECT_EQ(refused([](auto& u) { u.certificate->chain.assign(6, Bytes(16'000, 1)); }), "record-malformed");
+  EXPECT_EQ(refused([](auto& u) { u.certificate->chain.assign(6, Bytes(16'000, 1)); }),
+            "record-malformed");
   EXPECT_EQ(order_status("t1"), OrderStatus::kProcessing);
   EXPECT_EQ(refused([](auto&) {}), "answered");
 }
@@ -358,7 +378,8 @@ TEST_F(StoreTest, OrderUpdate_HugeFinalize_IsRefused) {
   update.ticket = "t1";
   update.expected = OrderStatus::kReady;
   update.status = OrderStatus::kProcessing;
-  update.finalize = wire::ClientJws{"x", std::string(limits::kStoredFinalizeBytesMax, 'a'), Bytes(64)};
+  update.finalize =
+      wire::ClientJws{"x", std::string(limits::kStoredFinalizeBytesMax, 'a'), Bytes(64)};
   EXPECT_EQ(code_of(store_->order_update(update)), "record-malformed");
 }
 
@@ -372,15 +393,18 @@ TEST_F(StoreTest, AuthzUpdate_Deactivation_EndsTheOrder) {
   EXPECT_EQ(reply->authz->status, AuthzStatus::kDeactivated);
   EXPECT_EQ(order_status("t1"), OrderStatus::kInvalid);
   EXPECT_EQ(authz_status("t1-a0"), AuthzStatus::kValid);
-  EXPECT_EQ(store_->authz_update({"t1-a1", "alice", AuthzStatus::kDeactivated})->authz->status, AuthzStatus::kDeactivated);
+  EXPECT_EQ(store_->authz_update({"t1-a1", "alice", AuthzStatus::kDeactivated})->authz->status,
+            AuthzStatus::kDeactivated);
 }
 
 TEST_F(StoreTest, AuthzUpdate_OtherStatusOrEndedAuthorization_IsRefused) {
   add_account("alice");
   add_order("alice", "t1");
-  EXPECT_EQ(code_of(store_->authz_update({"t1-a0", "alice", AuthzStatus::kValid})), "edge-not-allowed");
+  EXPECT_EQ(code_of(store_->authz_update({"t1-a0", "alice", AuthzStatus::kValid})),
+            "edge-not-allowed");
   ASSERT_TRUE(challenge("t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kInvalid).applied);
-  EXPECT_EQ(code_of(store_->authz_update({"t1-a0", "alice", AuthzStatus::kDeactivated})), "edge-not-allowed");
+  EXPECT_EQ(code_of(store_->authz_update({"t1-a0", "alice", AuthzStatus::kDeactivated})),
+            "edge-not-allowed");
 }
 
 TEST_F(StoreTest, AuthzUpdate_OfAnIssuedOrder_KeepsTheOrderValid) {
@@ -403,7 +427,8 @@ TEST_F(StoreTest, Expiry_OfPendingAndReady_ReadsAsInvalidAndExpiredAndIsNotAppli
   EXPECT_EQ(order_status("pending"), OrderStatus::kInvalid);
   EXPECT_EQ(authz_status("pending-a0"), AuthzStatus::kExpired);
   EXPECT_EQ(order_status("ready"), OrderStatus::kInvalid);
-  EXPECT_FALSE(challenge("pending-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kValid).applied);
+  EXPECT_FALSE(
+      challenge("pending-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kValid).applied);
   const auto late = move("ready", OrderStatus::kReady, OrderStatus::kProcessing);
   EXPECT_FALSE(late->applied);
   EXPECT_EQ(late->order->status, OrderStatus::kInvalid);
@@ -415,7 +440,8 @@ TEST_F(StoreTest, Expiry_OfPendingAndReady_ReadsAsInvalidAndExpiredAndIsNotAppli
 TEST_F(StoreTest, OrderList_PagesThroughShownOrdersAlone) {
   add_account("alice");
   for (int i = 0; i < 130; ++i) add_order("alice", "t" + std::to_string(1000 + i));
-  ASSERT_TRUE(challenge("t1005-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kInvalid).applied);
+  ASSERT_TRUE(
+      challenge("t1005-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kInvalid).applied);
   const auto first = store_->order_list({"alice", {}});
   ASSERT_TRUE(first && first->next);
   EXPECT_EQ(first->tickets.size(), limits::kOrdersPageMax);
@@ -432,7 +458,8 @@ TEST_F(StoreTest, OrderList_PagesThroughShownOrdersAlone) {
 TEST_F(StoreTest, WorkList_AfterReopening_NamesWhatWasUnderWay) {
   add_account("alice");
   add_order("alice", "t1");
-  ASSERT_TRUE(challenge("t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kProcessing).applied);
+  ASSERT_TRUE(
+      challenge("t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kProcessing).applied);
   add_order("alice", "t2");
   prove("t2");
   ASSERT_TRUE(move("t2", OrderStatus::kReady, OrderStatus::kProcessing)->applied);

@@ -1,9 +1,9 @@
 // Proves the two sides of an edge: calls, failures, losses, limits, and that what must be fatal is.
-#include <gtest/gtest.h>
-#include <sys/socket.h>
-
 #include <atomic>
 #include <thread>
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "firmware/task/channel.h"
 #include "firmware/task/peer.h"
@@ -28,10 +28,11 @@ wire::NameTokenMint mint(const std::string& ticket) {
 
 struct Edge {
   Edge() : peer(TaskId::kValidation) {
-    server.on<wire::NameTokenMint>(TaskId::kAcme, [](const wire::NameTokenMint& r) -> Answer<wire::NameTokenMintReply> {
-      if (r.ticket == "refuse") return refuse(wire::FailureKind::kRefused, "no", "because");
-      return wire::NameTokenMintReply{"echo-" + r.ticket};
-    });
+    server.on<wire::NameTokenMint>(
+        TaskId::kAcme, [](const wire::NameTokenMint& r) -> Answer<wire::NameTokenMintReply> {
+          if (r.ticket == "refuse") return refuse(wire::FailureKind::kRefused, "no", "because");
+          return wire::NameTokenMintReply{"echo-" + r.ticket};
+        });
     connect(4);
   }
   void connect(int threads) {
@@ -119,7 +120,8 @@ TEST(Peer_LateReply_IsIgnoredAndTheNextCallWorks, Holds) {
   std::thread answerer([&] {
     const auto second = receive_frame(ends->first.get(), 0);
     const auto id = wire::open_frame(second->bytes)->head.id;
-    (void)send_frame(ends->first.get(), wire::encode_frame(id, wire::NameTokenMintReply{"in time"}), {}, Deadline::after_ms(1000));
+    (void)send_frame(ends->first.get(), wire::encode_frame(id, wire::NameTokenMintReply{"in time"}),
+                     {}, Deadline::after_ms(1000));
   });
   const auto reply = peer.call(mint("next"));
   answerer.join();
@@ -143,18 +145,22 @@ class PeerDeath : public ::testing::Test {
 };
 
 TEST_F(PeerDeath, ReplyToNoRequest) {
-  EXPECT_EXIT(call_answered_with(wire::encode_frame(77, wire::NameTokenMintReply{"?"})), ::testing::ExitedWithCode(kExitProtocol), "reply to no request");
+  EXPECT_EXIT(call_answered_with(wire::encode_frame(77, wire::NameTokenMintReply{"?"})),
+              ::testing::ExitedWithCode(kExitProtocol), "reply to no request");
 }
 TEST_F(PeerDeath, ReplyOfAnotherType) {
-  EXPECT_EXIT(call_answered_with(wire::encode_frame(1, wire::ControlReady{})), ::testing::ExitedWithCode(kExitProtocol), "of another type");
+  EXPECT_EXIT(call_answered_with(wire::encode_frame(1, wire::ControlReady{})),
+              ::testing::ExitedWithCode(kExitProtocol), "of another type");
 }
 TEST_F(PeerDeath, AttachedDescriptor) {
-  EXPECT_EXIT(call_answered_with(wire::encode_frame(1, wire::NameTokenMintReply{"t"}), 0), ::testing::ExitedWithCode(kExitProtocol), "unexpected descriptor");
+  EXPECT_EXIT(call_answered_with(wire::encode_frame(1, wire::NameTokenMintReply{"t"}), 0),
+              ::testing::ExitedWithCode(kExitProtocol), "unexpected descriptor");
 }
 TEST_F(PeerDeath, TrailingBytes) {
   auto frame = wire::encode_frame(1, wire::NameTokenMintReply{"t"});
   frame.push_back(0);
-  EXPECT_EXIT(call_answered_with(frame), ::testing::ExitedWithCode(kExitProtocol), "trailing bytes");
+  EXPECT_EXIT(call_answered_with(frame), ::testing::ExitedWithCode(kExitProtocol),
+              "trailing bytes");
 }
 
 class ServerDeath : public ::testing::Test {
@@ -180,7 +186,8 @@ class ServerDeath : public ::testing::Test {
 };
 
 TEST_F(ServerDeath, UnknownType) {
-  EXPECT_EXIT(server_gets(wire::encode_frame(1, wire::AccountGet{})), ::testing::ExitedWithCode(kExitProtocol), "may not send");
+  EXPECT_EXIT(server_gets(wire::encode_frame(1, wire::AccountGet{})),
+              ::testing::ExitedWithCode(kExitProtocol), "may not send");
 }
 TEST_F(ServerDeath, TruncatedBody) {
   auto frame = wire::encode_frame(1, mint("t"));
@@ -188,16 +195,19 @@ TEST_F(ServerDeath, TruncatedBody) {
   EXPECT_EXIT(server_gets(frame), ::testing::ExitedWithCode(kExitProtocol), "malformed request");
 }
 TEST_F(ServerDeath, NotCbor) {
-  EXPECT_EXIT(server_gets(Bytes{0xff, 0xff}), ::testing::ExitedWithCode(kExitProtocol), "malformed frame");
+  EXPECT_EXIT(server_gets(Bytes{0xff, 0xff}), ::testing::ExitedWithCode(kExitProtocol),
+              "malformed frame");
 }
 TEST_F(ServerDeath, Oversize) {
-  EXPECT_EXIT(server_gets(Bytes(limits::kFrameBytesMax + 1, 0x83)), ::testing::ExitedWithCode(kExitProtocol), "frame over its limit");
+  EXPECT_EXIT(server_gets(Bytes(limits::kFrameBytesMax + 1, 0x83)),
+              ::testing::ExitedWithCode(kExitProtocol), "frame over its limit");
 }
 TEST_F(ServerDeath, EmptyDatagram) {
   EXPECT_EXIT(server_gets(Bytes{}), ::testing::ExitedWithCode(kExitProtocol), "empty frame");
 }
 TEST_F(ServerDeath, AttachedDescriptor) {
-  EXPECT_EXIT(server_gets(wire::encode_frame(1, mint("t")), 0), ::testing::ExitedWithCode(kExitProtocol), "unexpected descriptor");
+  EXPECT_EXIT(server_gets(wire::encode_frame(1, mint("t")), 0),
+              ::testing::ExitedWithCode(kExitProtocol), "unexpected descriptor");
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
-// What is refused before anything is fetched, the comparison, the queue, and that the grant comes first.
-#include <gtest/gtest.h>
+// What is refused before anything is fetched, the comparison, the queue, and that the grant comes
+// first.
+#include "firmware/validate/validator.h"
 
 #include <future>
 
-#include "firmware/validate/validator.h"
+#include <gtest/gtest.h>
 
 namespace keyward::validate {
 namespace {
@@ -34,7 +35,8 @@ TEST(BodyMatches_Nothing, IsNeverEqual) {
 
 TEST(KeyAuthorization_Form, IsTokenDotThumbprint) {
   Digest256 thumbprint{};
-  EXPECT_EQ(key_authorization("tok", thumbprint), "tok.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+  EXPECT_EQ(key_authorization("tok", thumbprint),
+            "tok.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
 }
 
 TEST(ParseHosts_Lines, AreReadOrRefused) {
@@ -76,13 +78,16 @@ class ValidatorTest : public ::testing::Test {
     options.appliance_names = *parse_appliance_names({"ca.plant.example", "127.0.0.1"});
     auto resolver = std::make_unique<HeldResolver>();
     resolver_ = resolver.get();
-    validator_.emplace(challenge::TokenMint(SecretBytes(Bytes(32, 9))), std::move(options), std::move(resolver),
-                       [this](const wire::GrantName& grant) -> Answer<wire::GrantNameReply> {
-                         grants_.push_back(grant);
-                         if (signer_away_) return tl::unexpected<wire::Failure>(wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", ""));
-                         return wire::GrantNameReply{};
-                       },
-                       clock_);
+    validator_.emplace(
+        challenge::TokenMint(SecretBytes(Bytes(32, 9))), std::move(options), std::move(resolver),
+        [this](const wire::GrantName& grant) -> Answer<wire::GrantNameReply> {
+          grants_.push_back(grant);
+          if (signer_away_)
+            return tl::unexpected<wire::Failure>(
+                wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", ""));
+          return wire::GrantNameReply{};
+        },
+        clock_);
   }
   wire::NameTokenMint mint_request() const {
     wire::NameTokenMint request;
@@ -95,12 +100,19 @@ class ValidatorTest : public ::testing::Test {
   }
   wire::NameValidate validate_request() const {
     const auto m = mint_request();
-    return {m.thumbprint, m.identifier, m.wildcard, m.ticket, m.method, m.expires_at_ms, validator_->mint(m)->token};
+    return {m.thumbprint,
+            m.identifier,
+            m.wildcard,
+            m.ticket,
+            m.method,
+            m.expires_at_ms,
+            validator_->mint(m)->token};
   }
   std::future<Answer<wire::NameValidateReply>> begin(const wire::NameValidate& request) {
     auto promise = std::make_shared<std::promise<Answer<wire::NameValidateReply>>>();
     auto future = promise->get_future();
-    validator_->validate(request, [promise](auto answer) { promise->set_value(std::move(answer)); });
+    validator_->validate(request,
+                         [promise](auto answer) { promise->set_value(std::move(answer)); });
     return future;
   }
   std::string code_of(const wire::NameValidate& request) {
@@ -127,10 +139,14 @@ TEST_F(ValidatorTest, Mint_WhatHttp01CannotProve_IsRefused) {
   EXPECT_EQ(refused([](auto& r) { r.wildcard = true; }), "wildcard-http-01");
   EXPECT_EQ(refused([](auto& r) { r.identifier.value = "*.plant.example"; }), "wildcard-http-01");
   EXPECT_EQ(refused([](auto& r) { r.method = ValidationMethod::kDns01; }), "method-unsupported");
-  EXPECT_EQ(refused([](auto& r) { r.method = ValidationMethod::kAppliance; }), "method-unsupported");
-  EXPECT_EQ(refused([](auto& r) { r.identifier.type = IdentifierType::kPermanentIdentifier; }), "identifier-unsupported");
-  EXPECT_EQ(refused([](auto& r) { r.identifier.value = "Host.Plant.Example"; }), "identifier-malformed");
-  EXPECT_EQ(refused([](auto& r) { r.identifier.value = "host.plant.example:8080/x?"; }), "identifier-malformed");
+  EXPECT_EQ(refused([](auto& r) { r.method = ValidationMethod::kAppliance; }),
+            "method-unsupported");
+  EXPECT_EQ(refused([](auto& r) { r.identifier.type = IdentifierType::kPermanentIdentifier; }),
+            "identifier-unsupported");
+  EXPECT_EQ(refused([](auto& r) { r.identifier.value = "Host.Plant.Example"; }),
+            "identifier-malformed");
+  EXPECT_EQ(refused([](auto& r) { r.identifier.value = "host.plant.example:8080/x?"; }),
+            "identifier-malformed");
   EXPECT_EQ(refused([](auto& r) { r.identifier.value = ""; }), "identifier-malformed");
 }
 
@@ -142,10 +158,12 @@ TEST_F(ValidatorTest, Validate_TokenOfAnythingElse_IsForgedAndNothingIsFetched) 
     return code_of(request);
   };
   EXPECT_EQ(refused([](auto& r) { r.thumbprint.fill(4); }), "challenge-token-forged");
-  EXPECT_EQ(refused([](auto& r) { r.identifier.value = "other.plant.example"; }), "challenge-token-forged");
+  EXPECT_EQ(refused([](auto& r) { r.identifier.value = "other.plant.example"; }),
+            "challenge-token-forged");
   EXPECT_EQ(refused([](auto& r) { r.ticket = "another"; }), "challenge-token-forged");
   EXPECT_EQ(refused([](auto& r) { r.expires_at_ms += 1; }), "challenge-token-forged");
-  EXPECT_EQ(refused([](auto& r) { r.token[5] = r.token[5] == 'A' ? 'B' : 'A'; }), "challenge-token-forged");
+  EXPECT_EQ(refused([](auto& r) { r.token[5] = r.token[5] == 'A' ? 'B' : 'A'; }),
+            "challenge-token-forged");
   EXPECT_EQ(refused([](auto& r) { r.token.clear(); }), "challenge-token-forged");
   EXPECT_EQ(refused([](auto& r) { r.wildcard = true; }), "wildcard-http-01");
   clock_.now_ms = 2'000'000;
@@ -194,7 +212,8 @@ TEST_F(ValidatorTest, ApplianceGrant_AnyOtherName_IsRefusedAndNothingIsGranted) 
   wire::ApplianceGrant request;
   request.ticket = "own-order";
   EXPECT_EQ(validator_->grant_appliance(request).error().code, "appliance-names-empty");
-  request.names = {{IdentifierType::kDns, "ca.plant.example"}, {IdentifierType::kDns, "victim.plant.example"}};
+  request.names = {{IdentifierType::kDns, "ca.plant.example"},
+                   {IdentifierType::kDns, "victim.plant.example"}};
   EXPECT_EQ(validator_->grant_appliance(request).error().code, "appliance-name-unknown");
   request.names = {{IdentifierType::kIp, "ca.plant.example"}};
   EXPECT_EQ(validator_->grant_appliance(request).error().code, "appliance-name-unknown");
