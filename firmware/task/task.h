@@ -3,12 +3,11 @@
 //
 // A task's main():
 //   if (print_peers(argc, argv, kPeers)) return 0;
-//   Task task(TaskId::kStore, kPeers);                    // blocks for the start frame on
-//   descriptor 3 auto config = task.config();                          // this task's section;
-//   read, then finish_config() task.server().on<wire::AccountPut>(TaskId::kAcme, ...);
+//   Task task(TaskId::kStore, kPeers);   // blocks for the start frame on descriptor 3
+//   auto config = task.config();         // this task's section; read, then finish_config_or_die()
+//   task.server().on<wire::AccountPut>(TaskId::kAcme, ...);
 //   task.finish_config_or_die();
-//   return task.run();                                    // ready, heartbeat, re-plumbing, until
-//   stop
+//   return task.run();                   // ready, heartbeat, re-plumbing, until stop
 // `run()` returns 0 after control-stop; call on_stop() hooks run before. End with task.exit(code),
 // which is _exit: at-exit handlers of foreign libraries crash (field notes, PKCS#11).
 #pragma once

@@ -9,13 +9,12 @@
 // Errors of open_tpm: kBadInput (the string names no TCTI), kUnavailable (nobody answers there).
 // Errors of the Tpm (TCG "Structures" §6.6 response codes, sorted by what the caller can do):
 //   kUnavailable  the TPM is gone, busy, in lockout, or was reset under a loaded object. The next
-//   call
-//                 connects again; objects loaded before are dead and must be loaded again. (A reset
-//                 in between that cost no command costs no error either, except to such objects.)
-//   kRefused      authorisation or policy failed, PCRs changed, an index or handle is already
-//   taken. kBadInput     octets that this TPM cannot use: malformed, trailing, oversize, another
-//   TPM's blob,
-//                 an index or handle that is not there.
+//                 call connects again; objects loaded before are dead and must be loaded again. (A
+//                 reset in between that cost no command costs no error either, except to such
+//                 objects.)
+//   kRefused      authorisation or policy failed, PCRs changed, an index or handle is already taken.
+//   kBadInput     octets that this TPM cannot use: malformed, trailing, oversize, another TPM's
+//                 blob, an index or handle that is not there.
 //   kExhausted    no free slot for an object or session, NV full or rate-limited.
 //   kCorrupt      the TPM is in failure mode or answers what it must not.
 // Threads: one thread at a time for a Tpm and all its objects. A TpmObject may outlive its Tpm.
