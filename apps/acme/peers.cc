@@ -8,16 +8,23 @@ using wire::TaskId;
 
 constexpr MessageType kToStore[] = {
     MessageType::kAccountPut,      MessageType::kAccountGet,     MessageType::kAccountUpdate,
-    MessageType::kOrderPut,        MessageType::kOrderGet,       MessageType::kOrderList,
-    MessageType::kOrderUpdate,     MessageType::kAuthzGet,       MessageType::kAuthzUpdate,
-    MessageType::kChallengeUpdate, MessageType::kCertificateGet, MessageType::kWorkList,
+    MessageType::kAccountRekey,    MessageType::kOrderPut,       MessageType::kOrderGet,
+    MessageType::kOrderList,       MessageType::kOrderUpdate,    MessageType::kAuthzPut,
+    MessageType::kAuthzGet,        MessageType::kAuthzFind,      MessageType::kAuthzUpdate,
+    MessageType::kChallengeUpdate, MessageType::kCertificateGet, MessageType::kCertificateFind,
+    MessageType::kCertificateMark, MessageType::kRecoveryPut,    MessageType::kRecoveryGet,
+    MessageType::kRecoveryUpdate,  MessageType::kMailPut,        MessageType::kMailTake,
+    MessageType::kMailDone,        MessageType::kWorkList,
 };
 constexpr MessageType kToValidation[] = {MessageType::kNameTokenMint, MessageType::kNameValidate,
-                                         MessageType::kApplianceGrant};
-constexpr MessageType kToAttestation[] = {MessageType::kDeviceTokenMint,
-                                          MessageType::kDeviceVerify};
-constexpr MessageType kToSigner[] = {MessageType::kTicketMint, MessageType::kCertificateIssue,
-                                     MessageType::kIssuerGet};
+                                         MessageType::kApplianceGrant, MessageType::kUrlFetch,
+                                         MessageType::kMailSend};
+constexpr MessageType kToAttestation[] = {MessageType::kDeviceTokenMint, MessageType::kDeviceVerify,
+                                          MessageType::kEabVerify, MessageType::kAuthorityVerify};
+constexpr MessageType kToSigner[] = {
+    MessageType::kTicketMint,    MessageType::kCertificateIssue,  MessageType::kIssuerGet,
+    MessageType::kKeyChange,     MessageType::kCertificateRevoke, MessageType::kOrderCancel,
+    MessageType::kGrantWithdraw, MessageType::kPossessionVerify};
 
 constexpr task::PeerRule kPeers[] = {
     {TaskId::kStore, false, kToStore},

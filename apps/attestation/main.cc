@@ -3,6 +3,8 @@
 #include "apps/attestation/loop.h"
 #include "apps/attestation/peers.h"
 #include "firmware/log/log.h"
+#include "firmware/wire/messages/authority_verify.h"
+#include "firmware/wire/messages/eab_verify.h"
 
 namespace {
 
@@ -39,6 +41,14 @@ int main(int argc, char** argv) {
                                           [&](const auto& request) { return loop.mint(request); });
   task.server().on<wire::DeviceVerify>(TaskId::kAcme,
                                        [&](const auto& request) { return loop.verify(request); });
+  task.server().on<wire::EabVerify>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::EabVerifyReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  task.server().on<wire::AuthorityVerify>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::AuthorityVerifyReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
   task.report_state("operational", "appraises device-attest-01 statements of format tpm");
   task::Task::exit(task.run());
 }

@@ -6,6 +6,13 @@
 #include "board/compose.h"
 #include "firmware/identifier/identifier.h"
 #include "firmware/log/log.h"
+#include "firmware/wire/messages/certificate_revoke.h"
+#include "firmware/wire/messages/grant_account.h"
+#include "firmware/wire/messages/grant_authority.h"
+#include "firmware/wire/messages/grant_withdraw.h"
+#include "firmware/wire/messages/key_change.h"
+#include "firmware/wire/messages/order_cancel.h"
+#include "firmware/wire/messages/possession_verify.h"
 #include "hal/base/file.h"
 
 namespace {
@@ -133,6 +140,34 @@ int main(int argc, char** argv) {
   server.on<wire::GrantDevice>(TaskId::kAttestation, [&](const auto& r) {
     return in_flight.run([&] { return (*gate)->grant_device(r); });
   });
+
+  server.on<wire::KeyChange>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::KeyChangeReply> {
+    return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+  });
+  server.on<wire::CertificateRevoke>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::CertificateRevokeReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::OrderCancel>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::OrderCancelReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::GrantWithdraw>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::GrantWithdrawReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::PossessionVerify>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::PossessionVerifyReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::GrantAccount>(
+      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantAccountReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::GrantAuthority>(
+      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantAuthorityReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
 
   signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label);
   keeper.start();

@@ -7,10 +7,13 @@ namespace {
 using wire::MessageType;
 using wire::TaskId;
 
-constexpr MessageType kFromAcme[] = {MessageType::kTicketMint, MessageType::kCertificateIssue,
-                                     MessageType::kIssuerGet};
+constexpr MessageType kFromAcme[] = {
+    MessageType::kTicketMint,    MessageType::kCertificateIssue,  MessageType::kIssuerGet,
+    MessageType::kKeyChange,     MessageType::kCertificateRevoke, MessageType::kOrderCancel,
+    MessageType::kGrantWithdraw, MessageType::kPossessionVerify};
 constexpr MessageType kFromValidation[] = {MessageType::kGrantName};
-constexpr MessageType kFromAttestation[] = {MessageType::kGrantDevice};
+constexpr MessageType kFromAttestation[] = {MessageType::kGrantDevice, MessageType::kGrantAccount,
+                                            MessageType::kGrantAuthority};
 constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal};
 
 // Issuance waits for the disk and the HSM: several threads share their costs (group commit,

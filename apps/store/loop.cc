@@ -3,6 +3,17 @@
 #include <chrono>
 
 #include "firmware/log/log.h"
+#include "firmware/wire/messages/account_rekey.h"
+#include "firmware/wire/messages/authz_find.h"
+#include "firmware/wire/messages/authz_put.h"
+#include "firmware/wire/messages/certificate_find.h"
+#include "firmware/wire/messages/certificate_mark.h"
+#include "firmware/wire/messages/mail_done.h"
+#include "firmware/wire/messages/mail_put.h"
+#include "firmware/wire/messages/mail_take.h"
+#include "firmware/wire/messages/recovery_get.h"
+#include "firmware/wire/messages/recovery_put.h"
+#include "firmware/wire/messages/recovery_update.h"
 
 namespace keyward::store {
 
@@ -41,6 +52,50 @@ void Loop::register_handlers(task::Server& server) {
   on<wire::ChallengeUpdate>(server, &Store::challenge_update);
   on<wire::CertificateGet>(server, &Store::certificate_get);
   on<wire::WorkList>(server, &Store::work_list);
+  server.on<wire::AuthzPut>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::AuthzPutReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::AuthzFind>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::AuthzFindReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::CertificateFind>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::CertificateFindReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::CertificateMark>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::CertificateMarkReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::AccountRekey>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::AccountRekeyReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::RecoveryPut>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::RecoveryPutReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::RecoveryGet>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::RecoveryGetReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::RecoveryUpdate>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::RecoveryUpdateReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::MailPut>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::MailPutReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::MailTake>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::MailTakeReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::MailDone>(
+      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::MailDoneReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
 }
 
 void Loop::start() {

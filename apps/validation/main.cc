@@ -3,6 +3,8 @@
 #include "apps/validation/peers.h"
 #include "firmware/log/log.h"
 #include "firmware/validate/validator.h"
+#include "firmware/wire/messages/mail_send.h"
+#include "firmware/wire/messages/url_fetch.h"
 
 namespace {
 
@@ -69,6 +71,12 @@ int main(int argc, char** argv) {
                                  [&](const auto& request) { return validator.mint(request); });
   server.on<wire::ApplianceGrant>(
       TaskId::kAcme, [&](const auto& request) { return validator.grant_appliance(request); });
+  server.on<wire::UrlFetch>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::UrlFetchReply> {
+    return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+  });
+  server.on<wire::MailSend>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::MailSendReply> {
+    return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+  });
   server.on_deferred<wire::NameValidate>(
       TaskId::kAcme, [&](const wire::NameValidate& request, task::Responder responder) {
         auto shared = std::make_shared<task::Responder>(std::move(responder));

@@ -7,7 +7,8 @@ using wire::MessageType;
 using wire::TaskId;
 
 constexpr MessageType kFromAcme[] = {MessageType::kNameTokenMint, MessageType::kNameValidate,
-                                     MessageType::kApplianceGrant};
+                                     MessageType::kApplianceGrant, MessageType::kUrlFetch,
+                                     MessageType::kMailSend};
 constexpr MessageType kToSigner[] = {MessageType::kGrantName};
 // Validations run in workers of their own; the threads here only take requests.
 constexpr task::PeerRule kPeers[] = {

@@ -5,24 +5,44 @@
 
 #include "firmware/wire/messages/account_get.h"
 #include "firmware/wire/messages/account_put.h"
+#include "firmware/wire/messages/account_rekey.h"
 #include "firmware/wire/messages/account_update.h"
 #include "firmware/wire/messages/appliance_grant.h"
+#include "firmware/wire/messages/authority_verify.h"
+#include "firmware/wire/messages/authz_find.h"
 #include "firmware/wire/messages/authz_get.h"
+#include "firmware/wire/messages/authz_put.h"
 #include "firmware/wire/messages/authz_update.h"
+#include "firmware/wire/messages/certificate_find.h"
 #include "firmware/wire/messages/certificate_get.h"
 #include "firmware/wire/messages/certificate_issue.h"
+#include "firmware/wire/messages/certificate_mark.h"
+#include "firmware/wire/messages/certificate_revoke.h"
 #include "firmware/wire/messages/challenge_update.h"
 #include "firmware/wire/messages/device_token_mint.h"
 #include "firmware/wire/messages/device_verify.h"
+#include "firmware/wire/messages/eab_verify.h"
 #include "firmware/wire/messages/failure.h"
+#include "firmware/wire/messages/grant_withdraw.h"
 #include "firmware/wire/messages/issuer_get.h"
+#include "firmware/wire/messages/key_change.h"
+#include "firmware/wire/messages/mail_done.h"
+#include "firmware/wire/messages/mail_put.h"
+#include "firmware/wire/messages/mail_send.h"
+#include "firmware/wire/messages/mail_take.h"
 #include "firmware/wire/messages/name_token_mint.h"
 #include "firmware/wire/messages/name_validate.h"
+#include "firmware/wire/messages/order_cancel.h"
 #include "firmware/wire/messages/order_get.h"
 #include "firmware/wire/messages/order_list.h"
 #include "firmware/wire/messages/order_put.h"
 #include "firmware/wire/messages/order_update.h"
+#include "firmware/wire/messages/possession_verify.h"
+#include "firmware/wire/messages/recovery_get.h"
+#include "firmware/wire/messages/recovery_put.h"
+#include "firmware/wire/messages/recovery_update.h"
 #include "firmware/wire/messages/ticket_mint.h"
+#include "firmware/wire/messages/url_fetch.h"
 #include "firmware/wire/messages/work_list.h"
 
 namespace keyward::acme {
@@ -35,7 +55,11 @@ template <class Request>
 class Asks {
  public:
   virtual ~Asks() = default;
-  virtual Answer<typename Request::Reply> ask(const Request& request, std::int64_t timeout_ms) = 0;
+  // The default is for fakes that are never asked this.
+  virtual Answer<typename Request::Reply> ask(const Request&, std::int64_t) {
+    return tl::unexpected<wire::Failure>(
+        wire::Failure::of(wire::FailureKind::kInternal, "unanswered", "nobody answers this"));
+  }
 };
 
 template <class... Requests>
@@ -49,12 +73,19 @@ class AsksAll : public Asks<Requests>... {
 };
 
 using StoreBackend =
-    AsksAll<wire::AccountPut, wire::AccountGet, wire::AccountUpdate, wire::OrderPut, wire::OrderGet,
-            wire::OrderUpdate, wire::OrderList, wire::AuthzGet, wire::AuthzUpdate,
-            wire::ChallengeUpdate, wire::CertificateGet, wire::WorkList>;
-using ValidationBackend = AsksAll<wire::NameTokenMint, wire::NameValidate, wire::ApplianceGrant>;
-using AttestationBackend = AsksAll<wire::DeviceTokenMint, wire::DeviceVerify>;
-using SignerBackend = AsksAll<wire::TicketMint, wire::CertificateIssue, wire::IssuerGet>;
+    AsksAll<wire::AccountPut, wire::AccountGet, wire::AccountUpdate, wire::AccountRekey,
+            wire::OrderPut, wire::OrderGet, wire::OrderUpdate, wire::OrderList, wire::AuthzPut,
+            wire::AuthzGet, wire::AuthzFind, wire::AuthzUpdate, wire::ChallengeUpdate,
+            wire::CertificateGet, wire::CertificateFind, wire::CertificateMark, wire::RecoveryPut,
+            wire::RecoveryGet, wire::RecoveryUpdate, wire::MailPut, wire::MailTake, wire::MailDone,
+            wire::WorkList>;
+using ValidationBackend = AsksAll<wire::NameTokenMint, wire::NameValidate, wire::ApplianceGrant,
+                                  wire::UrlFetch, wire::MailSend>;
+using AttestationBackend =
+    AsksAll<wire::DeviceTokenMint, wire::DeviceVerify, wire::EabVerify, wire::AuthorityVerify>;
+using SignerBackend = AsksAll<wire::TicketMint, wire::CertificateIssue, wire::IssuerGet,
+                              wire::KeyChange, wire::CertificateRevoke, wire::OrderCancel,
+                              wire::GrantWithdraw, wire::PossessionVerify>;
 
 struct Backend {
   StoreBackend& store;

@@ -36,12 +36,6 @@ void write_challenge(json::Writer& out, const Urls& urls, const wire::ChallengeR
   out.end_object();
 }
 
-std::string_view describe_profile(std::string_view name) {
-  if (name == "device") return "Client certificate for a device whose key was attested";
-  if (name == "server") return "TLS server certificate";
-  return "Profile of this installation";
-}
-
 }  // namespace
 
 std::string_view Urls::account_id_of(std::string_view url) const {
@@ -73,7 +67,7 @@ std::string directory_json(const Urls& urls, const DirectoryMeta& meta) {
   if (!meta.website.empty()) out.member("website", meta.website);
   if (!meta.profiles.empty()) {
     out.key("profiles").begin_object();
-    for (const auto& name : meta.profiles) out.member(name, describe_profile(name));
+    for (const auto& profile : meta.profiles) out.member(profile.name, profile.description);
     out.end_object();
   }
   out.member_bool("externalAccountRequired", false);
@@ -185,6 +179,8 @@ std::string_view to_string(wire::OrderStatus status) {
       return "valid";
     case wire::OrderStatus::kInvalid:
       return "invalid";
+    case wire::OrderStatus::kCanceled:
+      return "canceled";
   }
   return "";
 }
@@ -231,6 +227,14 @@ std::string_view to_string(wire::ValidationMethod method) {
       return "tls-alpn-01";
     case wire::ValidationMethod::kDeviceAttest01:
       return "device-attest-01";
+    case wire::ValidationMethod::kDnsAccount01:
+      return "dns-account-01";
+    case wire::ValidationMethod::kDnsPersist01:
+      return "dns-persist-01";
+    case wire::ValidationMethod::kTkauth01:
+      return "tkauth-01";
+    case wire::ValidationMethod::kPossession01:
+      return "proof-of-possession-01";
     case wire::ValidationMethod::kAppliance:
       return "";
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "firmware/wire/messages/issuer_get.h"
 #include "firmware/wire/messages/order_terms.h"
 #include "firmware/wire/messages/records.h"
 
@@ -47,7 +48,7 @@ std::string rfc3339(std::int64_t utc_ms);  // seconds, "Z"
 struct DirectoryMeta {
   std::string terms_of_service;  // empty: none
   std::string website;
-  std::vector<std::string> profiles;
+  std::vector<wire::ProfileInfo> profiles;
 };
 std::string directory_json(const Urls& urls, const DirectoryMeta& meta);
 

@@ -59,15 +59,19 @@ constexpr bool may_change(OrderStatus from, OrderStatus to) {
       return to == OrderStatus::kProcessing || to == OrderStatus::kInvalid;
     case OrderStatus::kProcessing:
       return to == OrderStatus::kValid || to == OrderStatus::kInvalid || to == OrderStatus::kReady;
-    case OrderStatus::kValid:
+    case OrderStatus::kValid:  // RFC 8739 §3.1.2; whether the order is one that renews is checked
+                               // elsewhere
+      return to == OrderStatus::kCanceled;
     case OrderStatus::kInvalid:
+    case OrderStatus::kCanceled:
       return false;
   }
   return false;
 }
 
 constexpr bool is_final(OrderStatus status) {
-  return status == OrderStatus::kValid || status == OrderStatus::kInvalid;
+  return status == OrderStatus::kValid || status == OrderStatus::kInvalid ||
+         status == OrderStatus::kCanceled;
 }
 constexpr bool is_final(ChallengeStatus status) {
   return status == ChallengeStatus::kValid || status == ChallengeStatus::kInvalid;

@@ -116,7 +116,10 @@ Verdict<wire::GrantDeviceReply> Gate::grant_device(const wire::GrantDevice& requ
 // ---- orders, from acme
 
 Verdict<wire::IssuerGetReply> Gate::issuer_chain() const {
-  return wire::IssuerGetReply{issuer_.chain, profiles_.names()};
+  wire::IssuerGetReply reply;
+  reply.chain = issuer_.chain;
+  reply.profiles = profiles_.infos();
+  return reply;
 }
 
 // Nothing is read of the signed payload before the signature is checked; no proof is needed to ask.

@@ -55,9 +55,20 @@ const Profile* Profiles::fitting(const std::vector<wire::Identifier>& identifier
   return found == profiles_.end() ? nullptr : &*found;
 }
 
-std::vector<std::string> Profiles::names() const {
-  std::vector<std::string> out;
-  for (const auto& profile : profiles_) out.push_back(profile.name);
+std::vector<wire::ProfileInfo> Profiles::infos() const {
+  std::vector<wire::ProfileInfo> out;
+  for (const auto& profile : profiles_) {
+    wire::ProfileInfo info;
+    info.name = profile.name;
+    info.description = profile.for_devices
+                           ? "Client certificate for a device whose key was attested"
+                           : "TLS server certificate";
+    info.identifier_types = profile.for_devices ? std::vector<std::string>{"permanent-identifier"}
+                                                : std::vector<std::string>{"dns"};
+    info.methods = profile.for_devices ? std::vector<std::string>{"device-attest-01"}
+                                       : std::vector<std::string>{"http-01"};
+    out.push_back(std::move(info));
+  }
   return out;
 }
 

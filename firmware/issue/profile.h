@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "firmware/issue/issuer.h"
+#include "firmware/wire/messages/issuer_get.h"
 #include "firmware/wire/messages/order_terms.h"
 
 namespace keyward::issue {
@@ -35,7 +36,7 @@ class Profiles {
   const Profile* find(std::string_view name) const;
   // All devices: "device"; all names: "server"; mixed or empty: null.
   const Profile* fitting(const std::vector<wire::Identifier>& identifiers) const;
-  std::vector<std::string> names() const;
+  std::vector<wire::ProfileInfo> infos() const;
 
  private:
   std::array<Profile, 2> profiles_;

@@ -43,19 +43,41 @@ enum class MessageType : std::uint16_t {
   kAccountUpdate = 0x0112,
   kAuthzUpdate = 0x0114,
   kOrderList = 0x0116,
+  kAuthzPut = 0x0118,
+  kAuthzFind = 0x011A,
+  kCertificateFind = 0x011C,
+  kCertificateMark = 0x011E,
+  kAccountRekey = 0x0120,
+  kRecoveryPut = 0x0122,
+  kRecoveryGet = 0x0124,
+  kRecoveryUpdate = 0x0126,
+  kMailPut = 0x0128,
+  kMailTake = 0x012A,
+  kMailDone = 0x012C,
 
   kNameTokenMint = 0x0200,
   kNameValidate = 0x0202,
   kApplianceGrant = 0x0204,
+  kUrlFetch = 0x0206,
+  kMailSend = 0x0208,
 
   kDeviceTokenMint = 0x0300,
   kDeviceVerify = 0x0302,
+  kEabVerify = 0x0304,
+  kAuthorityVerify = 0x0306,
 
   kTicketMint = 0x0400,
   kCertificateIssue = 0x0402,
   kIssuerGet = 0x0404,
-  kGrantName = 0x0406,    // validation alone
-  kGrantDevice = 0x0408,  // attestation alone
+  kGrantName = 0x0406,       // validation alone
+  kGrantDevice = 0x0408,     // attestation alone
+  kGrantAccount = 0x040A,    // attestation alone
+  kGrantAuthority = 0x040C,  // attestation alone
+  kKeyChange = 0x040E,
+  kCertificateRevoke = 0x0410,
+  kOrderCancel = 0x0412,
+  kGrantWithdraw = 0x0414,
+  kPossessionVerify = 0x0416,
 
   kPinUnseal = 0x0500,
 };

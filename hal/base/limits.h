@@ -30,6 +30,18 @@ inline constexpr std::size_t kContactBytesMax = 320;  // RFC 5321: 64 + 1 + 255
 inline constexpr std::size_t kIdBytesMax = 128;       // random ids and tickets in URLs
 inline constexpr std::size_t kUrlBytesMax = 512;
 
+inline constexpr std::size_t kIdentifierFaultsMax = 16;  // subproblems of one problem document
+inline constexpr std::size_t kEarlierKeysMax = 16;  // key changes of one account; more are refused
+inline constexpr std::size_t kEabKidBytesMax = 64;
+inline constexpr std::size_t kEabBytesMax = 6'144;  // externalAccountBinding, as JSON
+inline constexpr std::size_t kChallengeDataBytesMax = 8'192;
+inline constexpr std::size_t kFetchedBytesMax = 32'768;         // a certificate chain as PEM
+inline constexpr std::size_t kAuthorityTokenBytesMax = 24'576;  // a compact JWS with x5c
+inline constexpr std::size_t kRecoveriesPerAccountMax = 4;      // open at the same time
+inline constexpr std::size_t kMailSubjectBytesMax = 128;
+inline constexpr std::size_t kMailTextBytesMax = 4'096;
+inline constexpr std::size_t kAlternateChainsMax = 4;
+
 // ---- JWS and JSON
 inline constexpr std::size_t kRequestBodyBytesMax =
     65'536;  // an attestation object with a chain fits well

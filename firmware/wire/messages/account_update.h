@@ -26,11 +26,13 @@ struct AccountUpdate {
   std::string id;
   std::optional<std::vector<std::string>> contacts;
   std::optional<AccountStatus> status;
+  std::optional<std::string> terms_url;  // agreed to now
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "id", m.id, limits::kIdBytesMax);
     v(2, "contacts", m.contacts, limits::kContactsMax, limits::kContactBytesMax);
     v(3, "status", m.status);
+    v(4, "terms_url", m.terms_url, limits::kUrlBytesMax);
   }
 };
 

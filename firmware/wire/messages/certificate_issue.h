@@ -17,6 +17,8 @@ struct CertificateIssueReply {
   std::int64_t not_after_ms = 0;
   std::uint64_t ledger_row = 0;  // of the outcome
   bool replayed = false;         // the certificate was made by an earlier call
+  // RFC 8739: the same finalize sent again after this makes the next certificate.
+  std::optional<std::int64_t> star_next_at_ms;
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "serial", m.serial, 20);
@@ -25,6 +27,7 @@ struct CertificateIssueReply {
     v(4, "not_after_ms", m.not_after_ms);
     v(5, "ledger_row", m.ledger_row);
     v(6, "replayed", m.replayed);
+    v(7, "star_next_at_ms", m.star_next_at_ms);
   }
 };
 

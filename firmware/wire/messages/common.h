@@ -9,10 +9,13 @@ enum class IdentifierType : std::uint8_t {
   kDns = 1,
   kIp = 2,
   kPermanentIdentifier = 3,
-  kHardwareModule = 4
+  kHardwareModule = 4,
+  kTnAuthList = 5,                   // RFC 9448
+  kJwtClaimConstraints = 6,          // draft-ietf-acme-authority-token-jwtclaimcon
+  kEnhancedJwtClaimConstraints = 7,  // the same, RFC 9118
 };
 inline bool is_known(IdentifierType t) {
-  return t >= IdentifierType::kDns && t <= IdentifierType::kHardwareModule;
+  return t >= IdentifierType::kDns && t <= IdentifierType::kEnhancedJwtClaimConstraints;
 }
 
 enum class ValidationMethod : std::uint8_t {
@@ -20,10 +23,14 @@ enum class ValidationMethod : std::uint8_t {
   kDns01 = 2,
   kTlsAlpn01 = 3,
   kDeviceAttest01 = 4,
-  kAppliance = 5
+  kAppliance = 5,
+  kDnsAccount01 = 6,
+  kDnsPersist01 = 7,
+  kTkauth01 = 8,
+  kPossession01 = 9
 };
 inline bool is_known(ValidationMethod m) {
-  return m >= ValidationMethod::kHttp01 && m <= ValidationMethod::kAppliance;
+  return m >= ValidationMethod::kHttp01 && m <= ValidationMethod::kPossession01;
 }
 
 enum class AccountStatus : std::uint8_t { kValid = 1, kDeactivated = 2, kRevoked = 3 };
@@ -36,10 +43,11 @@ enum class OrderStatus : std::uint8_t {
   kReady = 2,
   kProcessing = 3,
   kValid = 4,
-  kInvalid = 5
+  kInvalid = 5,
+  kCanceled = 6  // RFC 8739 §3.1.2
 };
 inline bool is_known(OrderStatus s) {
-  return s >= OrderStatus::kPending && s <= OrderStatus::kInvalid;
+  return s >= OrderStatus::kPending && s <= OrderStatus::kCanceled;
 }
 
 enum class AuthzStatus : std::uint8_t {
@@ -91,6 +99,26 @@ struct ClientJws {
     v(3, "signature", m.signature, limits::kJwsSignatureBytesMax);
   }
 };
+
+// A key that the account had before (RFC 8555 §7.3.5): what was made for it is still the account's.
+struct EarlierKey {
+  Digest256 thumbprint{};
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "thumbprint", m.thumbprint);
+  }
+  friend bool operator==(const EarlierKey&, const EarlierKey&) = default;
+};
+
+enum class RecoveryStatus : std::uint8_t {
+  kPending = 1,     // waits for a proof: the code that was sent, or nothing if none can come
+  kProcessing = 2,  // proved; the cooling-off time runs
+  kValid = 3,       // the account has the new key
+  kInvalid = 4      // refused, vetoed or too late
+};
+inline bool is_known(RecoveryStatus s) {
+  return s >= RecoveryStatus::kPending && s <= RecoveryStatus::kInvalid;
+}
 
 // Why a challenge failed: an ACME error type without its URN prefix, a stable reason, and words.
 struct ChallengeProblem {

@@ -26,12 +26,14 @@ struct DeviceTokenMint {
   Identifier identifier{};
   std::string ticket;
   std::int64_t expires_at_ms = 0;
+  ValidationMethod method = ValidationMethod::kDeviceAttest01;  // or tkauth-01
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
     v(2, "identifier", m.identifier);
     v(3, "ticket", m.ticket, limits::kIdBytesMax);
     v(4, "expires_at_ms", m.expires_at_ms);
+    v(5, "method", m.method);
   }
 };
 

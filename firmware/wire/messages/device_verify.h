@@ -31,7 +31,8 @@ struct DeviceVerify {
   std::string ticket;
   std::int64_t expires_at_ms = 0;
   std::string token;
-  Bytes attestation_object;  // CBOR, from the challenge response
+  Bytes attestation_object;              // CBOR, from the challenge response
+  std::vector<EarlierKey> earlier_keys;  // the token may have been minted for one of them
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -40,6 +41,7 @@ struct DeviceVerify {
     v(4, "expires_at_ms", m.expires_at_ms);
     v(5, "token", m.token, limits::kIdBytesMax * 2);
     v(6, "attestation_object", m.attestation_object, limits::kAttestationObjectBytesMax);
+    v(7, "earlier_keys", m.earlier_keys, limits::kEarlierKeysMax);
   }
 };
 

@@ -25,6 +25,9 @@ struct GrantName {
   std::optional<std::string> ticket;  // absent: good for any order of this account
   std::int64_t expires_at_ms = 0;
   Digest256 evidence_sha256{};
+  bool subtree = false;  // also covers every name below (RFC 9444)
+  std::optional<std::string>
+      account_url;  // was part of what was looked at: the client must have signed with it
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -34,6 +37,8 @@ struct GrantName {
     v(5, "ticket", m.ticket, limits::kIdBytesMax);
     v(6, "expires_at_ms", m.expires_at_ms);
     v(7, "evidence_sha256", m.evidence_sha256);
+    v(8, "subtree", m.subtree);
+    v(9, "account_url", m.account_url, limits::kUrlBytesMax);
   }
 };
 

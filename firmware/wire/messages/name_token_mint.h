@@ -27,6 +27,7 @@ struct NameTokenMint {
   std::string ticket;
   ValidationMethod method{};
   std::int64_t expires_at_ms = 0;
+  bool subtree = false;
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -35,6 +36,7 @@ struct NameTokenMint {
     v(4, "ticket", m.ticket, limits::kIdBytesMax);
     v(5, "method", m.method);
     v(6, "expires_at_ms", m.expires_at_ms);
+    v(7, "subtree", m.subtree);
   }
 };
 

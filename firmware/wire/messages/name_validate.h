@@ -33,6 +33,9 @@ struct NameValidate {
   ValidationMethod method{};
   std::int64_t expires_at_ms = 0;
   std::string token;
+  bool subtree = false;
+  std::string account_url;               // the client's kid
+  std::vector<EarlierKey> earlier_keys;  // the token may have been minted for one of them
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -42,6 +45,9 @@ struct NameValidate {
     v(5, "method", m.method);
     v(6, "expires_at_ms", m.expires_at_ms);
     v(7, "token", m.token, limits::kIdBytesMax * 2);
+    v(8, "subtree", m.subtree);
+    v(9, "account_url", m.account_url, limits::kUrlBytesMax);
+    v(10, "earlier_keys", m.earlier_keys, limits::kEarlierKeysMax);
   }
 };
 

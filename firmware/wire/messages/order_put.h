@@ -20,11 +20,13 @@ struct OrderPut {
   static constexpr MessageType kType = MessageType::kOrderPut;
   static constexpr std::string_view kName = "order-put";
   OrderRecord order{};
-  std::vector<AuthzRecord> authorizations;
+  std::vector<AuthzRecord> authorizations;  // new ones
+  std::vector<std::string> reused_ids;      // valid ones of this account that the order relies on
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "order", m.order);
     v(2, "authorizations", m.authorizations, limits::kIdentifiersPerOrderMax);
+    v(3, "reused_ids", m.reused_ids, limits::kIdentifiersPerOrderMax, limits::kIdBytesMax);
   }
 };
 

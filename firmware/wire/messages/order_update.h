@@ -30,6 +30,7 @@ struct OrderUpdate {
   std::optional<ClientJws> finalize;
   std::optional<std::string> error_json;
   std::optional<CertificateRecord> certificate;
+  std::optional<std::int64_t> star_next_at_ms;  // with a certificate: when the next one is due
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "ticket", m.ticket, limits::kIdBytesMax);
@@ -38,6 +39,7 @@ struct OrderUpdate {
     v(4, "finalize", m.finalize);
     v(5, "error_json", m.error_json, limits::kDetailBytesMax * 2);
     v(6, "certificate", m.certificate);
+    v(7, "star_next_at_ms", m.star_next_at_ms);
   }
 };
 

@@ -35,10 +35,12 @@ struct WorkListReply {
   static constexpr std::string_view kName = "work-list-reply";
   std::vector<PendingChallenge> challenges;  // status processing
   std::vector<PendingOrder> orders;          // status processing
+  std::vector<PendingOrder> renewals;        // RFC 8739: the next certificate is due
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "challenges", m.challenges, 256);
     v(2, "orders", m.orders, 256);
+    v(3, "renewals", m.renewals, 256);
   }
 };
 

@@ -394,7 +394,12 @@ class FakeSigner final : public SignerBackend, public Gate {
   Answer<wire::IssuerGetReply> ask(const wire::IssuerGet&, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::IssuerGet);
     const std::lock_guard lock(mutex_);
-    return wire::IssuerGetReply{{issuer_}, {"device", "server"}};
+    wire::IssuerGetReply reply;
+    reply.chain = {issuer_};
+    reply.profiles = {
+        {"device", "an attested device", {"permanent-identifier"}, {"device-attest-01"}, {}, {}},
+        {"server", "a server", {"dns", "ip"}, {"http-01"}, {}, {}}};
+    return reply;
   }
   int signatures() {
     const std::lock_guard lock(mutex_);
