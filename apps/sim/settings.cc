@@ -1,5 +1,6 @@
 #include "apps/sim/settings.h"
 
+#include <algorithm>
 #include <iostream>
 #include <sstream>
 
@@ -55,9 +56,51 @@ unsigned uid_base(const Places& places) {
                                                          : 63'100 + kPerSimulator * (number % 112);
 }
 
+constexpr std::string_view kSections[] = {"supervisor", "appliance",   "acme",       "store",
+                                          "validation", "attestation", "signer",     "platform",
+                                          "pkcs11",     "tpm",         "rate_limits"};
+
+struct Addition {
+  std::string section, key, value;
+};
+
+std::optional<Addition> split_addition(const std::string& line) {
+  const auto dot = line.find('.');
+  const auto equals = line.find('=');
+  if (dot == std::string::npos || equals == std::string::npos || dot > equals) return std::nullopt;
+  if (dot + 1 == equals || equals + 1 == line.size()) return std::nullopt;
+  if (line.find('\n') != std::string::npos) return std::nullopt;
+  Addition out{line.substr(0, dot), line.substr(dot + 1, equals - dot - 1),
+               line.substr(equals + 1)};
+  if (std::ranges::find(kSections, out.section) == std::end(kSections)) return std::nullopt;
+  return out;
+}
+
+// The lines of one section; an addition takes the place of a line with its key.
+std::string section(const Settings& settings, const std::string& name,
+                    std::vector<std::pair<std::string, std::string>> lines) {
+  for (const auto& text : settings.additions) {
+    const auto addition = split_addition(text);
+    if (!addition || addition->section != name) continue;
+    std::erase_if(lines, [&](const auto& line) { return line.first == addition->key; });
+    lines.emplace_back(addition->key, addition->value);
+  }
+  if (lines.empty()) return {};
+  std::string out = "[" + name + "]\n";
+  for (const auto& [key, value] : lines) out += key + " = " + value + "\n";
+  return out + "\n";
+}
+
 std::vector<std::string> default_permitted() { return {"plant.example", "sim.keyward.example"}; }
 
 }  // namespace
+
+Status check_addition(const std::string& line) {
+  if (split_addition(line)) return {};
+  return fail(
+      ErrorKind::kBadInput,
+      "an addition is written SECTION.KEY=VALUE, with a section of keyward.toml and a TOML value");
+}
 
 Result<Settings> load_settings(const Places& places) {
   Settings out;
@@ -71,6 +114,7 @@ Result<Settings> load_settings(const Places& places) {
   out.permitted = root.strings_or_empty("permitted", kListMax);
   out.module = root.string_or("module", "");
   out.module_environment = root.strings_or_empty("module_environment", kListMax);
+  out.additions = root.strings_or_empty("additions", kListMax);
   const auto problems = document.finish();
   for (const auto& problem : problems) std::cerr << "keyward-sim: " << problem << "\n";
   if (!problems.empty()) return fail(ErrorKind::kBadInput, "the simulator's settings are wrong");
@@ -83,7 +127,7 @@ Status save_settings(const Places& places, const Settings& s) {
       std::to_string(s.port) + "\nhttp_port = " + std::to_string(s.http_port) +
       "\nhosts = " + array(s.hosts) + "\npermitted = " + array(s.permitted) +
       "\nmodule = " + quoted(s.module) + "\nmodule_environment = " + array(s.module_environment) +
-      "\n";
+      "\nadditions = " + array(s.additions) + "\n";
   return replace_file(places.settings(), view_of(text), 0644);
 }
 
@@ -95,29 +139,45 @@ Status write_installation(const Places& places, const Settings& s, bool separate
   const bool soft = s.module.empty();
   std::vector<std::string> environment = s.module_environment;
   if (soft) environment.push_back("SOFTHSM2_CONF=" + places.signer_state() + "/softhsm2.conf");
+  const auto number = [](auto value) { return std::to_string(value); };
+  const bool one_call = s.module.find("p11-kit-client") != std::string::npos;
+  std::vector<std::pair<std::string, std::string>> pkcs11 = {
+      {"module", quoted(soft ? kSoftHsm : s.module)},
+      {"token_label", quoted(kTokenLabel)},
+      {"in_process", soft ? "true" : "false"},
+      {"environment", array(environment)}};
+  if (one_call) pkcs11.emplace_back("sessions_max", "1");  // docs/hal-pkcs11.md
   const std::string text =
-      "# Made anew by every `keyward-sim up` from sim.toml.\n"
-      "[supervisor]\nrun_dir = " +
-      quoted(places.run()) + "\nstate_root = " + quoted(places.state()) +
-      "\nwatchdog = " + quoted(places.run() + "/watchdog") +
-      "\nseparate_uids = " + (separate_uids ? "true" : "false") +
-      "\nuid_base = " + std::to_string(uid_base(places)) +
-      "\n\n[appliance]\nbase_url = " + quoted(base_url(s)) +
-      "\nnames = " + array({kApplianceName, "127.0.0.1"}) +
-      "\nsimulator = true\n\n[acme]\nlisten = \"127.0.0.1:" + std::to_string(s.port) +
-      "\"\n\n[validation]\nhttp_port = " + std::to_string(s.http_port) +
-      "\negress_allow = [\"127.0.0.0/8\"]\nresolver.hosts = " + array(s.hosts) +
-      "\n\n[attestation]\nak_roots = " + array({places.manufacturer() + "/ca.pem"}) +
-      "\n\n[signer]\nissuer_chain = " + quoted(places.issuer_chain()) +
-      "\nkey_label = \"issuing\"\npermitted_dns = " + array(s.permitted) +
-      "\nbudgets.account_per_hour = 1000000\nbudgets.overall_per_hour = "
-      "1000000\n\n[pkcs11]\nmodule = " +
-      quoted(soft ? kSoftHsm : s.module) + "\ntoken_label = " + quoted(kTokenLabel) +
-      // p11-kit-client: one call at a time (docs/hal-pkcs11.md).
-      (s.module.find("p11-kit-client") != std::string::npos ? "\nsessions_max = 1" : "") +
-      "\nin_process = " + (soft ? "true" : "false") + "\nenvironment = " + array(environment) +
-      "\n\n[tpm]\ntcti = " + quoted("swtpm:path=" + places.tpm_socket()) +
-      "\nsealed_pin = " + quoted(places.sealed_pin()) + "\npcrs = [16]\n";
+      "# Made anew by every `keyward-sim up` from sim.toml.\n" +
+      section(s, "supervisor",
+              {{"run_dir", quoted(places.run())},
+               {"state_root", quoted(places.state())},
+               {"watchdog", quoted(places.run() + "/watchdog")},
+               {"separate_uids", separate_uids ? "true" : "false"},
+               {"uid_base", number(uid_base(places))}}) +
+      section(s, "appliance",
+              {{"base_url", quoted(base_url(s))},
+               {"names", array({kApplianceName, "127.0.0.1"})},
+               {"simulator", "true"}}) +
+      section(s, "acme", {{"listen", quoted("127.0.0.1:" + number(s.port))}}) +
+      section(s, "store", {}) +
+      section(s, "validation",
+              {{"http_port", number(s.http_port)},
+               {"egress_allow", array({"127.0.0.0/8"})},
+               {"resolver.hosts", array(s.hosts)}}) +
+      section(s, "attestation", {{"ak_roots", array({places.manufacturer() + "/ca.pem"})}}) +
+      section(s, "signer",
+              {{"issuer_chain", quoted(places.issuer_chain())},
+               {"key_label", quoted("issuing")},
+               {"permitted_dns", array(s.permitted)},
+               {"budgets.account_per_hour", "1000000"},
+               {"budgets.overall_per_hour", "1000000"}}) +
+      section(s, "platform", {}) + section(s, "pkcs11", std::move(pkcs11)) +
+      section(s, "tpm",
+              {{"tcti", quoted("swtpm:path=" + places.tpm_socket())},
+               {"sealed_pin", quoted(places.sealed_pin())},
+               {"pcrs", "[16]"}}) +
+      section(s, "rate_limits", {});
   return replace_file(places.installation(), view_of(text), 0644);
 }
 

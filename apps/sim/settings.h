@@ -18,7 +18,12 @@ struct Settings {
       permitted;       // DNS trees that the issuing CA may vouch for; fixed by the ceremony
   std::string module;  // PKCS#11 module of the signer; empty: SoftHSMv2 on its token
   std::vector<std::string> module_environment;
+  std::vector<std::string>
+      additions;  // SECTION.KEY=VALUE, VALUE as TOML: further installation lines
 };
+
+// The form of an addition alone; whether the task knows the key is the task's word. kBadInput.
+Status check_addition(const std::string& line);
 
 inline constexpr const char* kSoftHsm = "/usr/lib/softhsm/libsofthsm2.so";
 inline constexpr const char* kApplianceName = "ca.sim.keyward.example";

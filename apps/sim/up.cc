@@ -40,6 +40,8 @@ Status apply(const UpOptions& options, bool provisioned, Settings& settings) {
   if (settings.http_port == 0) settings.http_port = bindable_port(kHttpPortDefault).value_or(0);
   if (settings.http_port == 0) settings.http_port = bindable_port(0).value_or(kHttpPortDefault);
   if (!options.hosts.empty()) settings.hosts = options.hosts;
+  for (const auto& line : options.additions) KEYWARD_CHECK(check_addition(line));
+  if (!options.additions.empty()) settings.additions = options.additions;
   if (options.module == "softhsm") {
     settings.module.clear();
     settings.module_environment.clear();

@@ -17,6 +17,8 @@ struct UpOptions {
   std::vector<std::string> permitted;  // before the first start only
   std::string module;                  // "softhsm": back to the built-in one
   std::vector<std::string> module_environment;
+  std::vector<std::string>
+      additions;  // SECTION.KEY=VALUE; replaces the remembered ones if not empty
   int patience_s = 60;
 };
 
