@@ -51,7 +51,7 @@ Result<DeviceValue> split(std::string_view value) {
 
 // What the grammar allows and this product does not accept in a certificate (D-D11).
 Status check_policy(std::string_view value) {
-  if (value.size() > limits::kIdentifierBytesMax)
+  if (value.size() > limits::kDeviceIdentifierBytesMax)
     return fail(ErrorKind::kRefused, "identifier: over 256 octets");
   if (has_control_character(value))
     return fail(ErrorKind::kRefused, "identifier: control character");

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "firmware/wire/messages/common.h"
 #include "hal/base/result.h"
 
 namespace keyward::identifier {
@@ -12,6 +13,7 @@ Result<std::string> canonical_dns(std::string_view value, bool allow_single_labe
 Result<std::string> canonical_ip(std::string_view value);
 Status check_permanent_identifier(std::string_view value);
 Status check_hardware_module(std::string_view value);
+Result<std::string> canonical_authority(wire::IdentifierType type, std::string_view value);
 bool has_control_character(std::string_view utf8);  // C0, DEL, C1
 
 }  // namespace keyward::identifier

@@ -9,11 +9,14 @@
 namespace keyward::identifier {
 namespace {
 
-constexpr std::array<std::pair<IdentifierType, std::string_view>, 4> kTypes{{
+constexpr std::array<std::pair<IdentifierType, std::string_view>, 7> kTypes{{
     {IdentifierType::kDns, "dns"},
     {IdentifierType::kIp, "ip"},
     {IdentifierType::kPermanentIdentifier, "permanent-identifier"},
     {IdentifierType::kHardwareModule, "hardware-module"},
+    {IdentifierType::kTnAuthList, "TNAuthList"},
+    {IdentifierType::kJwtClaimConstraints, "JWTClaimConstraints"},
+    {IdentifierType::kEnhancedJwtClaimConstraints, "EnhancedJWTClaimConstraints"},
 }};
 
 Result<std::string> canonical_value(IdentifierType type, std::string_view value,
@@ -31,6 +34,10 @@ Result<std::string> canonical_value(IdentifierType type, std::string_view value,
       KEYWARD_CHECK(check_hardware_module(value));
       return std::string(value);
     }
+    case IdentifierType::kTnAuthList:
+    case IdentifierType::kJwtClaimConstraints:
+    case IdentifierType::kEnhancedJwtClaimConstraints:
+      return canonical_authority(type, value);
   }
   return fail(ErrorKind::kBadInput, "identifier: unknown type");
 }

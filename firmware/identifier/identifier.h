@@ -3,8 +3,10 @@
 // Canonical dns: lower-case A-labels, no trailing dot, LDH labels of 1..63, total <= 253, at least
 // two labels unless allowed by the caller, xn-- labels must be valid IDNA2008; "*." only at the
 // front. Canonical permanent-identifier and hardware-module: the octets as they are
-// (device-attest-10 forbids normalisation), checked against the grammar. ip: RFC 5952 text. Errors:
-// kBadInput (malformed), kRefused (well-formed, but not accepted: control characters, D-D11).
+// (device-attest-10 forbids normalisation), checked against the grammar. ip: RFC 5952 text.
+// TNAuthList and the claim constraints: unpadded base64url of strictly read DER (RFC 8226, 9118).
+// Errors: kBadInput (malformed), kRefused (well-formed, but not accepted: control characters,
+// D-D11).
 #pragma once
 
 #include <optional>
@@ -20,7 +22,8 @@ using wire::Identifier;
 using wire::IdentifierType;
 
 std::string_view to_string(
-    IdentifierType type);  // "dns", "ip", "permanent-identifier", "hardware-module"
+    IdentifierType
+        type);  // "dns", "ip", "permanent-identifier", "hardware-module", "TNAuthList", …
 std::optional<IdentifierType> type_from(std::string_view text);
 
 // From what a client wrote to canonical form. A-label, case and trailing-dot forms of a dns name
@@ -33,6 +36,13 @@ struct DeviceValue {  // permanent-identifier "value[/assigner]" or hardware-mod
   std::optional<std::string> oid;
 };
 Result<DeviceValue> split_device_value(const Identifier& identifier);
+
+// An authority token vouches for it (RFC 9447): TNAuthList, JWTClaimConstraints and its enhanced
+// form. An order holds at most one of each type, so that its terms stay within their limit.
+bool is_authority_type(IdentifierType type);
+// The DER that such an identifier stands for: the content of the certificate's extension.
+// kBadInput: another type, or a value that is not in canonical form.
+Result<Bytes> authority_der(const Identifier& identifier);
 
 bool is_wildcard(const Identifier& identifier);  // dns "*.name"
 Identifier without_wildcard(const Identifier& identifier);

@@ -109,7 +109,7 @@ Bytes der_sequence(std::initializer_list<ByteView> parts) { return tlv(tag::kSeq
 Result<Bytes> der_oid_checked(std::string_view dotted) {
   const auto bad = [] { return fail(ErrorKind::kBadInput, "der: not a dotted object identifier"); };
   // Bounds the quadratic division below.
-  if (dotted.size() > limits::kIdentifierBytesMax) return bad();
+  if (dotted.size() > limits::kDeviceIdentifierBytesMax) return bad();
   const auto dot = dotted.find('.');
   if (dot != 1 || dotted[0] < '0' || dotted[0] > '2') return bad();
   const char root = dotted[0];

@@ -18,9 +18,11 @@ inline constexpr std::int64_t kPeerCallSlowMs =
     60'000;  // for calls that wait for the network or the HSM
 
 // ---- text and names
-inline constexpr std::size_t kIdentifierBytesMax = 256;     // D-D11; also > 253 of a DNS name
-inline constexpr std::size_t kIdentifiersPerOrderMax = 64;  // SAN size and work per order
-inline constexpr std::size_t kNameLabelsMax = 127;          // RFC 1035: 255 octets of wire name
+inline constexpr std::size_t kIdentifierBytesMax =
+    1'024;  // of any type; a TNAuthList of some 40 numbers, in base64url
+inline constexpr std::size_t kDeviceIdentifierBytesMax = 256;  // D-D11; also > 253 of a DNS name
+inline constexpr std::size_t kIdentifiersPerOrderMax = 64;     // SAN size and work per order
+inline constexpr std::size_t kNameLabelsMax = 127;             // RFC 1035: 255 octets of wire name
 inline constexpr std::size_t kDetailBytesMax =
     1'024;                                        // human-readable detail in a problem document
 inline constexpr std::size_t kCodeBytesMax = 64;  // stable machine-readable reason
@@ -60,7 +62,7 @@ inline constexpr std::size_t kCsrBytesMax = 16'384;
 inline constexpr std::size_t kCertificateBytesMax = 16'384;
 inline constexpr std::size_t kChainCertificatesMax = 6;
 inline constexpr std::size_t kOrderTermsBytesMax =
-    24'576;                                       // 64 identifiers of 256 octets with room
+    24'576;  // 61 identifiers of 256 octets and one of 1,024 of each authority type, with room
 inline constexpr std::size_t kOidBytesMax = 128;  // encoded; a 256-octet dotted text is shorter
 inline constexpr int kChainSignaturesMax =
     32;  // verifications in one chain building: same-named CAs must not multiply work
