@@ -1,9 +1,11 @@
 // Owns what all resources of the ACME service share. Must not know HTTP's transport.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "firmware/acme/accounts.h"
 #include "firmware/acme/backend.h"
@@ -20,6 +22,39 @@ struct ServiceConfig {
   std::string website;            // URL or empty
   std::string state_dir;          // holds the nonce key
   std::int64_t order_poll_s = 1;  // Retry-After of what is processing
+
+  // Authorizations.
+  bool authz_reuse = true;                  // a valid one of a name serves further orders (D-A9)
+  std::int64_t authz_reuse_ms = 3'600'000;  // if it lives at least so much longer
+  int validation_tries = 3;                 // looks before a challenge is invalid (RFC 8555 §8.2)
+  std::int64_t validation_retry_ms = 5'000;
+  bool respond_200_invalid = false;  // a failed attestation is answered 200 (D-D2)
+  bool subdomain_auth = false;       // RFC 9444
+  std::string token_authority;       // hint in tkauth-01 challenges (RFC 9447 §3); empty: none
+
+  // Directory, "meta".
+  std::vector<std::string> caa_identities;
+  std::vector<std::string> persist_issuers;  // dns-persist-01; empty: that method is not offered
+  std::string account_hash_prefix;           // dns-persist-01
+};
+
+// What the signer last said about itself. Threads: any.
+class IssuerInfo {
+ public:
+  using Ptr = std::shared_ptr<const wire::IssuerGetReply>;
+  void set(wire::IssuerGetReply reply) {
+    auto fresh = std::make_shared<const wire::IssuerGetReply>(std::move(reply));
+    const std::lock_guard lock(mutex_);
+    info_ = std::move(fresh);
+  }
+  Ptr get() const {  // null: it has not answered yet
+    const std::lock_guard lock(mutex_);
+    return info_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Ptr info_;
 };
 
 // Orders whose certificate is being asked for right now, by ticket: two askers at once would only
@@ -69,10 +104,14 @@ struct Context {
   const Clock& clock;
   AccountCache accounts;
   InFlight in_flight;
+  IssuerInfo issuer;
   // Last, so that their threads end before what the jobs use.
   JobQueue validations{limits::kValidationJobThreads, limits::kBackgroundJobsMax};
   JobQueue issuances{limits::kIssueJobThreads, limits::kBackgroundJobsMax};
 };
+
+// What the signer last said; it is asked when it has not answered yet.
+Answer<IssuerInfo::Ptr> issuer_info(Context& context);
 
 // From the cache, else from the store. Null: there is no such account.
 Answer<AccountPtr> load_account(Context& context, const std::string& id);

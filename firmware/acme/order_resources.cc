@@ -44,8 +44,7 @@ Outcome<ValidationMethod> method_for(const wire::Identifier& identifier) {
       problem = Problem::of(ProblemType::kUnsupportedIdentifier, "identifier.type",
                             "identifiers of this type cannot be proved to this server");
   }
-  problem.identifier = identifier;
-  return refuse(std::move(problem));
+  return refuse(Problem::about({{problem.type, problem.code, problem.detail, identifier}}));
 }
 
 Outcome<std::string> mint_token(Context& context, const Account& account,

@@ -19,6 +19,7 @@ constexpr std::array kTypes = std::to_array<ProblemTypeRow>({
     {ProblemType::kBadPublicKey, "badPublicKey", 400},
     {ProblemType::kBadSignatureAlgorithm, "badSignatureAlgorithm", 400},
     {ProblemType::kCaa, "caa", 403},
+    {ProblemType::kCompound, "compound", 400},  // or of its worst part
     {ProblemType::kConnection, "connection", 400},
     {ProblemType::kDns, "dns", 400},
     {ProblemType::kIncorrectResponse, "incorrectResponse", 403},
@@ -105,6 +106,26 @@ ProblemType type_by_kind(wire::FailureKind kind) {
   }
 }
 
+std::string urn_of(ProblemType type) { return std::string(kUrn) + std::string(row_of(type).name); }
+
+void write_subproblems(json::Writer& out, const std::vector<Subproblem>& parts) {
+  out.key("subproblems").begin_array();
+  for (const auto& part : parts) {
+    out.begin_object().member("type", urn_of(part.type)).member("detail", part.detail);
+    if (!part.code.empty()) out.member("code", part.code);
+    out.key("identifier").begin_object();
+    out.member("type", identifier::to_string(part.identifier.type));
+    out.member("value", part.identifier.value).end_object().end_object();
+  }
+  out.end_array();
+}
+
+Subproblem subproblem_from(const wire::IdentifierFault& fault, wire::FailureKind kind) {
+  const auto* row = failure_row(fault.code);
+  return {row != nullptr ? row->type : type_by_kind(kind), fault.code, fault.detail,
+          fault.identifier};
+}
+
 }  // namespace
 
 const ProblemTypeRow& row_of(ProblemType type) {
@@ -130,6 +151,24 @@ Problem Problem::of(ProblemType type, std::string_view code, std::string_view de
   return problem;
 }
 
+Problem Problem::about(std::vector<Subproblem> parts) {
+  if (parts.size() > limits::kIdentifierFaultsMax) parts.resize(limits::kIdentifierFaultsMax);
+  const auto& first = parts.front();
+  const bool alike =
+      std::all_of(parts.begin(), parts.end(), [&](const auto& p) { return p.type == first.type; });
+  const bool one_code =
+      std::all_of(parts.begin(), parts.end(), [&](const auto& p) { return p.code == first.code; });
+  Problem problem = of(alike ? first.type : ProblemType::kCompound,
+                       one_code ? std::string_view(first.code) : "identifiers",
+                       one_code ? std::string_view(first.detail)
+                                : "several identifiers were refused: see the subproblems");
+  for (const auto& part : parts) {
+    problem.status = std::max(problem.status, row_of(part.type).status);
+  }
+  problem.subproblems = std::move(parts);
+  return problem;
+}
+
 Problem Problem::with_status(int value) && {
   status = value;
   return std::move(*this);
@@ -147,8 +186,10 @@ Problem Problem::retry_after_s(std::int64_t seconds) && {
 
 std::string Problem::json() const {
   json::Writer out;
-  const std::string urn = std::string(kUrn) + std::string(row_of(type).name);
-  out.begin_object().member("type", urn).member("detail", detail).member_int("status", status);
+  out.begin_object()
+      .member("type", urn_of(type))
+      .member("detail", detail)
+      .member_int("status", status);
   if (!code.empty()) out.member("code", code);
   if (!algorithms.empty()) {
     out.key("algorithms").begin_array();
@@ -156,12 +197,7 @@ std::string Problem::json() const {
     out.end_array();
   }
   if (instance) out.member("instance", *instance);
-  if (identifier) {
-    out.key("subproblems").begin_array().begin_object();
-    out.member("type", urn).member("detail", detail).key("identifier").begin_object();
-    out.member("type", identifier::to_string(identifier->type)).member("value", identifier->value);
-    out.end_object().end_object().end_array();
-  }
+  if (!subproblems.empty()) write_subproblems(out, subproblems);
   out.end_object();
   return out.take();
 }
@@ -170,7 +206,12 @@ std::string Problem::stored_json() const {
   constexpr std::size_t kStoredBytesMax = limits::kDetailBytesMax * 2;  // records.h, error_json
   Problem cut = *this;
   for (std::string out = cut.json();; out = cut.json()) {
-    if (out.size() <= kStoredBytesMax || cut.detail.empty()) return out;
+    if (out.size() <= kStoredBytesMax) return out;
+    if (!cut.subproblems.empty()) {
+      cut.subproblems.pop_back();
+      continue;
+    }
+    if (cut.detail.empty()) return out;
     cut.detail.resize(cut.detail.size() / 2);  // a torn character is replaced by the writer
   }
 }
@@ -202,10 +243,15 @@ Problem problem_from(const wire::Failure& failure) {
   const auto* row = failure_row(failure.code);
   const auto type = row != nullptr ? row->type : type_by_kind(failure.kind);
   Problem problem = Problem::of(type, failure.code, failure.detail);
+  if (!failure.faults.empty()) {
+    std::vector<Subproblem> parts;
+    for (const auto& fault : failure.faults) parts.push_back(subproblem_from(fault, failure.kind));
+    problem = Problem::about(std::move(parts));
+  }
   const bool again =
       comes_back(failure.kind) || (row != nullptr && row->fate == OrderFate::kProcessing);
-  if (type == ProblemType::kServerInternal && again) problem.status = 503;
-  if (again || type == ProblemType::kRateLimited) {
+  if (problem.type == ProblemType::kServerInternal && again) problem.status = 503;
+  if (again || problem.type == ProblemType::kRateLimited) {
     const auto seconds =
         failure.retry_after_ms
             ? static_cast<std::int64_t>(

@@ -25,6 +25,7 @@ enum class ProblemType : std::uint8_t {
   kBadPublicKey,
   kBadSignatureAlgorithm,
   kCaa,
+  kCompound,
   kConnection,
   kDns,
   kIncorrectResponse,
@@ -50,17 +51,28 @@ struct ProblemTypeRow {
 const ProblemTypeRow& row_of(ProblemType type);
 std::optional<ProblemType> problem_type_from(std::string_view name);
 
+// About one identifier of the request (RFC 8555 §6.7.1).
+struct Subproblem {
+  ProblemType type = ProblemType::kServerInternal;
+  std::string code;
+  std::string detail;
+  wire::Identifier identifier;
+};
+
 struct Problem {
   ProblemType type = ProblemType::kServerInternal;
   int status = 500;
   std::string code;
   std::string detail;
   std::vector<std::pair<std::string, std::string>> headers;  // Retry-After, Allow, Link, Location
-  std::vector<std::string> algorithms;         // badSignatureAlgorithm, RFC 8555 §6.2
-  std::optional<std::string> instance;         // userActionRequired, §7.3.3
-  std::optional<wire::Identifier> identifier;  // shown in a subproblem, §6.7.1
+  std::vector<std::string> algorithms;  // badSignatureAlgorithm, RFC 8555 §6.2
+  std::optional<std::string> instance;  // userActionRequired, §7.3.3
+  std::vector<Subproblem> subproblems;  // none: the member is absent, never null (field notes)
 
   static Problem of(ProblemType type, std::string_view code, std::string_view detail);
+  // One problem about several identifiers: of their type if they have one in common, else
+  // "compound" (§6.7.1). At most limits::kIdentifierFaultsMax are kept. `parts` is not empty.
+  static Problem about(std::vector<Subproblem> parts);
   Problem with_status(int value) &&;
   Problem with_header(std::string_view name, std::string_view value) &&;
   Problem retry_after_s(std::int64_t seconds) &&;

@@ -36,14 +36,31 @@ Problem locked(ApplianceState state) {
       .retry_after_s(kRetryAfterDefaultS);
 }
 
+// `info` is null until the signer has answered.
+DirectoryMeta directory_meta(const ServiceConfig& config, const wire::IssuerGetReply* info) {
+  DirectoryMeta meta;
+  meta.terms_of_service = config.terms_of_service;
+  meta.website = config.website;
+  if (info != nullptr) meta.profiles = info->profiles;
+  return meta;
+}
+
 }  // namespace
+
+Answer<IssuerInfo::Ptr> issuer_info(Context& context) {
+  if (auto known = context.issuer.get()) return known;
+  auto reply = context.backend.signer.ask(wire::IssuerGet{});
+  if (!reply) return tl::unexpected<wire::Failure>(std::move(reply.error()));
+  context.issuer.set(std::move(*reply));
+  return context.issuer.get();
+}
 
 Service::Service(ServiceConfig config, Backend backend, const Clock& clock,
                  std::unique_ptr<Nonces> nonces)
     : context_(std::move(config), backend, clock),
       nonces_(std::move(nonces)),
-      directory_(std::make_shared<const std::string>(directory_json(
-          context_.urls, {context_.config.terms_of_service, context_.config.website, {}}))) {}
+      directory_(std::make_shared<const std::string>(
+          directory_json(context_.urls, directory_meta(context_.config, nullptr)))) {}
 
 Service::~Service() {
   stop();
@@ -190,9 +207,9 @@ void Service::take_care() {
 bool Service::refresh_profiles() {
   auto reply = context_.backend.signer.ask(wire::IssuerGet{});
   if (!reply) return false;
-  auto body = std::make_shared<const std::string>(directory_json(
-      context_.urls,
-      {context_.config.terms_of_service, context_.config.website, std::move(reply->profiles)}));
+  context_.issuer.set(std::move(*reply));
+  auto body = std::make_shared<const std::string>(
+      directory_json(context_.urls, directory_meta(context_.config, context_.issuer.get().get())));
   {
     const std::lock_guard lock(mutex_);
     directory_ = std::move(body);

@@ -125,6 +125,52 @@ TEST(Problem, EachType_NameAndStatus_AreRegistered) {
   EXPECT_FALSE(problem_type_from("noSuchType"));
 }
 
+wire::Identifier dns(std::string_view name) {
+  return {wire::IdentifierType::kDns, std::string(name)};
+}
+
+TEST(Problem, Faults_OfOneType_ThatTypeWithEachIdentifier) {
+  auto failure = wire::Failure::of(wire::FailureKind::kRefused, "identifier-not-permitted", "x");
+  failure.faults = {{dns("a.example"), "identifier-not-permitted", "outside"},
+                    {dns("b.example"), "identifier-not-permitted", "outside"}};
+  const auto problem = problem_from(failure);
+  EXPECT_EQ(problem.type, ProblemType::kRejectedIdentifier);
+  EXPECT_EQ(problem.status, 403);
+  const auto document = json::Document::parse(problem.json());
+  const auto parts = document->root().get("subproblems").items();
+  ASSERT_EQ(parts.size(), 2U);
+  EXPECT_EQ(parts[1].get("identifier").get("value").string(), "b.example");
+  EXPECT_EQ(parts[1].get("type").string(), "urn:ietf:params:acme:error:rejectedIdentifier");
+  EXPECT_FALSE(document->root().get("identifier").exists());
+}
+
+TEST(Problem, Faults_OfSeveralTypes_CompoundWithTheWorstStatus) {
+  auto failure = wire::Failure::of(wire::FailureKind::kBadInput, "identifier-malformed", "x");
+  failure.faults = {{dns("a_b"), "identifier-malformed", "no name"},
+                    {dns("b.example"), "identifier-not-permitted", "outside"}};
+  const auto problem = problem_from(failure);
+  EXPECT_EQ(problem.type, ProblemType::kCompound);
+  EXPECT_EQ(problem.status, 403);
+  EXPECT_NE(problem.json().find("\"type\":\"urn:ietf:params:acme:error:compound\""),
+            std::string::npos);
+}
+
+TEST(Problem, NoFaults_NoSubproblemsMember) {
+  const auto failure = wire::Failure::of(wire::FailureKind::kRefused, "no-grant", "x");
+  EXPECT_EQ(problem_from(failure).json().find("subproblems"), std::string::npos);
+}
+
+TEST(Problem, StoredJson_ManySubproblems_FitsTheRecord) {
+  std::vector<Subproblem> parts(
+      limits::kIdentifierFaultsMax * 2,
+      {ProblemType::kCaa, "caa", std::string(200, 'x'), dns(std::string(250, 'a'))});
+  const auto problem = Problem::about(std::move(parts));
+  EXPECT_EQ(problem.subproblems.size(), limits::kIdentifierFaultsMax);
+  const auto stored = problem.stored_json();
+  EXPECT_LE(stored.size(), limits::kDetailBytesMax * 2);
+  EXPECT_TRUE(json::Document::parse(stored)->root().get("subproblems").exists());
+}
+
 TEST(Problem, ChallengeProblem_UnknownType_BecomesServerInternal) {
   EXPECT_EQ(problem_from(wire::ChallengeProblem{"connection", "c", "d"}).type,
             ProblemType::kConnection);
