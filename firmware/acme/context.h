@@ -11,6 +11,7 @@
 #include "firmware/acme/backend.h"
 #include "firmware/acme/jobs.h"
 #include "firmware/acme/problem.h"
+#include "firmware/acme/rate_limits.h"
 #include "firmware/acme/render.h"
 #include "hal/base/clock.h"
 
@@ -22,6 +23,7 @@ struct ServiceConfig {
   std::string website;            // URL or empty
   std::string state_dir;          // holds the nonce key
   std::int64_t order_poll_s = 1;  // Retry-After of what is processing
+  RatePolicy rates;               // section [rate_limits]
 
   // Authorizations.
   bool authz_reuse = true;                  // a valid one of a name serves further orders (D-A9)
@@ -97,12 +99,14 @@ struct Context {
         urls(config.base_url),
         backend(backend_in),
         clock(clock_in),
-        accounts(limits::kAccountCacheMax) {}
+        accounts(limits::kAccountCacheMax),
+        rates(config.rates, clock) {}
   const ServiceConfig config;
   const Urls urls;
   const Backend backend;
   const Clock& clock;
   AccountCache accounts;
+  RateLimits rates;
   InFlight in_flight;
   IssuerInfo issuer;
   // Last, so that their threads end before what the jobs use.

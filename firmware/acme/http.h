@@ -26,7 +26,7 @@ struct HttpRequest {
   std::string content_type;  // empty when absent
   std::string accept;        // empty when absent
   Bytes body;                // whole body; at most limits::kRequestBodyBytesMax
-  std::string peer_address;  // for the log alone
+  std::string peer_address;  // for the log and for rate limits
 };
 
 struct HttpResponse {

@@ -141,7 +141,8 @@ Outcome<SignedRequest> authenticate(Context& context, Nonces& nonces, const Http
   }
   wire::ClientJws original{std::move(jws->protected_b64), std::move(jws->payload_b64),
                            std::move(jws->signature)};
-  return SignedRequest{match, std::move(original), std::move(*verified), std::move(account)};
+  return SignedRequest{match, std::move(original), std::move(*verified), std::move(account),
+                       request.peer_address};
 }
 
 Outcome<json::Document> payload_object(const SignedRequest& request) {

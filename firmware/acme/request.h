@@ -21,6 +21,7 @@ struct SignedRequest {
   wire::ClientJws original;  // what the signature covers, for the tasks that verify it again
   jose::VerifiedJws verified;
   AccountPtr account;  // null where the request is signed by a key alone
+  std::string peer_address = {};  // for rate limits; not authenticated
   bool is_read() const { return verified.payload_is_empty(); }  // POST-as-GET, §6.3
 };
 

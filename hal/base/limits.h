@@ -133,6 +133,8 @@ inline constexpr std::int64_t kTokenCloseMs =
 
 // ---- acme
 inline constexpr std::size_t kAccountCacheMax = 16'384;  // cached account keys (about 4 KiB each)
+inline constexpr std::size_t kRateKeysMax =
+    131'072;  // rate buckets remembered over all keyed limits (about 15 MB)
 inline constexpr std::size_t kNonceWindow =
     33'554'432;  // nonces remembered, one bit each (4 MiB): 20 minutes at 25,000/s
 inline constexpr std::size_t kNoncesEarlierMax =
