@@ -13,15 +13,23 @@ constexpr std::string_view kUrn = "urn:ietf:params:acme:error:";
 
 constexpr std::array kTypes = std::to_array<ProblemTypeRow>({
     {ProblemType::kAccountDoesNotExist, "accountDoesNotExist", 400},
+    {ProblemType::kAlreadyReplaced, "alreadyReplaced", 409},  // RFC 9773 §5
+    {ProblemType::kAlreadyRevoked, "alreadyRevoked", 400},
+    {ProblemType::kAutoRenewalCanceled, "autoRenewalCanceled", 403},  // RFC 8739 §6.6
+    {ProblemType::kAutoRenewalCancellationInvalid, "autoRenewalCancellationInvalid", 400},
+    {ProblemType::kAutoRenewalExpired, "autoRenewalExpired", 403},
+    {ProblemType::kAutoRenewalRevocationNotSupported, "autoRenewalRevocationNotSupported", 403},
     {ProblemType::kBadAttestationStatement, "badAttestationStatement", 400},  // D-D2
     {ProblemType::kBadCsr, "badCSR", 400},
     {ProblemType::kBadNonce, "badNonce", 400},
     {ProblemType::kBadPublicKey, "badPublicKey", 400},
+    {ProblemType::kBadRevocationReason, "badRevocationReason", 400},
     {ProblemType::kBadSignatureAlgorithm, "badSignatureAlgorithm", 400},
     {ProblemType::kCaa, "caa", 403},
     {ProblemType::kCompound, "compound", 400},  // or of its worst part
     {ProblemType::kConnection, "connection", 400},
     {ProblemType::kDns, "dns", 400},
+    {ProblemType::kExternalAccountRequired, "externalAccountRequired", 403},
     {ProblemType::kIncorrectResponse, "incorrectResponse", 403},
     {ProblemType::kInvalidContact, "invalidContact", 400},
     {ProblemType::kInvalidProfile, "invalidProfile", 400},
@@ -79,10 +87,17 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
      OrderFate::kInvalid},  // never hammer a token that signs wrongly
     {"order-already-issued", ProblemType::kOrderNotReady, OrderFate::kInvalid},
     {"ledger-unavailable", ProblemType::kServerInternal, OrderFate::kProcessing},
+    // Revocation (RFC 8555 §7.6).
+    {"revocation-reason", ProblemType::kBadRevocationReason, OrderFate::kInvalid},
+    {"revocation-already", ProblemType::kAlreadyRevoked, OrderFate::kInvalid},
+    {"revocation-unauthorized", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"revocation-star", ProblemType::kAutoRenewalRevocationNotSupported, OrderFate::kInvalid},
+    {"certificate-unknown", ProblemType::kMalformed, OrderFate::kInvalid},
     // The store's. Its limits are per account or of the whole appliance: the client may come back
     // later.
     {"account-limit", ProblemType::kRateLimited, OrderFate::kInvalid},
     {"order-limit", ProblemType::kRateLimited, OrderFate::kInvalid},
+    {"already-replaced", ProblemType::kAlreadyReplaced, OrderFate::kInvalid},
     {"account-not-valid", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"edge-not-allowed", ProblemType::kMalformed, OrderFate::kInvalid},
     // Of the task runtime: the peer is away, late or full.

@@ -66,6 +66,7 @@ Outcome<void> check_key_kind(const jose::ProtectedHeader& header, const Route& r
     return refuse(ProblemType::kMalformed, "jws.jwk-required",
                   "this resource is signed with \"jwk\" in the header");
   }
+  // kEither: the parser let in nothing that has neither or both.
   if (route.authentication == Authentication::kKid && !header.kid) {
     return refuse(ProblemType::kMalformed, "jws.kid-required",
                   "this resource is signed with \"kid\" in the header");
@@ -141,8 +142,12 @@ Outcome<SignedRequest> authenticate(Context& context, Nonces& nonces, const Http
   }
   wire::ClientJws original{std::move(jws->protected_b64), std::move(jws->payload_b64),
                            std::move(jws->signature)};
-  return SignedRequest{match, std::move(original), std::move(*verified), std::move(account),
-                       request.peer_address};
+  return SignedRequest{match,
+                       std::move(original),
+                       std::move(*verified),
+                       std::move(account),
+                       request.peer_address,
+                       request.accept};
 }
 
 Outcome<json::Document> payload_object(const SignedRequest& request) {

@@ -20,8 +20,9 @@ struct SignedRequest {
   RouteMatch match;
   wire::ClientJws original;  // what the signature covers, for the tasks that verify it again
   jose::VerifiedJws verified;
-  AccountPtr account;  // null where the request is signed by a key alone
+  AccountPtr account;             // null where the request is signed by a key alone
   std::string peer_address = {};  // for rate limits; not authenticated
+  std::string accept = {};        // header of that name, as sent
   bool is_read() const { return verified.payload_is_empty(); }  // POST-as-GET, §6.3
 };
 
