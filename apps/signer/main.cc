@@ -164,10 +164,9 @@ int main(int argc, char** argv) {
       TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantAccountReply> {
         return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
       });
-  server.on<wire::GrantAuthority>(
-      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantAuthorityReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
+  server.on<wire::GrantAuthority>(TaskId::kAttestation, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->grant_authority(r); });
+  });
 
   signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label);
   keeper.start();

@@ -113,6 +113,13 @@ Verdict<wire::GrantDeviceReply> Gate::grant_device(const wire::GrantDevice& requ
   return wire::GrantDeviceReply{};
 }
 
+Verdict<wire::GrantAuthorityReply> Gate::grant_authority(const wire::GrantAuthority& request) {
+  ISSUE_TRY(grant, issue::admit(request, clock_.utc_ms()));
+  if (const auto recorded = grants_->record(grant); !recorded)
+    return refuse(recorded.error(), "grant-not-recorded");
+  return wire::GrantAuthorityReply{};
+}
+
 // ---- orders, from acme
 
 Verdict<wire::IssuerGetReply> Gate::issuer_chain() const {
@@ -202,7 +209,7 @@ Verdict<CheckedRequest> Gate::check(TicketedRequest order) {
   ISSUE_TRY(csr, read_csr(order.csr_der()));
   ISSUE_CHECK(check_csr_extensions(csr));
   ISSUE_CHECK(check_csr_names(csr, terms));
-  ISSUE_TRY(grants, cover_all(order));
+  ISSUE_TRY(grants, cover_all(order, *profile));
   ISSUE_CHECK(check_csr_key(csr.key, order.verified().account()->key()));
   ISSUE_CHECK(check_attested_keys(*profile, grants, csr.key));
   ISSUE_TRY(budget, budget_.reserve(order.verified().account()->thumbprint(), clock_.utc_ms()));
@@ -212,14 +219,17 @@ Verdict<CheckedRequest> Gate::check(TicketedRequest order) {
                         validity);
 }
 
-Verdict<std::vector<Grant>> Gate::cover_all(const TicketedRequest& order) const {
+Verdict<std::vector<Grant>> Gate::cover_all(const TicketedRequest& order,
+                                            const Profile& profile) const {
   std::vector<Grant> out;
   const auto now_ms = clock_.utc_ms();
+  const std::vector<Digest256> thumbprints{order.verified().account()->thumbprint()};
+  const CoverQuery query{thumbprints, order.ticket().text, *order.verified().jws().header().kid,
+                         profile.methods};
   for (const auto& id : order.terms().identifiers) {
     // Again, since the installation may have been narrowed after the order was made.
     ISSUE_CHECK(check_permitted(id, config_.names));
-    ISSUE_TRY(grant, grants_->table().cover(order.verified().account()->thumbprint(), id,
-                                            order.ticket().text, now_ms));
+    ISSUE_TRY(grant, grants_->table().cover(query, id, now_ms));
     out.push_back(std::move(grant));
   }
   return out;
@@ -236,7 +246,7 @@ Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Gran
       return refuse("attested-key-mismatch", "the CSR's key is not the attested one");
     compared = true;
   }
-  if (profile.for_devices && !compared)
+  if (profile.for_devices() && !compared)
     return refuse("attested-key-missing", "no attested key to compare with");
   return {};
 }

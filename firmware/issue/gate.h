@@ -151,6 +151,7 @@ class Gate {
   Verdict<wire::IssuerGetReply> issuer_chain() const;
   Verdict<wire::GrantNameReply> grant_name(const wire::GrantName& request);
   Verdict<wire::GrantDeviceReply> grant_device(const wire::GrantDevice& request);
+  Verdict<wire::GrantAuthorityReply> grant_authority(const wire::GrantAuthority& request);
 
   // Whoever unlocks the token finds the key and checks it (check_token_key) before it says so here.
   void set_key_ready(bool ready) { key_ready_ = ready; }
@@ -167,7 +168,7 @@ class Gate {
   Verdict<VerifiedRequest> verify(std::string_view account_jwk, const wire::ClientJws& jws);
   Verdict<TicketedRequest> open_order(VerifiedRequest request, const Bytes& terms);
   Verdict<CheckedRequest> check(TicketedRequest order);
-  Verdict<std::vector<Grant>> cover_all(const TicketedRequest& order) const;
+  Verdict<std::vector<Grant>> cover_all(const TicketedRequest& order, const Profile& profile) const;
   Verdict<Validity> check_time(const Profile& profile) const;
   Verdict<void> check_token_ready() const;
   Verdict<LintedTbs> build(const CheckedRequest& request);

@@ -9,7 +9,8 @@
 namespace keyward::issue {
 namespace {
 
-constexpr std::size_t kGrantRecordBytesMax = 2'048;  // identifier 256, ticket 128, digests, heads
+constexpr std::size_t kGrantRecordBytesMax =
+    3'072;  // identifier 1,024, account URL 512, ticket 128, digests, heads
 
 }  // namespace
 
@@ -22,7 +23,10 @@ Result<std::unique_ptr<GrantBook>> GrantBook::open(const std::string& path, cons
     const auto scan = scan_records(path, kGrantRecordBytesMax,
                                    [&](ByteView body, const Digest256&, std::uint64_t) -> Status {
                                      KEYWARD_TRY(grant, wire::decode_body<Grant>(body));
-                                     if (grant.expires_at_ms <= now_ms) return {};
+                                     if (grant.expires_at_ms <= now_ms) {
+                                       book->table_.remove(grant);  // over, or withdrawn
+                                       return {};
+                                     }
                                      return book->table_.add(grant, now_ms);
                                    });
     if (!scan && scan.error().kind == ErrorKind::kUnavailable) return fail(scan.error());
@@ -63,6 +67,26 @@ Status GrantBook::record(const Grant& grant) {
   // One that is good for any order is what the front end builds on for days.
   if (!grant.ticket) KEYWARD_CHECK(file->sync(place.end));
   return table_.add(grant, clock_.utc_ms());
+}
+
+// A withdrawn proof is journalled as one that ended long ago: a reader drops what it replaces.
+Status GrantBook::withdraw(std::span<const Digest256> thumbprints,
+                           const wire::Identifier& identifier) {
+  std::shared_ptr<RecordFile> file;
+  std::uint64_t end = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& thumbprint : thumbprints) {
+      for (Grant grant : table_.withdraw(thumbprint, identifier)) {
+        grant.expires_at_ms = 0;
+        KEYWARD_TRY(place, file_->append(wire::encode_body(grant)));
+        end = place.end;
+      }
+    }
+    if (end == 0) return {};
+    file = file_;
+  }
+  return file->sync(end);
 }
 
 }  // namespace keyward::issue

@@ -25,6 +25,9 @@ class GrantBook {
   ~GrantBook();
 
   Status record(const Grant& grant);  // journalled, then live
+  // Gone from the table at once, and durably when it returns. After an error the proofs may come
+  // back with the next start: say so to who asked.
+  Status withdraw(std::span<const Digest256> thumbprints, const wire::Identifier& identifier);
   GrantTable& table() { return table_; }
   bool damaged_at_start() const { return damaged_; }
 

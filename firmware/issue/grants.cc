@@ -22,15 +22,68 @@ Verdict<void> check_lifetime(std::int64_t expires_at_ms, std::int64_t now_ms) {
   return {};
 }
 
+// What `validation` may say to have looked at.
 bool is_name_method(ValidationMethod method) {
-  return method == ValidationMethod::kHttp01 || method == ValidationMethod::kDns01 ||
-         method == ValidationMethod::kTlsAlpn01 || method == ValidationMethod::kAppliance;
+  return method == ValidationMethod::kHttp01 || method == ValidationMethod::kTlsAlpn01 ||
+         method == ValidationMethod::kAppliance || is_dns_method(method);
+}
+
+// Methods whose place or record is made of the account's URL: a grant without it would not say what
+// was looked at.
+bool needs_account_url(ValidationMethod method) {
+  return method == ValidationMethod::kDnsAccount01 || method == ValidationMethod::kDnsPersist01;
+}
+
+Verdict<void> check_reach(const wire::GrantName& m) {
+  const bool dns_method = is_dns_method(m.method);
+  if (dns_method && m.identifier.type != IdentifierType::kDns)
+    return refuse("grant-not-permitted", "no dns method proves an address (RFC 8738 §7)");
+  if ((m.wildcard || m.subtree) && !dns_method) {
+    return refuse("grant-not-permitted",
+                  "only a dns method proves control of all names below (RFC 8555 §7.1.3)");
+  }
+  if (needs_account_url(m.method) && !m.account_url)
+    return refuse("grant-not-permitted", "the proof does not say for which account URL it is");
+  if (m.account_url && m.account_url->empty())
+    return refuse("grant-not-permitted", "an account URL that is none");
+  return {};
 }
 
 bool same_proof(const Grant& a, const Grant& b) {
   return a.identifier == b.identifier && a.wildcard == b.wildcard && a.method == b.method &&
-         a.ticket == b.ticket && a.spki_sha256 == b.spki_sha256;
+         a.ticket == b.ticket && a.spki_sha256 == b.spki_sha256 && a.subtree == b.subtree &&
+         a.account_url == b.account_url;
 }
+
+// A name that the grant speaks of: its own, or one below when it covers these.
+bool speaks_of(const Grant& grant, const wire::Identifier& base) {
+  if (grant.identifier == base) return true;
+  return grant.subtree.value_or(false) && base.type == IdentifierType::kDns &&
+         grant.identifier.type == IdentifierType::kDns &&
+         identifier::is_within(base.value, grant.identifier.value);
+}
+
+// Devices and authority tokens are for one order alone (D-A9; RFC 9447 §7).
+bool needs_ticket(IdentifierType type) {
+  return is_device_type(type) || identifier::is_authority_type(type);
+}
+
+// Why the grants that were looked at did not do; the nearest miss is told.
+struct Misses {
+  bool narrower = false, method = false, account_url = false, expired = false;
+
+  Verdict<Grant> refusal() const {
+    if (narrower)
+      return refuse("grant-wildcard", "the name was proved, but not all names below it");
+    if (method)
+      return refuse("grant-method", "an identifier was proved in a way that the profile rules out");
+    if (account_url)
+      return refuse("grant-account-url", "an identifier was proved for another account URL");
+    if (expired) return refuse("grant-expired", "the proof of an identifier has expired");
+    return refuse("grant-missing",
+                  "an identifier of the order was not proved for this account and order");
+  }
+};
 
 }  // namespace
 
@@ -38,19 +91,20 @@ bool is_device_type(IdentifierType type) {
   return type == IdentifierType::kPermanentIdentifier || type == IdentifierType::kHardwareModule;
 }
 
+bool is_dns_method(ValidationMethod method) {
+  return method == ValidationMethod::kDns01 || method == ValidationMethod::kDnsAccount01 ||
+         method == ValidationMethod::kDnsPersist01;
+}
+
 Verdict<Grant> admit(const wire::GrantName& m, const GrantRules& rules, std::int64_t now_ms) {
-  if (is_device_type(m.identifier.type))
-    return refuse("grant-not-permitted", "a name's validator asserts a device");
+  if (m.identifier.type != IdentifierType::kDns && m.identifier.type != IdentifierType::kIp)
+    return refuse("grant-not-permitted", "a name's validator asserts what is no name");
   if (!is_name_method(m.method))
     return refuse("grant-not-permitted", "not a method that proves names");
   if (!is_canonical(m.identifier) || identifier::is_wildcard(m.identifier)) {
     return bad_input("identifier-malformed", "a grant's identifier is not canonical");
   }
-  if (m.wildcard &&
-      (m.method != ValidationMethod::kDns01 || m.identifier.type != IdentifierType::kDns)) {
-    return refuse("grant-not-permitted",
-                  "only dns-01 proves control of all names below (RFC 8555 §7.1.3)");
-  }
+  ISSUE_CHECK(check_reach(m));
   const bool own_name = std::find(rules.appliance_names.begin(), rules.appliance_names.end(),
                                   m.identifier) != rules.appliance_names.end();
   const bool own_method = m.method == ValidationMethod::kAppliance;
@@ -58,9 +112,14 @@ Verdict<Grant> admit(const wire::GrantName& m, const GrantRules& rules, std::int
     return refuse("grant-not-permitted", "the appliance's names are its own, and no others are");
   if (own_method && !m.ticket)
     return refuse("grant-not-permitted", "the appliance's grant is for one order");
+  if (m.ticket && m.ticket->empty())
+    return refuse("grant-not-permitted", "a grant for an order that is none");
   ISSUE_CHECK(check_lifetime(m.expires_at_ms, now_ms));
-  return Grant{m.thumbprint, m.identifier, m.wildcard,      m.method,         m.ticket,
-               std::nullopt, std::nullopt, m.expires_at_ms, m.evidence_sha256};
+  Grant grant{m.thumbprint, m.identifier, m.wildcard,      m.method,         m.ticket,
+              std::nullopt, std::nullopt, m.expires_at_ms, m.evidence_sha256};
+  if (m.subtree) grant.subtree = true;
+  grant.account_url = m.account_url;
+  return grant;
 }
 
 Verdict<Grant> admit(const wire::GrantDevice& m, std::int64_t now_ms) {
@@ -77,6 +136,25 @@ Verdict<Grant> admit(const wire::GrantDevice& m, std::int64_t now_ms) {
   return Grant{m.thumbprint,     m.identifier,  false,    ValidationMethod::kDeviceAttest01,
                m.ticket,         m.spki_sha256, m.format, m.expires_at_ms,
                m.evidence_sha256};
+}
+
+Verdict<Grant> admit(const wire::GrantAuthority& m, std::int64_t now_ms) {
+  if (!identifier::is_authority_type(m.identifier.type))
+    return refuse("grant-not-permitted", "an authority vouches for what is not its to vouch for");
+  if (!is_canonical(m.identifier))
+    return bad_input("identifier-malformed", "a grant's identifier is not canonical");
+  if (m.ticket.empty())
+    return refuse("grant-not-permitted", "an authority's grant is for one order");
+  if (m.not_after_max_ms <= now_ms) {
+    return refuse("grant-not-permitted",
+                  "no certificate may outlive the token, and the token has ended (RFC 9447 §7)");
+  }
+  ISSUE_CHECK(check_lifetime(m.expires_at_ms, now_ms));
+  Grant grant{m.thumbprint,     m.identifier, false,        ValidationMethod::kTkauth01,
+              m.ticket,         std::nullopt, std::nullopt, m.expires_at_ms,
+              m.evidence_sha256};
+  grant.not_after_max_ms = m.not_after_max_ms;
+  return grant;
 }
 
 void GrantTable::prune(std::int64_t now_ms) {
@@ -120,30 +198,58 @@ bool GrantTable::any_live(const Digest256& thumbprint, std::int64_t now_ms) cons
                      [&](const Grant& g) { return g.expires_at_ms > now_ms; });
 }
 
-Verdict<Grant> GrantTable::cover(const Digest256& thumbprint, const wire::Identifier& id,
-                                 std::string_view ticket, std::int64_t now_ms) const {
+Verdict<Grant> GrantTable::cover(const CoverQuery& query, const wire::Identifier& id,
+                                 std::int64_t now_ms) const {
   const bool wildcard = identifier::is_wildcard(id);
   const wire::Identifier base = identifier::without_wildcard(id);
-  bool narrower = false, expired = false;
+  const auto counts = [&](ValidationMethod method) {
+    return method == ValidationMethod::kAppliance ||
+           std::find(query.methods.begin(), query.methods.end(), method) != query.methods.end();
+  };
+  Misses misses;
   const std::lock_guard lock(mutex_);
-  const auto account = by_account_.find(thumbprint);
-  if (account != by_account_.end()) {
+  for (const auto& thumbprint : query.thumbprints) {
+    const auto account = by_account_.find(thumbprint);
+    if (account == by_account_.end()) continue;
     for (const Grant& grant : account->second) {
-      if (grant.identifier != base) continue;
-      if (grant.ticket ? *grant.ticket != ticket : is_device_type(base.type)) continue;  // D-A9
+      if (!speaks_of(grant, base)) continue;
+      if (grant.ticket ? *grant.ticket != query.ticket : needs_ticket(base.type)) continue;
       if (grant.expires_at_ms <= now_ms) {
-        expired = true;
-      } else if (wildcard && !grant.wildcard) {
-        narrower = true;
+        misses.expired = true;
+      } else if (wildcard && !grant.wildcard && !grant.subtree.value_or(false)) {
+        misses.narrower = true;
+      } else if (!counts(grant.method)) {
+        misses.method = true;
+      } else if (grant.account_url && *grant.account_url != query.kid) {
+        misses.account_url = true;
       } else {
         return grant;
       }
     }
   }
-  if (narrower) return refuse("grant-wildcard", "the name was proved, but not all names below it");
-  if (expired) return refuse("grant-expired", "the proof of an identifier has expired");
-  return refuse("grant-missing",
-                "an identifier of the order was not proved for this account and order");
+  return misses.refusal();
+}
+
+std::vector<Grant> GrantTable::withdraw(const Digest256& thumbprint,
+                                        const wire::Identifier& identifier) {
+  std::vector<Grant> out;
+  const std::lock_guard lock(mutex_);
+  const auto account = by_account_.find(thumbprint);
+  if (account == by_account_.end()) return out;
+  std::copy_if(account->second.begin(), account->second.end(), std::back_inserter(out),
+               [&](const Grant& g) { return g.identifier == identifier; });
+  count_ -=
+      std::erase_if(account->second, [&](const Grant& g) { return g.identifier == identifier; });
+  if (account->second.empty()) by_account_.erase(account);
+  return out;
+}
+
+void GrantTable::remove(const Grant& grant) {
+  const std::lock_guard lock(mutex_);
+  const auto account = by_account_.find(grant.thumbprint);
+  if (account == by_account_.end()) return;
+  count_ -= std::erase_if(account->second, [&](const Grant& g) { return same_proof(g, grant); });
+  if (account->second.empty()) by_account_.erase(account);
 }
 
 void GrantTable::drop_order(const Digest256& thumbprint, std::string_view ticket) {

@@ -2,18 +2,22 @@
 // not know how a proof is made, nor sockets: the peer table decides who may bring a grant at all.
 //
 // A grant is refused unless its bringer may assert it: names (dns, ip) by the methods of
-// `validation`, wildcard by dns-01 alone, the appliance's own names by kAppliance alone; devices by
-// `attestation`, always for one order and one key.
+// `validation`, all names below by the dns methods alone, an ip never by these, the appliance's own
+// names by kAppliance alone; devices and what authorities vouch for by `attestation`, always for
+// one order, a device's for one key, an authority's with a last moment. Proofs of possession are
+// the signer's own (possession.h).
 #pragma once
 
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "firmware/issue/digest_hash.h"
 #include "firmware/issue/verdict.h"
+#include "firmware/wire/messages/grant_authority.h"
 #include "firmware/wire/messages/grant_device.h"
 #include "firmware/wire/messages/grant_name.h"
 
@@ -30,6 +34,9 @@ struct Grant {
   std::optional<std::string> format;     // device grants: of the attestation statement
   std::int64_t expires_at_ms = 0;
   Digest256 evidence_sha256{};
+  std::optional<bool> subtree;  // only ever true: every name below is covered too (RFC 9444)
+  std::optional<std::string> account_url;        // counts only for requests signed with this kid
+  std::optional<std::int64_t> not_after_max_ms;  // authority grants: of any certificate
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -41,10 +48,15 @@ struct Grant {
     v(7, "format", m.format, 32);
     v(8, "expires_at_ms", m.expires_at_ms);
     v(9, "evidence_sha256", m.evidence_sha256);
+    v(10, "subtree", m.subtree);
+    v(11, "account_url", m.account_url, limits::kUrlBytesMax);
+    v(12, "not_after_max_ms", m.not_after_max_ms);
   }
 };
 
 bool is_device_type(wire::IdentifierType type);
+// dns-01, dns-account-01, dns-persist-01: who can write a name's zone controls all names below it.
+bool is_dns_method(wire::ValidationMethod method);
 
 // "grant-not-permitted", "attested-key-missing", "identifier-malformed", "grant-expired".
 struct GrantRules {
@@ -52,6 +64,17 @@ struct GrantRules {
 };
 Verdict<Grant> admit(const wire::GrantName& message, const GrantRules& rules, std::int64_t now_ms);
 Verdict<Grant> admit(const wire::GrantDevice& message, std::int64_t now_ms);
+Verdict<Grant> admit(const wire::GrantAuthority& message, std::int64_t now_ms);
+
+// What one issuance asks of the table. `methods` are the profile's: a proof by another one does not
+// count, and with none nothing does. kAppliance counts always: it proves the appliance's own names
+// alone.
+struct CoverQuery {
+  std::span<const Digest256> thumbprints;  // of the account's key and of its earlier ones
+  std::string_view ticket;
+  std::string_view kid;  // that the client signed with
+  std::span<const wire::ValidationMethod> methods;
+};
 
 // Bounded. A full account loses its own grant that expires first; a full table refuses. Threads:
 // any.
@@ -68,9 +91,13 @@ class GrantTable {
   Status add(const Grant& grant, std::int64_t now_ms);
   bool any_live(const Digest256& thumbprint, std::int64_t now_ms) const;
   // The live grant that covers `identifier` (a wildcard included) for this order, or why there is
-  // none: "grant-wildcard", "grant-expired", "grant-missing".
-  Verdict<Grant> cover(const Digest256& thumbprint, const wire::Identifier& identifier,
-                       std::string_view ticket, std::int64_t now_ms) const;
+  // none: "grant-wildcard", "grant-method", "grant-account-url", "grant-expired", "grant-missing".
+  Verdict<Grant> cover(const CoverQuery& query, const wire::Identifier& identifier,
+                       std::int64_t now_ms) const;
+  // Takes out every grant of the account for exactly this identifier, and says which these were.
+  std::vector<Grant> withdraw(const Digest256& thumbprint, const wire::Identifier& identifier);
+  // Takes out the same proof as `grant`, whatever its times.
+  void remove(const Grant& grant);
   // An issued order needs its device grants no more: its certificate is remembered.
   void drop_order(const Digest256& thumbprint, std::string_view ticket);
   std::vector<Grant> live(std::int64_t now_ms) const;

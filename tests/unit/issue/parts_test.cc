@@ -106,12 +106,22 @@ Grant grant_of(std::uint8_t account, const std::string& name, std::int64_t expir
   return grant;
 }
 
+// By any method of names, signed with the account URL "kid".
+issue::Verdict<Grant> covered(const issue::GrantTable& table, const Digest256& thumbprint,
+                              const wire::Identifier& identifier, std::string_view ticket,
+                              std::int64_t now_ms) {
+  static constexpr ValidationMethod kMethods[] = {
+      ValidationMethod::kHttp01, ValidationMethod::kDns01, ValidationMethod::kDnsAccount01,
+      ValidationMethod::kDeviceAttest01};
+  return table.cover({std::span(&thumbprint, 1), ticket, "kid", kMethods}, identifier, now_ms);
+}
+
 TEST(GrantTable, SameProofAgain_ReplacesTheOld) {
   issue::GrantTable table;
   ASSERT_TRUE(table.add(grant_of(1, "a.example", kNow + 1), kNow));
   ASSERT_TRUE(table.add(grant_of(1, "a.example", kNow + 100), kNow));
   EXPECT_EQ(table.size(), 1u);
-  EXPECT_TRUE(table.cover(grant_of(1, "", 0).thumbprint, dns("a.example"), "t", kNow + 50));
+  EXPECT_TRUE(covered(table, grant_of(1, "", 0).thumbprint, dns("a.example"), "t", kNow + 50));
 }
 
 TEST(GrantTable, FullAccount_LosesItsOwnSoonestGrant) {
@@ -122,8 +132,8 @@ TEST(GrantTable, FullAccount_LosesItsOwnSoonestGrant) {
   ASSERT_TRUE(table.add(grant_of(1, "c.example", kNow + 30), kNow));
   EXPECT_EQ(table.size(), 3u);
   const auto account = grant_of(1, "", 0).thumbprint;
-  EXPECT_EQ(table.cover(account, dns("a.example"), "t", kNow).error().code, "grant-missing");
-  EXPECT_TRUE(table.cover(account, dns("c.example"), "t", kNow));
+  EXPECT_EQ(covered(table, account, dns("a.example"), "t", kNow).error().code, "grant-missing");
+  EXPECT_TRUE(covered(table, account, dns("c.example"), "t", kNow));
   EXPECT_TRUE(table.any_live(grant_of(2, "", 0).thumbprint, kNow));
 }
 
@@ -143,8 +153,8 @@ TEST(GrantTable, ProofForOneOrder_DoesNotCoverAnother) {
   auto grant = grant_of(1, "a.example", kNow + 10);
   grant.ticket = "first";
   ASSERT_TRUE(table.add(grant, kNow));
-  EXPECT_TRUE(table.cover(grant.thumbprint, dns("a.example"), "first", kNow));
-  EXPECT_EQ(table.cover(grant.thumbprint, dns("a.example"), "second", kNow).error().code,
+  EXPECT_TRUE(covered(table, grant.thumbprint, dns("a.example"), "first", kNow));
+  EXPECT_EQ(covered(table, grant.thumbprint, dns("a.example"), "second", kNow).error().code,
             "grant-missing");
   table.drop_order(grant.thumbprint, "first");
   EXPECT_EQ(table.size(), 0u);
@@ -155,10 +165,93 @@ TEST(GrantTable, DeviceProofWithoutOrder_CoversNothing) {
   auto grant = grant_of(1, "", kNow + 10);
   grant.identifier = device("SN-1");
   ASSERT_TRUE(table.add(grant, kNow));
-  EXPECT_EQ(table.cover(grant.thumbprint, device("SN-1"), "t", kNow).error().code, "grant-missing");
+  EXPECT_EQ(covered(table, grant.thumbprint, device("SN-1"), "t", kNow).error().code,
+            "grant-missing");
+}
+
+TEST(GrantTable, Subtree_CoversEveryNameBelowAndWildcards) {
+  issue::GrantTable table;
+  auto grant = grant_of(1, "plant.example", kNow + 10);
+  grant.method = ValidationMethod::kDns01;
+  grant.subtree = true;
+  ASSERT_TRUE(table.add(grant, kNow));
+  for (const auto* name : {"plant.example", "a.plant.example", "x.y.plant.example",
+                           "*.plant.example", "*.a.plant.example"})
+    EXPECT_TRUE(covered(table, grant.thumbprint, dns(name), "t", kNow)) << name;
+  for (const auto* name : {"example", "notplant.example", "aplant.example", "*.example"})
+    EXPECT_EQ(code(covered(table, grant.thumbprint, dns(name), "t", kNow)), "grant-missing")
+        << name;
+  EXPECT_EQ(code(covered(table, grant.thumbprint, ip("192.0.2.1"), "t", kNow)), "grant-missing");
+  EXPECT_EQ(code(covered(table, grant.thumbprint, dns("a.plant.example"), "t", kNow + 10)),
+            "grant-expired");
+}
+
+TEST(GrantTable, GrantWithoutSubtree_CoversNothingBelow) {
+  issue::GrantTable table;
+  auto grant = grant_of(1, "plant.example", kNow + 10);
+  grant.method = ValidationMethod::kDns01;
+  grant.wildcard = true;
+  ASSERT_TRUE(table.add(grant, kNow));
+  EXPECT_TRUE(covered(table, grant.thumbprint, dns("*.plant.example"), "t", kNow));
+  EXPECT_EQ(code(covered(table, grant.thumbprint, dns("a.plant.example"), "t", kNow)),
+            "grant-missing");
+}
+
+TEST(GrantTable, MethodThatTheProfileRulesOut_GrantMethod) {
+  issue::GrantTable table;
+  const auto grant = grant_of(1, "a.example", kNow + 10);
+  ASSERT_TRUE(table.add(grant, kNow));
+  static constexpr ValidationMethod kDnsAlone[] = {ValidationMethod::kDns01};
+  const std::span<const Digest256> keys(&grant.thumbprint, 1);
+  EXPECT_EQ(code(table.cover({keys, "t", "kid", kDnsAlone}, dns("a.example"), kNow)),
+            "grant-method");
+  EXPECT_EQ(code(table.cover({keys, "t", "kid", {}}, dns("a.example"), kNow)), "grant-method");
+}
+
+TEST(GrantTable, ProofForAnotherAccountUrl_GrantAccountUrl) {
+  issue::GrantTable table;
+  auto grant = grant_of(1, "a.example", kNow + 10);
+  grant.account_url = "another";
+  ASSERT_TRUE(table.add(grant, kNow));
+  EXPECT_EQ(code(covered(table, grant.thumbprint, dns("a.example"), "t", kNow)),
+            "grant-account-url");
+  grant.account_url = "kid";
+  ASSERT_TRUE(table.add(grant, kNow));
+  EXPECT_TRUE(covered(table, grant.thumbprint, dns("a.example"), "t", kNow));
+}
+
+TEST(GrantTable, EarlierKeys_AreLookedAtToo) {
+  issue::GrantTable table;
+  const auto grant = grant_of(1, "a.example", kNow + 10);
+  ASSERT_TRUE(table.add(grant, kNow));
+  static constexpr ValidationMethod kHttp[] = {ValidationMethod::kHttp01};
+  const std::vector<Digest256> keys{grant_of(2, "", 0).thumbprint, grant.thumbprint};
+  EXPECT_TRUE(table.cover({keys, "t", "kid", kHttp}, dns("a.example"), kNow));
+  EXPECT_EQ(
+      code(table.cover({std::span(keys).first(1), "t", "kid", kHttp}, dns("a.example"), kNow)),
+      "grant-missing");
 }
 
 // ---- the journal
+
+TEST(GrantBook, Withdrawn_StaysWithdrawnOverAStart) {
+  TempDir directory;
+  ManualClock clock;
+  auto grant = grant_of(1, "a.example", clock.utc_ms() + 10'000);
+  auto other = grant_of(1, "b.example", clock.utc_ms() + 10'000);
+  {
+    auto book = issue::GrantBook::open(directory.path("grants"), clock);
+    ASSERT_TRUE(book);
+    ASSERT_TRUE((*book)->record(grant));
+    ASSERT_TRUE((*book)->record(other));
+    ASSERT_TRUE((*book)->withdraw(std::span(&grant.thumbprint, 1), dns("a.example")));
+    EXPECT_EQ((*book)->table().size(), 1u);
+  }
+  auto book = issue::GrantBook::open(directory.path("grants"), clock);
+  ASSERT_TRUE(book);
+  EXPECT_EQ((*book)->table().size(), 1u);
+  EXPECT_TRUE(covered((*book)->table(), grant.thumbprint, dns("b.example"), "t", clock.utc_ms()));
+}
 
 TEST(GrantBook, Damaged_LosesWhatFollowsAndSaysSo) {
   TempDir directory;
