@@ -14,11 +14,20 @@ namespace {
 namespace oid {
 constexpr std::string_view kSubjectKeyId = "2.5.29.14", kKeyUsage = "2.5.29.15",
                            kSubjectAltName = "2.5.29.17", kBasicConstraints = "2.5.29.19",
-                           kAuthorityKeyId = "2.5.29.35", kExtendedKeyUsage = "2.5.29.37";
+                           kAuthorityKeyId = "2.5.29.35", kExtendedKeyUsage = "2.5.29.37",
+                           kTnAuthList = "1.3.6.1.5.5.7.1.26",
+                           kJwtClaimConstraints = "1.3.6.1.5.5.7.1.27",
+                           kEnhancedJwtClaimConstraints = "1.3.6.1.5.5.7.1.33";
 }  // namespace oid
-constexpr std::array kAllowedExtensions{oid::kSubjectKeyId,   oid::kKeyUsage,
-                                        oid::kSubjectAltName, oid::kBasicConstraints,
-                                        oid::kAuthorityKeyId, oid::kExtendedKeyUsage};
+constexpr std::array kAllowedExtensions{oid::kSubjectKeyId,
+                                        oid::kKeyUsage,
+                                        oid::kSubjectAltName,
+                                        oid::kBasicConstraints,
+                                        oid::kAuthorityKeyId,
+                                        oid::kExtendedKeyUsage,
+                                        oid::kTnAuthList,
+                                        oid::kJwtClaimConstraints,
+                                        oid::kEnhancedJwtClaimConstraints};
 // BIT STRING digitalSignature; the same with keyEncipherment (RFC 5280 §4.2.1.3).
 constexpr std::array<std::uint8_t, 2> kNotCa{0x30, 0x00};
 constexpr std::array<std::uint8_t, 4> kUsageSign{0x03, 0x02, 0x07, 0x80},
@@ -63,8 +72,8 @@ const char* issuer_name(const LintSubject& s) {
 const char* subject_name(const LintSubject& s) {
   if (equal(s.certificate.subject_der, s.issuer.certificate.subject_der))
     return "the issuing CA's own name";
-  return s.profile.for_devices && s.certificate.subject_is_empty ? "a device without a name"
-                                                                 : nullptr;
+  const bool needs_a_name = s.profile.kind != ProfileKind::kServer;
+  return needs_a_name && s.certificate.subject_is_empty ? "a subject without a name" : nullptr;
 }
 
 const char* signature_algorithm(const LintSubject& s) {
@@ -96,10 +105,11 @@ const char* key_usage(const LintSubject& s) {
 }
 
 const char* extended_key_usage(const LintSubject& s) {
-  return s.certificate.extended_key_usages() ==
-                 std::vector<std::string>{s.profile.extended_key_usage}
-             ? nullptr
-             : "not exactly the profile's purpose";
+  const auto wanted = purposes_of(s.profile.kind);
+  if (wanted.empty() && s.certificate.extension(oid::kExtendedKeyUsage) != nullptr)
+    return "a purpose where the profile has none";
+  return s.certificate.extended_key_usages() == wanted ? nullptr
+                                                       : "not exactly the profile's purpose";
 }
 
 const char* authority_key_id(const LintSubject& s) {
@@ -124,6 +134,8 @@ const char* subject_key_id(const LintSubject& s) {
 
 const char* alternative_names(const LintSubject& s) {
   const auto* extension = s.certificate.extension(oid::kSubjectAltName);
+  if (s.profile.kind == ProfileKind::kSti)
+    return extension == nullptr ? nullptr : "a name beside the telephone identity (RFC 8226)";
   if (extension == nullptr) return "missing";
   if (extension->critical != s.certificate.subject_is_empty)
     return "critical if, and only if, the subject is empty (RFC 5280 §4.2.1.6)";
@@ -131,6 +143,49 @@ const char* alternative_names(const LintSubject& s) {
   if (!wanted || s.identifiers.empty()) return "the order's identifiers have no form";
   const auto got = x509::extension_der(oid::kSubjectAltName, extension->critical, extension->value);
   return equal(got, *wanted) ? nullptr : "not exactly the order's identifiers";
+}
+
+// RFC 8226 §8, §9, RFC 9118 §4: what the order's identifiers stand for, octet for octet; nowhere
+// else.
+const char* authority_identity(const LintSubject& s) {
+  Bytes got;
+  for (const auto& extension : s.certificate.extensions) {
+    const bool authority = extension.oid == oid::kTnAuthList ||
+                           extension.oid == oid::kJwtClaimConstraints ||
+                           extension.oid == oid::kEnhancedJwtClaimConstraints;
+    if (authority)
+      append(got, x509::extension_der(extension.oid, extension.critical, extension.value));
+  }
+  if (s.profile.kind != ProfileKind::kSti)
+    return got.empty() ? nullptr : "a telephone identity in a certificate of another kind";
+  const auto wanted = authority_extensions(s.identifiers);
+  if (!wanted || wanted->empty()) return "the order's identifiers have no form";
+  Bytes all;
+  for (const auto& extension : *wanted) append(all, extension);
+  return equal(got, all) ? nullptr : "not exactly the order's identifiers";
+}
+
+// RFC 8555 §7.4: what the client asked for, to the second, or nothing at all.
+const char* validity_as_asked(const LintSubject& s) {
+  if (s.terms == nullptr) return nullptr;
+  const bool begins =
+      !s.terms->not_before_ms || *s.terms->not_before_ms == s.certificate.not_before_ms;
+  const bool ends = !s.terms->not_after_ms || *s.terms->not_after_ms == s.certificate.not_after_ms;
+  return begins && ends ? nullptr : "not what the order asks for";
+}
+
+// RFC 8739 §3.1.1, §3.5: between the order's dates, and no longer than its lifetime with what comes
+// before it.
+const char* renewal_bounds(const LintSubject& s) {
+  if (s.terms == nullptr || !s.terms->star) return nullptr;
+  const auto& star = *s.terms->star;
+  if (s.certificate.not_before_ms < star.start_ms) return "begins before the order's start";
+  if (s.certificate.not_after_ms > star.end_ms) return "ends after the order's end";
+  const auto length_ms = s.certificate.not_after_ms - s.certificate.not_before_ms;
+  const auto half_ms = (star.lifetime_ms + 1'000) / 2;
+  return length_ms <= star.lifetime_ms + std::max(star.lifetime_adjust_ms, half_ms)
+             ? nullptr
+             : "longer than the order's lifetime";
 }
 
 const char* no_other_extension(const LintSubject& s) {
@@ -184,6 +239,9 @@ constexpr Lint kLints[] = {
     {"alternative-names", alternative_names},
     {"no-other-extension", no_other_extension},
     {"name-constraints", name_constraints},
+    {"authority-identity", authority_identity},
+    {"validity-as-asked", validity_as_asked},
+    {"renewal-bounds", renewal_bounds},
 };
 
 }  // namespace
@@ -200,8 +258,8 @@ Verdict<LintedTbs> lint_tbs(Bytes tbs_der, const CertificatePlan& plan, std::int
                   std::string("parse: ") + certificate.error().what);
   if (!equal(certificate->tbs_der, tbs_der))
     return refuse(wire::FailureKind::kInternal, "lint-failed", "parse: another TBS was read back");
-  const LintSubject subject{*certificate,     plan.profile, plan.issuer,
-                            plan.identifiers, plan.key,     backdate_ms};
+  const LintSubject subject{*certificate, plan.profile, plan.issuer, plan.identifiers,
+                            plan.key,     backdate_ms,  plan.terms};
   for (const auto& lint : kLints) {
     if (const char* why = lint.check(subject)) {
       return refuse(wire::FailureKind::kInternal, "lint-failed",

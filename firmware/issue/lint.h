@@ -21,6 +21,7 @@ struct LintSubject {
   const std::vector<wire::Identifier>& identifiers;
   const crypto::PublicKey& key;  // of the CSR
   std::int64_t backdate_ms = 0;
+  const wire::OrderTerms* terms = nullptr;  // null: nothing was asked for beside the identifiers
 };
 
 struct Lint {

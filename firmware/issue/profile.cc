@@ -4,6 +4,7 @@
 
 #include "firmware/identifier/identifier.h"
 #include "firmware/issue/grants.h"
+#include "firmware/x509/der.h"
 #include "firmware/x509/tbs.h"
 
 namespace keyward::issue {
@@ -11,6 +12,9 @@ namespace {
 
 constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::string_view kCommonName = "2.5.4.3";
+constexpr std::string_view kTnAuthList = "1.3.6.1.5.5.7.1.26",
+                           kJwtClaimConstraints = "1.3.6.1.5.5.7.1.27",
+                           kEnhancedJwtClaimConstraints = "1.3.6.1.5.5.7.1.33";
 constexpr std::string_view kServerAuth = "1.3.6.1.5.5.7.3.1", kClientAuth = "1.3.6.1.5.5.7.3.2";
 constexpr std::size_t kCommonNameMax = 64;  // RFC 5280, ub-common-name
 
@@ -37,11 +41,176 @@ std::string device_name(const wire::Identifier& device, bool issuer_is_constrain
   return "device-" + hex_encode(crypto::sha256(view_of(device.value))).substr(0, 32);
 }
 
+// The first service provider code of a TNAuthorizationList (RFC 8226 §9: [0] EXPLICIT IA5String).
+std::optional<std::string> service_provider_code(ByteView list_der) {
+  x509::DerReader outer(list_der);
+  auto entries = outer.sequence();
+  while (entries && !entries->at_end()) {
+    auto entry = entries->any();
+    if (!entry) return std::nullopt;
+    if (entry->tag != x509::tag::context_constructed(0)) continue;
+    x509::DerReader inner(entry->content);
+    const auto code = inner.element(x509::tag::kIa5String);
+    if (!code) return std::nullopt;
+    return std::string(text_of(*code));
+  }
+  return std::nullopt;
+}
+
+std::string telephone_name(const std::vector<wire::Identifier>& identifiers) {
+  for (const auto& id : identifiers) {
+    if (id.type != wire::IdentifierType::kTnAuthList) continue;
+    const auto der = identifier::authority_der(id);
+    const auto code = der ? service_provider_code(*der) : std::nullopt;
+    const std::string name = "SHAKEN " + code.value_or("");
+    if (code && name.size() <= kCommonNameMax && is_printable_ascii(name)) return name;
+    return "telephone-" + hex_encode(crypto::sha256(view_of(id.value))).substr(0, 32);
+  }
+  return "telephone";  // takes() wants a TNAuthList
+}
+
+std::string_view extension_of(wire::IdentifierType type) {
+  switch (type) {
+    case wire::IdentifierType::kTnAuthList:
+      return kTnAuthList;
+    case wire::IdentifierType::kJwtClaimConstraints:
+      return kJwtClaimConstraints;
+    case wire::IdentifierType::kEnhancedJwtClaimConstraints:
+      return kEnhancedJwtClaimConstraints;
+    default:
+      return "";
+  }
+}
+
+std::vector<std::string> identifier_types_of(const Profile& profile) {
+  using wire::IdentifierType;
+  std::vector<IdentifierType> types;
+  switch (profile.kind) {
+    case ProfileKind::kDevice:
+      types = {IdentifierType::kPermanentIdentifier, IdentifierType::kHardwareModule};
+      break;
+    case ProfileKind::kServer:
+      types = {IdentifierType::kDns};
+      if (profile.ip) types.push_back(IdentifierType::kIp);
+      break;
+    case ProfileKind::kSti:
+      types = {IdentifierType::kTnAuthList, IdentifierType::kJwtClaimConstraints,
+               IdentifierType::kEnhancedJwtClaimConstraints};
+      break;
+  }
+  std::vector<std::string> out;
+  for (const auto type : types) out.emplace_back(identifier::to_string(type));
+  return out;
+}
+
+std::string_view description_of(ProfileKind kind) {
+  switch (kind) {
+    case ProfileKind::kDevice:
+      return "Client certificate for a device whose key was attested";
+    case ProfileKind::kServer:
+      return "TLS server certificate";
+    case ProfileKind::kSti:
+      return "Telephone identity certificate (RFC 8226)";
+  }
+  return "";
+}
+
+bool takes_one(const Profile& profile, const wire::Identifier& id) {
+  switch (profile.kind) {
+    case ProfileKind::kDevice:
+      return is_device_type(id.type);
+    case ProfileKind::kServer:
+      if (id.type == wire::IdentifierType::kIp) return profile.ip;
+      return id.type == wire::IdentifierType::kDns &&
+             (profile.wildcard || !identifier::is_wildcard(id));
+    case ProfileKind::kSti:
+      return identifier::is_authority_type(id.type);
+  }
+  return false;
+}
+
 }  // namespace
 
+Profile make_profile(std::string_view name, ProfileKind kind, std::int64_t days) {
+  Profile profile;
+  profile.name = name;
+  profile.kind = kind;
+  profile.description = description_of(kind);
+  profile.lifetime_ms = days * kDayMs;
+  profile.methods = methods_of(kind);
+  // Possession of an earlier certificate's key proves less: nobody has it without asking.
+  std::erase(profile.methods, wire::ValidationMethod::kPossession01);
+  return profile;
+}
+
+std::vector<wire::ValidationMethod> methods_of(ProfileKind kind) {
+  using wire::ValidationMethod;
+  switch (kind) {
+    case ProfileKind::kDevice:
+      return {ValidationMethod::kDeviceAttest01};
+    case ProfileKind::kServer:
+      return {ValidationMethod::kHttp01,       ValidationMethod::kDns01,
+              ValidationMethod::kTlsAlpn01,    ValidationMethod::kDnsAccount01,
+              ValidationMethod::kDnsPersist01, ValidationMethod::kPossession01};
+    case ProfileKind::kSti:
+      return {ValidationMethod::kTkauth01};
+  }
+  return {};
+}
+
+std::vector<std::string> purposes_of(ProfileKind kind) {
+  switch (kind) {
+    case ProfileKind::kDevice:
+      return {std::string(kClientAuth)};
+    case ProfileKind::kServer:
+      return {std::string(kServerAuth)};
+    case ProfileKind::kSti:
+      break;
+  }
+  return {};
+}
+
+std::string_view challenge_name(wire::ValidationMethod method) {
+  switch (method) {
+    case wire::ValidationMethod::kHttp01:
+      return "http-01";
+    case wire::ValidationMethod::kDns01:
+      return "dns-01";
+    case wire::ValidationMethod::kTlsAlpn01:
+      return "tls-alpn-01";
+    case wire::ValidationMethod::kDeviceAttest01:
+      return "device-attest-01";
+    case wire::ValidationMethod::kDnsAccount01:
+      return "dns-account-01";
+    case wire::ValidationMethod::kDnsPersist01:
+      return "dns-persist-01";
+    case wire::ValidationMethod::kTkauth01:
+      return "tkauth-01";
+    case wire::ValidationMethod::kPossession01:
+      return "proof-of-possession-01";
+    case wire::ValidationMethod::kAppliance:
+      return "";
+  }
+  return "";
+}
+
+std::optional<wire::ValidationMethod> challenge_method(std::string_view name) {
+  for (int i = 1; is_known(static_cast<wire::ValidationMethod>(i)); ++i) {
+    const auto method = static_cast<wire::ValidationMethod>(i);
+    if (!name.empty() && challenge_name(method) == name) return method;
+  }
+  return std::nullopt;
+}
+
 Profiles::Profiles(std::int64_t device_days, std::int64_t server_days)
-    : profiles_{Profile{"device", true, std::string(kClientAuth), device_days * kDayMs},
-                Profile{"server", false, std::string(kServerAuth), server_days * kDayMs}} {}
+    : Profiles(std::vector<Profile>{make_profile("device", ProfileKind::kDevice, device_days),
+                                    make_profile("server", ProfileKind::kServer, server_days)}) {}
+
+Profiles::Profiles(std::vector<Profile> profiles) : profiles_(std::move(profiles)) {
+  std::sort(profiles_.begin(), profiles_.end(), [](const Profile& a, const Profile& b) {
+    return a.preference != b.preference ? a.preference < b.preference : a.name < b.name;
+  });
+}
 
 const Profile* Profiles::find(std::string_view name) const {
   const auto found = std::find_if(profiles_.begin(), profiles_.end(),
@@ -60,23 +229,29 @@ std::vector<wire::ProfileInfo> Profiles::infos() const {
   for (const auto& profile : profiles_) {
     wire::ProfileInfo info;
     info.name = profile.name;
-    info.description = profile.for_devices
-                           ? "Client certificate for a device whose key was attested"
-                           : "TLS server certificate";
-    info.identifier_types = profile.for_devices ? std::vector<std::string>{"permanent-identifier"}
-                                                : std::vector<std::string>{"dns"};
-    info.methods = profile.for_devices ? std::vector<std::string>{"device-attest-01"}
-                                       : std::vector<std::string>{"http-01"};
+    info.description = profile.description;
+    info.identifier_types = identifier_types_of(profile);
+    for (const auto method : profile.methods) info.methods.emplace_back(challenge_name(method));
+    if (profile.star) {
+      info.star_lifetime_s_min = static_cast<std::uint64_t>(profile.star->lifetime_s_min);
+      info.star_duration_s_max = static_cast<std::uint64_t>(profile.star->duration_s_max);
+    }
     out.push_back(std::move(info));
   }
   return out;
 }
 
 bool takes(const Profile& profile, const std::vector<wire::Identifier>& identifiers) {
-  return !identifiers.empty() &&
-         std::all_of(identifiers.begin(), identifiers.end(), [&](const wire::Identifier& id) {
-           return is_device_type(id.type) == profile.for_devices;
-         });
+  const bool all = std::all_of(identifiers.begin(), identifiers.end(),
+                               [&](const wire::Identifier& id) { return takes_one(profile, id); });
+  if (!all || identifiers.empty()) return false;
+  if (profile.kind != ProfileKind::kSti) return true;
+  // One list, so that its token and its certificate say the same; RFC 9118's form of the claim
+  // constraints replaces RFC 8226's.
+  const auto lists = std::count_if(
+      identifiers.begin(), identifiers.end(),
+      [](const wire::Identifier& id) { return id.type == wire::IdentifierType::kTnAuthList; });
+  return lists == 1 && identifiers.size() <= 2;
 }
 
 std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer,
@@ -92,22 +267,40 @@ std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer
 }
 
 Bytes subject_of(const CertificatePlan& plan) {
-  const std::string common_name(kCommonName);
-  if (plan.profile.for_devices) {
-    return x509::name_der(
-        {{common_name, device_name(plan.identifiers.front(), !plan.issuer.permitted_dns.empty())}});
+  const auto name = common_name_of(plan.profile, plan.issuer, plan.identifiers);
+  if (!name) return x509::name_der({});
+  return x509::name_der({{std::string(kCommonName), *name}});
+}
+
+std::optional<std::string> common_name_of(const Profile& profile, const Issuer& issuer,
+                                          const std::vector<wire::Identifier>& identifiers) {
+  switch (profile.kind) {
+    case ProfileKind::kDevice:
+      return device_name(identifiers.front(), !issuer.permitted_dns.empty());
+    case ProfileKind::kSti:
+      return telephone_name(identifiers);
+    case ProfileKind::kServer:
+      break;
   }
-  for (const auto& id : plan.identifiers) {
-    if (id.type == wire::IdentifierType::kDns && id.value.size() <= kCommonNameMax)
-      return x509::name_der({{common_name, id.value}});
+  for (const auto& id : identifiers) {
+    if (id.type == wire::IdentifierType::kDns && id.value.size() <= kCommonNameMax) return id.value;
   }
-  return x509::name_der({});
+  return std::nullopt;
+}
+
+// RFC 8226 §8, §9 and RFC 9118 §4: none of them critical.
+Result<std::vector<Bytes>> authority_extensions(const std::vector<wire::Identifier>& identifiers) {
+  std::vector<Bytes> out;
+  for (const auto& id : identifiers) {
+    KEYWARD_TRY(value, identifier::authority_der(id));
+    out.push_back(x509::extension_der(extension_of(id.type), false, value));
+  }
+  return out;
 }
 
 Result<Bytes> build_profile_tbs(const CertificatePlan& plan) {
   const Bytes subject = subject_of(plan);
   const bool subject_is_empty = subject == x509::name_der({});
-  KEYWARD_TRY(names, x509::ext_subject_alt_name(plan.identifiers, subject_is_empty));
   // Key transport only where the key can do it (RFC 8446 clients need digitalSignature alone;
   // TLS 1.2 RSA).
   const Bytes usage = plan.key.kind() == crypto::KeyKind::kRsa
@@ -122,11 +315,16 @@ Result<Bytes> build_profile_tbs(const CertificatePlan& plan) {
   spec.not_after_ms = plan.validity.not_after_ms;
   spec.spki_der = plan.key.spki_der();
   spec.extensions = {x509::ext_authority_key_id(plan.issuer.key_id),
-                     x509::ext_subject_key_id(plan.key.spki_der()),
-                     usage,
-                     x509::ext_basic_constraints(false, std::nullopt),
-                     x509::ext_extended_key_usage({plan.profile.extended_key_usage}),
-                     names};
+                     x509::ext_subject_key_id(plan.key.spki_der()), usage,
+                     x509::ext_basic_constraints(false, std::nullopt)};
+  if (plan.profile.kind == ProfileKind::kSti) {
+    KEYWARD_TRY(authority, authority_extensions(plan.identifiers));
+    for (auto& extension : authority) spec.extensions.push_back(std::move(extension));
+  } else {
+    KEYWARD_TRY(names, x509::ext_subject_alt_name(plan.identifiers, subject_is_empty));
+    spec.extensions.push_back(x509::ext_extended_key_usage(purposes_of(plan.profile.kind)));
+    spec.extensions.push_back(std::move(names));
+  }
   return x509::build_tbs(spec);
 }
 

@@ -1,5 +1,6 @@
-// Owns the built-in certificate profiles and turns one into a TBSCertificate: every octet comes
-// from here (DESIGN §2.5). Must not know who asked or which proof there is.
+// Owns the certificate profiles and turns one into a TBSCertificate: every octet comes from here
+// (DESIGN §2.5). Must not know who asked or which proof there is, nor where profiles are written
+// down (profile_config.h).
 //
 // device: clientAuth, fit for EAP-TLS; SAN permanent-identifier / hardware-module (device-attest-10
 // §3; D-D10:
@@ -9,9 +10,11 @@
 // server: serverAuth; SAN dns and ip; subject CN is the first dns name that fits, else the subject
 // is empty
 //   and the SAN critical (RFC 5280 §4.2.1.6).
+// sti: telephone identity (RFC 8226, RFC 9118; form of ATIS-1000080): no SAN and no extended key
+//   usage; TNAuthList and claim constraints, not critical, are the order's identifiers octet for
+//   octet; subject CN "SHAKEN <service provider code>" where there is a code, else a pseudonym.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,25 +26,52 @@
 
 namespace keyward::issue {
 
+enum class ProfileKind : std::uint8_t { kDevice = 1, kServer = 2, kSti = 3 };
+
+struct StarLimits {
+  std::int64_t lifetime_s_min = 3'600;
+  std::int64_t duration_s_max = 365LL * 86'400;
+};
+
 struct Profile {
   std::string name;
-  bool for_devices = false;  // its identifiers are devices; else names
-  std::string extended_key_usage;
+  ProfileKind kind = ProfileKind::kServer;
+  std::string description;
   std::int64_t lifetime_ms = 0;
+  std::vector<wire::ValidationMethod> methods;  // the proofs that count; never empty
+  bool wildcard = true;                         // server: "*.name"
+  bool ip = true;                               // server: addresses
+  std::optional<StarLimits> star;               // RFC 8739; absent: not offered
+  std::int64_t preference = 100;  // the smallest that fits an order without a profile is taken
+  bool for_devices() const { return kind == ProfileKind::kDevice; }
 };
+
+// With every default of its kind: methods, description. `days`: lifetime.
+Profile make_profile(std::string_view name, ProfileKind kind, std::int64_t days);
+// The challenge types that can prove something for such a profile.
+std::vector<wire::ValidationMethod> methods_of(ProfileKind kind);
+// Extended key usages; sti: none (RFC 8226 names no purpose).
+std::vector<std::string> purposes_of(ProfileKind kind);
+// Challenge type names (RFC 8555 §9.7.8); empty: it is none ("appliance" is not one).
+std::string_view challenge_name(wire::ValidationMethod method);
+std::optional<wire::ValidationMethod> challenge_method(std::string_view name);
 
 class Profiles {
  public:
+  static constexpr std::size_t kProfilesMax = 16;  // as many as IssuerGetReply holds
+  // "device" and "server" as they are without configuration.
   Profiles(std::int64_t device_days, std::int64_t server_days);
+  explicit Profiles(std::vector<Profile> profiles);  // checked: profile_config.h
   const Profile* find(std::string_view name) const;
-  // All devices: "device"; all names: "server"; mixed or empty: null.
+  // The preferred one that takes them; mixed, empty, or of no profile: null.
   const Profile* fitting(const std::vector<wire::Identifier>& identifiers) const;
   std::vector<wire::ProfileInfo> infos() const;
 
  private:
-  std::array<Profile, 2> profiles_;
+  std::vector<Profile> profiles_;  // by preference, then by name
 };
 
+// sti: exactly one TNAuthList, and beside it at most one kind of claim constraints.
 bool takes(const Profile& profile, const std::vector<wire::Identifier>& identifiers);
 
 struct Validity {
@@ -59,8 +89,14 @@ struct CertificatePlan {
   const crypto::PublicKey& key;
   const Bytes& serial;
   Validity validity;
+  const wire::OrderTerms* terms = nullptr;  // null: nothing was asked for beside the identifiers
 };
 Bytes subject_of(const CertificatePlan& plan);  // Name
+// The common name that the profile gives, if any.
+std::optional<std::string> common_name_of(const Profile& profile, const Issuer& issuer,
+                                          const std::vector<wire::Identifier>& identifiers);
+// sti: the extensions that stand for the identifiers, whole TLVs in the identifiers' order.
+Result<std::vector<Bytes>> authority_extensions(const std::vector<wire::Identifier>& identifiers);
 // kBadInput: an identifier has no form in a certificate.
 Result<Bytes> build_profile_tbs(const CertificatePlan& plan);
 
