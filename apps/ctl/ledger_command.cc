@@ -24,6 +24,8 @@ constexpr std::string_view kSubjectAltName = "2.5.29.17",
 struct Entry {
   issue::LedgerRow intent;
   std::optional<issue::OutcomeRow> outcome;
+  std::optional<issue::RevocationRow> revocation;
+  std::int64_t revoked_at_ms = 0;
 };
 
 std::string utc_text(std::int64_t utc_ms) {
@@ -74,6 +76,7 @@ std::vector<std::string> names_of(const Entry& entry) {
 
 std::string_view result_text(const Entry& entry) {
   if (!entry.outcome) return "open";
+  if (entry.revocation) return "revoked";
   switch (entry.outcome->result) {
     case issue::OutcomeResult::kIssued:
       return "issued";
@@ -97,6 +100,26 @@ std::string_view method_text(wire::ValidationMethod method) {
       return "device-attest-01";
     case wire::ValidationMethod::kAppliance:
       return "appliance";
+    case wire::ValidationMethod::kDnsAccount01:
+      return "dns-account-01";
+    case wire::ValidationMethod::kDnsPersist01:
+      return "dns-persist-01";
+    case wire::ValidationMethod::kTkauth01:
+      return "tkauth-01";
+    case wire::ValidationMethod::kPossession01:
+      return "proof-of-possession-01";
+  }
+  return "unknown";
+}
+
+std::string_view authority_text(issue::RevocationAuthority authority) {
+  switch (authority) {
+    case issue::RevocationAuthority::kAccount:
+      return "account";
+    case issue::RevocationAuthority::kCertificateKey:
+      return "certificate-key";
+    case issue::RevocationAuthority::kAuthorizations:
+      return "authorizations";
   }
   return "unknown";
 }
@@ -111,8 +134,8 @@ int exit_code_of(const Error& error) {
   return error.kind == ErrorKind::kCorrupt ? kExitBroken : kExitUnreadable;
 }
 
-// The newest `last` intents with their outcomes, oldest first. Outcomes of older ones are passed
-// over.
+// The newest `last` intents with their outcomes and revocations, oldest first. Those of older ones
+// are passed over.
 Result<issue::LedgerSummary> collect(const LedgerOptions& options,
                                      std::map<std::uint64_t, Entry>& entries) {
   const auto wanted = hex_decode(options.serial);
@@ -120,15 +143,29 @@ Result<issue::LedgerSummary> collect(const LedgerOptions& options,
   return issue::read_ledger(
       options.directory, [&](const issue::LedgerRow& row, const issue::RowPlace&) -> Status {
         if (row.intent && (wanted->empty() || equal(row.intent->serial, *wanted))) {
-          entries.emplace(row.number, Entry{row, std::nullopt});
+          entries.emplace(row.number, Entry{row, std::nullopt, std::nullopt, 0});
           if (options.last > 0 && entries.size() > static_cast<std::size_t>(options.last))
             entries.erase(entries.begin());
         }
-        if (!row.outcome) return {};
-        const auto found = entries.find(row.outcome->intent_row);
-        if (found != entries.end()) found->second.outcome = *row.outcome;
+        if (!row.outcome && !row.revocation) return {};
+        const auto found =
+            entries.find(row.outcome ? row.outcome->intent_row : row.revocation->intent_row);
+        if (found == entries.end()) return {};
+        if (row.outcome) found->second.outcome = *row.outcome;
+        if (row.revocation) found->second.revocation = *row.revocation;
+        if (row.revocation) found->second.revoked_at_ms = row.time_ms;
         return {};
       });
+}
+
+void print_revocation(const Entry& entry, json::Writer& out) {
+  const auto& revocation = *entry.revocation;
+  out.key("revocation").begin_object().member("time", utc_text(entry.revoked_at_ms));
+  if (revocation.reason) out.member_int("reason", static_cast<std::int64_t>(*revocation.reason));
+  out.member("authority", authority_text(revocation.authority))
+      .member("thumbprint", base64url_encode(revocation.thumbprint))
+      .member("jws_sha256", hex_encode(revocation.jws_sha256))
+      .end_object();
 }
 
 void print_json(const Entry& entry, json::Writer& out) {
@@ -140,6 +177,8 @@ void print_json(const Entry& entry, json::Writer& out) {
       .member("profile", intent.profile)
       .member("result", result_text(entry));
   if (entry.outcome && entry.outcome->reason) out.member("reason", *entry.outcome->reason);
+  if (entry.revocation) print_revocation(entry, out);
+  if (intent.eab_kid) out.member("eab_kid", *intent.eab_kid);
   out.key("names").begin_array();
   for (const auto& name : names_of(entry)) out.string(name);
   out.end_array()
@@ -165,12 +204,18 @@ void print_line(const Entry& entry) {
     std::cout << "  by " << method_text(grant.method) << " (evidence "
               << hex_encode(grant.evidence_sha256).substr(0, 16) << ")";
   std::cout << "  account " << base64url_encode(intent.thumbprint).substr(0, 16) << "\n";
+  if (!entry.revocation) return;
+  std::cout << "      revoked " << utc_text(entry.revoked_at_ms) << " by "
+            << authority_text(entry.revocation->authority);
+  if (entry.revocation->reason) std::cout << ", reason " << *entry.revocation->reason;
+  std::cout << "\n";
 }
 
 void print_summary(const issue::LedgerSummary& summary) {
   std::cout << summary.rows << " rows: " << summary.intents << " intents, " << summary.issued
-            << " issued, " << summary.failed << " failed, " << summary.abandoned << " abandoned, "
-            << summary.open_intents.size() << " open; head " << hex_encode(summary.head) << "\n";
+            << " issued, " << summary.revoked << " revoked, " << summary.failed << " failed, "
+            << summary.abandoned << " abandoned, " << summary.open_intents.size() << " open; head "
+            << hex_encode(summary.head) << "\n";
   if (summary.torn_bytes > 0)
     std::cout << summary.torn_bytes << " octets of a row that never got whole stand at the end\n";
 }
@@ -182,6 +227,7 @@ void add_summary(const issue::LedgerSummary& summary, json::Writer& out) {
   number("rows", summary.rows);
   number("intents", summary.intents);
   number("issued", summary.issued);
+  number("revoked", summary.revoked);
   number("failed", summary.failed);
   number("abandoned", summary.abandoned);
   number("open", summary.open_intents.size());

@@ -34,9 +34,9 @@ struct Grant {
   std::optional<std::string> format;     // device grants: of the attestation statement
   std::int64_t expires_at_ms = 0;
   Digest256 evidence_sha256{};
-  std::optional<bool> subtree;  // only ever true: every name below is covered too (RFC 9444)
-  std::optional<std::string> account_url;        // counts only for requests signed with this kid
-  std::optional<std::int64_t> not_after_max_ms;  // authority grants: of any certificate
+  std::optional<bool> subtree{};  // only ever true: every name below is covered too (RFC 9444)
+  std::optional<std::string> account_url{};        // counts only for requests signed with this kid
+  std::optional<std::int64_t> not_after_max_ms{};  // authority grants: of any certificate
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);

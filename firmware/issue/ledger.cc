@@ -108,6 +108,13 @@ Result<AppendedRow> Ledger::append_outcome(const OutcomeRow& outcome) {
   return append(std::move(row));
 }
 
+Result<AppendedRow> Ledger::append_revocation(const RevocationRow& revocation) {
+  LedgerRow row;
+  row.kind = RowKind::kRevocation;
+  row.revocation = revocation;
+  return append(std::move(row));
+}
+
 Result<LedgerRow> Ledger::read(const RowPlace& place) const {
   std::shared_ptr<RecordFile> file;
   {

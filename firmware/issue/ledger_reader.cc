@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <unordered_set>
+#include <unordered_map>
 
 #include <dirent.h>
 #include <stdio.h>
@@ -63,7 +63,8 @@ class RowChecker {
       return corrupt("a row is older than the one before", row.number);
     const bool shaped = row.genesis.has_value() == (row.kind == RowKind::kGenesis) &&
                         row.intent.has_value() == (row.kind == RowKind::kIntent) &&
-                        row.outcome.has_value() == (row.kind == RowKind::kOutcome);
+                        row.outcome.has_value() == (row.kind == RowKind::kOutcome) &&
+                        row.revocation.has_value() == (row.kind == RowKind::kRevocation);
     if (!shaped) return corrupt("a row's content is not of its kind", row.number);
     if ((row.number == 0) != (row.kind == RowKind::kGenesis))
       return corrupt("the genesis row is not the first, or not alone", row.number);
@@ -71,6 +72,7 @@ class RowChecker {
       return corrupt("a ledger of another format", row.number);
     if (row.intent) KEYWARD_CHECK(take_intent(row));
     if (row.outcome) KEYWARD_CHECK(take_outcome(row));
+    if (row.revocation) KEYWARD_CHECK(take_revocation(row));
     ++summary_.rows;
     summary_.head = hash;
     summary_.last_time_ms = row.time_ms;
@@ -85,7 +87,8 @@ class RowChecker {
  private:
   Status take_intent(const LedgerRow& row) {
     if (row.intent->serial.empty()) return corrupt("an intent has no serial", row.number);
-    if (!serials_.insert(std::string(text_of(row.intent->serial))).second)
+    if (!serials_.emplace(text_of(row.intent->serial), SerialState{row.number, Stage::kIntended})
+             .second)
       return corrupt("a serial stands twice", row.number);
     open_.emplace(row.number, *row.intent);
     ++summary_.intents;
@@ -106,6 +109,7 @@ class RowChecker {
       if (!certificate || crypto::sha256(*certificate) != *outcome.certificate_sha256) {
         return corrupt("an issued certificate is not the intent's", row.number);
       }
+      serials_.at(std::string(text_of(found->second.serial))).stage = Stage::kIssued;
       ++summary_.issued;
     }
     if (outcome.result == OutcomeResult::kFailed) ++summary_.failed;
@@ -113,9 +117,29 @@ class RowChecker {
     open_.erase(found);
     return {};
   }
+  Status take_revocation(const LedgerRow& row) {
+    const RevocationRow& revocation = *row.revocation;
+    const auto found = serials_.find(std::string(text_of(revocation.serial)));
+    if (found == serials_.end() || found->second.intent_row != revocation.intent_row)
+      return corrupt("a revocation of what is not in the ledger", row.number);
+    if (found->second.stage != Stage::kIssued)
+      return corrupt("a revocation of what was not issued, or a second one", row.number);
+    // RFC 5280 §5.3.1: 1 is keyCompromise.
+    if (revocation.compromised_spki_sha256.has_value() != (revocation.reason == 1u))
+      return corrupt("a revocation's content does not fit its reason", row.number);
+    found->second.stage = Stage::kRevoked;
+    ++summary_.revoked;
+    return {};
+  }
+
+  enum class Stage : std::uint8_t { kIntended = 1, kIssued = 2, kRevoked = 3 };
+  struct SerialState {
+    std::uint64_t intent_row = 0;
+    Stage stage = Stage::kIntended;
+  };
   LedgerSummary& summary_;
   std::map<std::uint64_t, IntentRow> open_;
-  std::unordered_set<std::string> serials_;
+  std::unordered_map<std::string, SerialState> serials_;
 };
 
 }  // namespace

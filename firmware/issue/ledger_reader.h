@@ -3,7 +3,7 @@
 //
 // Checks: frames, digests, chain of hashes, row numbers without gaps, times that never step back,
 // one outcome per intent and after it, an issued certificate that is the intent's TBS, no serial
-// twice. Not checked here: signatures (verify_issued), and that the end was not cut off (needs a
+// twice, a revocation only of an issued certificate and once. Not checked here: signatures (verify_issued), and that the end was not cut off (needs a
 // signed head). Errors: kCorrupt (any break; native is the row), kUnavailable (cannot read).
 // Threads: functions.
 #pragma once
@@ -23,6 +23,7 @@ struct LedgerSummary {
   std::uint64_t issued = 0;
   std::uint64_t failed = 0;
   std::uint64_t abandoned = 0;
+  std::uint64_t revoked = 0;
   std::vector<std::uint64_t> open_intents;  // rows without outcome: under way, or a crash
   Digest256 head{};                         // hash of the last row
   std::int64_t last_time_ms = 0;

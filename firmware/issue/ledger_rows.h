@@ -14,9 +14,9 @@ namespace keyward::issue {
 
 using TicketId = std::array<std::uint8_t, 16>;
 
-// Numbers are part of the format. 4 and up are kept for signed heads and revocations.
-enum class RowKind : std::uint8_t { kGenesis = 1, kIntent = 2, kOutcome = 3 };
-inline bool is_known(RowKind k) { return k >= RowKind::kGenesis && k <= RowKind::kOutcome; }
+// Numbers are part of the format. 5 and up are kept for signed heads.
+enum class RowKind : std::uint8_t { kGenesis = 1, kIntent = 2, kOutcome = 3, kRevocation = 4 };
+inline bool is_known(RowKind k) { return k >= RowKind::kGenesis && k <= RowKind::kRevocation; }
 
 enum class OutcomeResult : std::uint8_t {
   kIssued = 1,     // the signature was made and verified
@@ -25,6 +25,16 @@ enum class OutcomeResult : std::uint8_t {
 };
 inline bool is_known(OutcomeResult r) {
   return r >= OutcomeResult::kIssued && r <= OutcomeResult::kAbandoned;
+}
+
+// By what right a certificate was revoked (RFC 8555 §7.6).
+enum class RevocationAuthority : std::uint8_t {
+  kAccount = 1,         // the account that it was issued to
+  kCertificateKey = 2,  // the holder of its key
+  kAuthorizations = 3,  // an account that has proved all its names
+};
+inline bool is_known(RevocationAuthority a) {
+  return a >= RevocationAuthority::kAccount && a <= RevocationAuthority::kAuthorizations;
 }
 
 struct GenesisRow {
@@ -60,6 +70,7 @@ struct IntentRow {
   Digest256 csr_sha256{};
   std::vector<GrantNote> grants;
   std::string profile;
+  std::optional<std::string> eab_kid;  // the credential that the account was admitted by
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "serial", m.serial, 20);
@@ -71,6 +82,7 @@ struct IntentRow {
     v(7, "csr_sha256", m.csr_sha256);
     v(8, "grants", m.grants, limits::kIdentifiersPerOrderMax);
     v(9, "profile", m.profile, limits::kProfileNameBytesMax);
+    v(10, "eab_kid", m.eab_kid, limits::kEabKidBytesMax);
   }
 };
 
@@ -90,6 +102,28 @@ struct OutcomeRow {
   }
 };
 
+// Only of a certificate that stands in the ledger as issued, and once.
+struct RevocationRow {
+  std::uint64_t intent_row = 0;
+  Bytes serial;
+  std::optional<std::uint64_t> reason;  // RFC 5280 §5.3.1; absent: none was given
+  RevocationAuthority authority{};
+  Digest256 thumbprint{};  // RFC 7638, of the key that signed the request
+  Digest256 jws_sha256{};  // of the client's request, as in an intent
+  // keyCompromise alone: digest of the SubjectPublicKeyInfo that is never certified again.
+  std::optional<Digest256> compromised_spki_sha256;
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "intent_row", m.intent_row);
+    v(2, "serial", m.serial, 20);
+    v(3, "reason", m.reason);
+    v(4, "authority", m.authority);
+    v(5, "thumbprint", m.thumbprint);
+    v(6, "jws_sha256", m.jws_sha256);
+    v(7, "compromised_spki_sha256", m.compromised_spki_sha256);
+  }
+};
+
 struct LedgerRow {
   std::uint64_t number = 0;  // the genesis row is 0; no gaps
   Digest256 previous{};      // hash of the row before; zeros at the genesis row
@@ -98,6 +132,7 @@ struct LedgerRow {
   std::optional<GenesisRow> genesis;
   std::optional<IntentRow> intent;
   std::optional<OutcomeRow> outcome;
+  std::optional<RevocationRow> revocation;
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "number", m.number);
@@ -107,6 +142,7 @@ struct LedgerRow {
     v(5, "genesis", m.genesis);
     v(6, "intent", m.intent);
     v(7, "outcome", m.outcome);
+    v(8, "revocation", m.revocation);
   }
 };
 
