@@ -21,6 +21,7 @@ Bytes hash(HashAlgorithm algorithm, ByteView data);
 Digest256 sha256(ByteView data);
 Digest256 sha256(ByteView first, ByteView second);  // of the concatenation
 Digest256 hmac_sha256(ByteView key, ByteView data);
+Bytes hmac(HashAlgorithm algorithm, ByteView key, ByteView data);  // RFC 2104
 
 enum class KeyKind : std::uint8_t { kEcP256 = 1, kEcP384 = 2, kEcP521 = 3, kRsa = 4, kEd25519 = 5 };
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <openssl/crypto.h>
+#include <string.h>
 
 #include "firmware/crypto/openssl.h"
 
@@ -81,6 +82,22 @@ Digest256 sha256(ByteView first, ByteView second) {
   require(::EVP_DigestUpdate(context.get(), second.data(), second.size()) == 1);
   require(::EVP_DigestFinal_ex(context.get(), out.data(), nullptr) == 1);
   return out;
+}
+
+Bytes hmac(HashAlgorithm algorithm, ByteView key, ByteView data) {
+  const bool is_long = algorithm == HashAlgorithm::kSha384 || algorithm == HashAlgorithm::kSha512;
+  const std::size_t block_bytes = is_long ? 128 : 64;  // FIPS 180-4 §1
+  Bytes inner = key.size() > block_bytes ? hash(algorithm, key) : to_bytes(key);
+  inner.resize(block_bytes);
+  Bytes outer = inner;
+  for (auto& byte : inner) byte ^= 0x36;
+  for (auto& byte : outer) byte ^= 0x5c;
+  append(inner, data);
+  append(outer, hash(algorithm, inner));
+  const Bytes result = hash(algorithm, outer);
+  ::explicit_bzero(inner.data(), inner.size());
+  ::explicit_bzero(outer.data(), outer.size());
+  return result;
 }
 
 // RFC 2104, straight from the hash: one-shot, and without the fetches of OpenSSL's HMAC object.

@@ -75,6 +75,16 @@ inline constexpr int kAttestationCborDepthMax = 8;
 inline constexpr int kAttestationCborItemsMax = 256;
 inline constexpr std::size_t kTpmStructureBytesMax = 4'096;
 inline constexpr std::size_t kTrustAnchorsMax = 1'024;
+inline constexpr std::size_t kEabCredentialsMax = 16'384;
+inline constexpr std::size_t kEabCredentialBytesMax = 4'096;  // one line of the file
+inline constexpr std::size_t kEabCredentialsBytesMax = 16u << 20;
+inline constexpr std::size_t kEabKeyBytesMin = 32;  // as long as the shortest digest (RFC 2104 §3)
+inline constexpr std::size_t kEabKeyBytesMax = 256;
+inline constexpr std::size_t kEabBindingsMax =
+    262'144;  // accounts ever bound (about 200 octets each)
+inline constexpr std::size_t kEabBindingBytesMax = 512;  // one line of their record
+inline constexpr std::int64_t kEabPollMs = 400;  // a changed credential is in force within a second
+inline constexpr int kEabGrantsPerTurnMax = 256;  // told to the signer in one turn
 
 // ---- signer
 inline constexpr std::size_t kGrantsMax = 65'536;  // live grants over all accounts (about 24 MB)
@@ -168,14 +178,29 @@ inline constexpr std::int64_t kWorkSweepMs =
     30'000;  // unfinished work is asked of the store this often
 inline constexpr std::int64_t kQuickValidationMs =
     100;  // a challenge answer waits so long for a quick result
+inline constexpr std::int64_t kValidationHurryMs =
+    1'000;  // a client may ask for another look no sooner than this after the last
 inline constexpr std::int64_t kIssueWaitMs =
     5'000;  // a finalize answer waits so long, then says processing
 inline constexpr std::size_t kOrdersPageMax = 100;        // orders on one page of an account's list
+inline constexpr std::size_t kFormBodyBytesMax = 256;     // one button of a page of ours
+inline constexpr std::int64_t kTermsTokenMs =
+    30LL * 24 * 3'600'000;  // the address of an agreement page; a person has to read a mail
+inline constexpr std::int64_t kRecoveryProofMs = 24LL * 3'600'000;  // for the code to come back
+inline constexpr std::int64_t kRecoveryPickUpMs =
+    7LL * 24 * 3'600'000;  // after the cooling-off time, for the new key to ask again
+inline constexpr std::int64_t kMailBackoffMsMin = 60'000;
+inline constexpr std::int64_t kMailBackoffMsMax = 6LL * 3'600'000;
+inline constexpr std::uint64_t kMailAttemptsMax = 64;  // two weeks; then the notice is given up
 inline constexpr std::size_t kSmallBodyBytesMax = 8'192;  // POST-as-GET and other small payloads
 inline constexpr std::size_t kNewOrderBodyBytesMax =
     49'152;  // 64 identifiers of 256 octets, base64url; goes whole to the signer
 inline constexpr std::size_t kFinalizeBodyBytesMax =
     40'960;  // kCsrBytesMax, base64url twice; with the terms below kFrameBytesMax
+
+inline constexpr std::size_t kIncidentsBytesMax = 65'536;  // the operator's file
+inline constexpr std::size_t kIncidentsMax = 32;           // open at the same time
+inline constexpr std::size_t kIncidentSerialsMax = 512;    // more belong to a range of time
 
 // ---- store
 inline constexpr std::int64_t kAccountsMax = 1'000'000;  // accounts are never deleted: about 1 GB
@@ -204,7 +229,17 @@ inline constexpr std::int64_t kHttp01TotalMs = 20'000;
 inline constexpr int kValidationWorkers = 16;
 inline constexpr std::size_t kValidationQueueMax = 512;
 inline constexpr std::int64_t kValidationWaitMs =
-    30'000;  // in the queue; then acme is told to come again
+    30'000;                                        // in the queue; then acme is told to come again
+inline constexpr std::size_t kDnsRecordsMax = 64;  // of one answer; a larger set is refused whole
+inline constexpr std::size_t kDnsRecordBytesMax = 4'096;   // RDATA of one record
+inline constexpr std::int64_t kDnsLookMs = 20'000;         // all questions of one validation
+inline constexpr std::int64_t kTlsAlpn01TotalMs = 15'000;  // names, connections and handshakes
+inline constexpr std::int64_t kCaaGrantMs =
+    8LL * 3'600'000;  // RFC 8659 leaves it to the CA; the industry looks again after 8 hours
+inline constexpr std::size_t kIssuerNamesMax = 10;  // dns-persist-01 -02: of one challenge
+inline constexpr std::int64_t kUrlFetchMs = 15'000;
+inline constexpr int kUrlFetchRedirectsMax = 3;
+inline constexpr std::int64_t kMailSendMs = 20'000;           // below a caller's slow patience
 inline constexpr std::int64_t kApplianceGrantMs = 3'600'000;  // the order follows at once
 
 // ---- agent (device side)
