@@ -24,7 +24,7 @@ constexpr MessageType kToAttestation[] = {MessageType::kDeviceTokenMint, Message
 constexpr MessageType kToSigner[] = {
     MessageType::kTicketMint,    MessageType::kCertificateIssue,  MessageType::kIssuerGet,
     MessageType::kKeyChange,     MessageType::kCertificateRevoke, MessageType::kOrderCancel,
-    MessageType::kGrantWithdraw, MessageType::kPossessionVerify};
+    MessageType::kGrantWithdraw, MessageType::kPossessionMint,    MessageType::kPossessionVerify};
 
 constexpr task::PeerRule kPeers[] = {
     {TaskId::kStore, false, kToStore},

@@ -5,6 +5,7 @@
 #include "apps/signer/peers.h"
 #include "board/compose.h"
 #include "firmware/identifier/identifier.h"
+#include "firmware/issue/profile_config.h"
 #include "firmware/log/log.h"
 #include "firmware/wire/messages/certificate_revoke.h"
 #include "firmware/wire/messages/grant_account.h"
@@ -12,6 +13,7 @@
 #include "firmware/wire/messages/grant_withdraw.h"
 #include "firmware/wire/messages/key_change.h"
 #include "firmware/wire/messages/order_cancel.h"
+#include "firmware/wire/messages/possession_mint.h"
 #include "firmware/wire/messages/possession_verify.h"
 #include "hal/base/file.h"
 
@@ -31,6 +33,7 @@ struct Configuration {
   std::string state_dir;
   std::vector<std::string> appliance_names;
   std::vector<std::string> environment;
+  std::string problem;  // with the profiles; else empty
 };
 
 [[noreturn]] void die(const char* what, const Error& error, int code) {
@@ -52,6 +55,9 @@ Configuration read(task::Task& task) {
   out.gate.backdate_ms = own.integer_or("backdate_s", 0, 86'400, 60) * 1'000;
   out.gate.device_days = own.integer_or("device_days", 1, 3'650, 365);
   out.gate.server_days = own.integer_or("server_days", 1, 825, 90);
+  auto profiles = issue::read_profiles(own, out.gate.device_days, out.gate.server_days);
+  out.gate.profiles = std::move(profiles.profiles);
+  out.problem = std::move(profiles.problem);
   auto appliance = own.table("appliance");
   out.gate.base_url = appliance.string("base_url");
   out.appliance_names = appliance.strings_or_empty("names", kNamesMax);
@@ -74,6 +80,10 @@ Configuration read(task::Task& task) {
 
 // What a config reader cannot know: forms of names and of NAME=VALUE.
 Status complete(Configuration& config) {
+  if (!config.problem.empty()) {
+    log::error(config.problem);
+    return fail(ErrorKind::kBadInput, "a profile cannot be used");
+  }
   for (const auto& name : config.appliance_names) {
     auto id = identifier::canonical(wire::IdentifierType::kDns, name);
     if (!id) id = identifier::canonical(wire::IdentifierType::kIp, name);
@@ -154,6 +164,10 @@ int main(int argc, char** argv) {
       });
   server.on<wire::GrantWithdraw>(
       TaskId::kAcme, [](const auto&) -> task::Answer<wire::GrantWithdrawReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+      });
+  server.on<wire::PossessionMint>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::PossessionMintReply> {
         return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
       });
   server.on<wire::PossessionVerify>(

@@ -10,7 +10,7 @@ using wire::TaskId;
 constexpr MessageType kFromAcme[] = {
     MessageType::kTicketMint,    MessageType::kCertificateIssue,  MessageType::kIssuerGet,
     MessageType::kKeyChange,     MessageType::kCertificateRevoke, MessageType::kOrderCancel,
-    MessageType::kGrantWithdraw, MessageType::kPossessionVerify};
+    MessageType::kGrantWithdraw, MessageType::kPossessionMint,    MessageType::kPossessionVerify};
 constexpr MessageType kFromValidation[] = {MessageType::kGrantName};
 constexpr MessageType kFromAttestation[] = {MessageType::kGrantDevice, MessageType::kGrantAccount,
                                             MessageType::kGrantAuthority};

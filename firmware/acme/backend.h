@@ -37,6 +37,7 @@
 #include "firmware/wire/messages/order_list.h"
 #include "firmware/wire/messages/order_put.h"
 #include "firmware/wire/messages/order_update.h"
+#include "firmware/wire/messages/possession_mint.h"
 #include "firmware/wire/messages/possession_verify.h"
 #include "firmware/wire/messages/recovery_get.h"
 #include "firmware/wire/messages/recovery_put.h"
@@ -85,7 +86,7 @@ using AttestationBackend =
     AsksAll<wire::DeviceTokenMint, wire::DeviceVerify, wire::EabVerify, wire::AuthorityVerify>;
 using SignerBackend = AsksAll<wire::TicketMint, wire::CertificateIssue, wire::IssuerGet,
                               wire::KeyChange, wire::CertificateRevoke, wire::OrderCancel,
-                              wire::GrantWithdraw, wire::PossessionVerify>;
+                              wire::GrantWithdraw, wire::PossessionMint, wire::PossessionVerify>;
 
 struct Backend {
   StoreBackend& store;

@@ -78,6 +78,7 @@ enum class MessageType : std::uint16_t {
   kOrderCancel = 0x0412,
   kGrantWithdraw = 0x0414,
   kPossessionVerify = 0x0416,
+  kPossessionMint = 0x0418,
 
   kPinUnseal = 0x0500,
 };

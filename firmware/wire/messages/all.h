@@ -50,6 +50,7 @@
 #include "firmware/wire/messages/order_update.h"
 #include "firmware/wire/messages/peer_end.h"
 #include "firmware/wire/messages/pin_unseal.h"
+#include "firmware/wire/messages/possession_mint.h"
 #include "firmware/wire/messages/possession_verify.h"
 #include "firmware/wire/messages/records.h"
 #include "firmware/wire/messages/recovery_get.h"
@@ -80,7 +81,8 @@ using AllMessages = MessageList<
     EabVerifyReply, EabVerify, GrantAccountReply, GrantAccount, GrantAuthorityReply, GrantAuthority,
     GrantWithdrawReply, GrantWithdraw, KeyChangeReply, KeyChange, MailDoneReply, MailDone,
     MailPutReply, MailPut, MailSendReply, MailSend, MailTakeReply, MailTake, OrderCancelReply,
-    OrderCancel, PossessionVerifyReply, PossessionVerify, RecoveryGetReply, RecoveryGet,
-    RecoveryPutReply, RecoveryPut, RecoveryUpdateReply, RecoveryUpdate, UrlFetchReply, UrlFetch>;
+    OrderCancel, PossessionMintReply, PossessionMint, PossessionVerifyReply, PossessionVerify,
+    RecoveryGetReply, RecoveryGet, RecoveryPutReply, RecoveryPut, RecoveryUpdateReply,
+    RecoveryUpdate, UrlFetchReply, UrlFetch>;
 
 }  // namespace keyward::wire

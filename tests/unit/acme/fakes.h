@@ -3,11 +3,13 @@
 // any.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "firmware/acme/backend.h"
 #include "firmware/acme/states.h"
@@ -128,7 +130,31 @@ class FakeStore final : public StoreBackend, public Gate {
       authzs_[authz.id] = authz;
       authz_ids_[m.order.ticket].push_back(authz.id);
     }
+    for (const auto& id : m.reused_ids) authz_ids_[m.order.ticket].push_back(id);
     return wire::OrderPutReply{};
+  }
+  Answer<wire::AuthzPutReply> ask(const wire::AuthzPut& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::AuthzPut);
+    const std::lock_guard lock(mutex_);
+    authzs_[m.authz.id] = m.authz;
+    return wire::AuthzPutReply{};
+  }
+  Answer<wire::AuthzFindReply> ask(const wire::AuthzFind& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::AuthzFind);
+    const std::lock_guard lock(mutex_);
+    wire::AuthzFindReply reply;
+    for (const auto& wanted : m.identifiers) {
+      for (const auto& [id, authz] : authzs_) {
+        if (authz.account_id != m.account_id || !authz.ticket.empty()) continue;
+        if (at_time(authz.status, authz.expires_at_ms, clock_.utc_ms()) != AuthzStatus::kValid)
+          continue;
+        if (authz.identifier != identifier::without_wildcard(wanted)) continue;
+        if (authz.wildcard != identifier::is_wildcard(wanted)) continue;
+        reply.authorizations.push_back(authz);
+        break;
+      }
+    }
+    return reply;
   }
   Answer<wire::OrderGetReply> ask(const wire::OrderGet& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::OrderGet);
@@ -185,7 +211,7 @@ class FakeStore final : public StoreBackend, public Gate {
     if (!may_change(at->second.status, m.status))
       return failure(wire::FailureKind::kRefused, "edge-not-allowed");
     at->second.status = m.status;
-    settle(at->second.ticket);
+    settle(m.id);
     return wire::AuthzUpdateReply{at->second};
   }
   Answer<wire::ChallengeUpdateReply> ask(const wire::ChallengeUpdate& m, std::int64_t) override {
@@ -199,7 +225,8 @@ class FakeStore final : public StoreBackend, public Gate {
         challenge.validated_at_ms = m.validated_at_ms;
         challenge.error_json = m.error_json;
         authz.status = authz_after(authz.status, m.status);
-        settle(authz.ticket);
+        if (m.authz_expires_at_ms) authz.expires_at_ms = *m.authz_expires_at_ms;
+        settle(id);
         return wire::ChallengeUpdateReply{true, authz};
       }
     }
@@ -248,13 +275,29 @@ class FakeStore final : public StoreBackend, public Gate {
     const std::lock_guard lock(mutex_);
     return orders_.size();
   }
+  wire::AuthzRecord authz(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    return authzs_.at(id);
+  }
+  void change_authz(const std::string& id, const std::function<void(wire::AuthzRecord&)>& change) {
+    const std::lock_guard lock(mutex_);
+    change(authzs_.at(id));
+  }
+  std::size_t authorizations() {
+    const std::lock_guard lock(mutex_);
+    return authzs_.size();
+  }
 
  private:
-  void settle(const std::string& ticket) {
-    std::vector<AuthzStatus> statuses;
-    for (const auto& id : authz_ids_[ticket]) statuses.push_back(authzs_.at(id).status);
-    auto& order = orders_.at(ticket);
-    order.status = order_after(order.status, statuses);
+  // What one authorization's new status means for every order that relies on it.
+  void settle(const std::string& authz_id) {
+    for (auto& [ticket, order] : orders_) {
+      const auto& ids = authz_ids_[ticket];
+      if (std::find(ids.begin(), ids.end(), authz_id) == ids.end()) continue;
+      std::vector<AuthzStatus> statuses;
+      for (const auto& id : ids) statuses.push_back(authzs_.at(id).status);
+      order.status = order_after(order.status, statuses);
+    }
   }
   const Clock& clock_;
   std::mutex mutex_;
@@ -269,8 +312,12 @@ class FakeStore final : public StoreBackend, public Gate {
 class FakeValidation final : public ValidationBackend, public Gate {
  public:
   using ValidationBackend::ask;
-  Answer<wire::NameTokenMintReply> ask(const wire::NameTokenMint&, std::int64_t) override {
+  Answer<wire::NameTokenMintReply> ask(const wire::NameTokenMint& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::NameTokenMint);
+    const std::lock_guard lock(mutex_);
+    if (switched_off_.contains(m.method))
+      return failure(wire::FailureKind::kRefused, "method-unsupported");
+    minted_.push_back(m);
     return wire::NameTokenMintReply{random_id(32)};
   }
   Answer<wire::NameValidateReply> ask(const wire::NameValidate& m, std::int64_t) override {
@@ -278,7 +325,15 @@ class FakeValidation final : public ValidationBackend, public Gate {
     std::unique_lock lock(mutex_);
     last_ = m;
     open_.wait(lock, [this] { return !held_; });
-    return wire::NameValidateReply{problem_, 1'795'000'000'500, 1'795'000'900'000};
+    const auto problem = problem_;
+    if (problem_ && failing_looks_ > 0 && --failing_looks_ == 0) problem_.reset();
+    return wire::NameValidateReply{problem, 1'795'000'000'500, grant_expires_at_ms};
+  }
+  Answer<wire::UrlFetchReply> ask(const wire::UrlFetch& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::UrlFetch);
+    const std::lock_guard lock(mutex_);
+    fetched_ = m.url;
+    return wire::UrlFetchReply{fetch_problem, to_bytes("what stands there")};
   }
   Answer<wire::ApplianceGrantReply> ask(const wire::ApplianceGrant& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::ApplianceGrant);
@@ -286,10 +341,26 @@ class FakeValidation final : public ValidationBackend, public Gate {
     names_ = m.names;
     return wire::ApplianceGrantReply{};
   }
-  void answer(std::optional<wire::ChallengeProblem> problem) {
+  // `looks`: so many of them fail, later ones do not; 0: all of them.
+  void answer(std::optional<wire::ChallengeProblem> problem, int looks = 0) {
     const std::lock_guard lock(mutex_);
     problem_ = std::move(problem);
+    failing_looks_ = looks;
   }
+  void switch_off(wire::ValidationMethod method) {
+    const std::lock_guard lock(mutex_);
+    switched_off_.insert(method);
+  }
+  std::vector<wire::NameTokenMint> minted() {
+    const std::lock_guard lock(mutex_);
+    return minted_;
+  }
+  std::string fetched_url() {
+    const std::lock_guard lock(mutex_);
+    return fetched_;
+  }
+  std::atomic<std::int64_t> grant_expires_at_ms{1'795'000'900'000};
+  std::optional<wire::ChallengeProblem> fetch_problem;  // to be set before it is asked
   void hold() {
     const std::lock_guard lock(mutex_);
     held_ = true;
@@ -313,6 +384,10 @@ class FakeValidation final : public ValidationBackend, public Gate {
   std::condition_variable open_;
   bool held_ = false;
   std::optional<wire::ChallengeProblem> problem_;
+  int failing_looks_ = 0;
+  std::set<wire::ValidationMethod> switched_off_;
+  std::vector<wire::NameTokenMint> minted_;
+  std::string fetched_;
   wire::NameValidate last_;
   std::vector<wire::Identifier> names_;
 };
@@ -320,8 +395,10 @@ class FakeValidation final : public ValidationBackend, public Gate {
 class FakeAttestation final : public AttestationBackend, public Gate {
  public:
   using AttestationBackend::ask;
-  Answer<wire::DeviceTokenMintReply> ask(const wire::DeviceTokenMint&, std::int64_t) override {
+  Answer<wire::DeviceTokenMintReply> ask(const wire::DeviceTokenMint& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::DeviceTokenMint);
+    const std::lock_guard lock(mutex_);
+    minted_.push_back(m);
     return wire::DeviceTokenMintReply{random_id(32)};
   }
   Answer<wire::DeviceVerifyReply> ask(const wire::DeviceVerify& m, std::int64_t) override {
@@ -329,6 +406,24 @@ class FakeAttestation final : public AttestationBackend, public Gate {
     const std::lock_guard lock(mutex_);
     last_ = m;
     return wire::DeviceVerifyReply{problem_, 1'795'000'000'500, 1'795'000'900'000};
+  }
+  Answer<wire::AuthorityVerifyReply> ask(const wire::AuthorityVerify& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::AuthorityVerify);
+    const std::lock_guard lock(mutex_);
+    authority_ = m;
+    wire::AuthorityVerifyReply reply{problem_, std::nullopt, 1'795'000'000'500, 1'795'000'900'000};
+    if (!fetch_url.empty() && (!m.fetched || fetch_again)) reply.fetch_url = fetch_url;
+    return reply;
+  }
+  std::string fetch_url;     // to be set before it is asked; empty: nothing is to be fetched
+  bool fetch_again = false;  // wants it even with what was fetched
+  wire::AuthorityVerify authority() {
+    const std::lock_guard lock(mutex_);
+    return authority_;
+  }
+  std::vector<wire::DeviceTokenMint> minted() {
+    const std::lock_guard lock(mutex_);
+    return minted_;
   }
   void answer(std::optional<wire::ChallengeProblem> problem) {
     const std::lock_guard lock(mutex_);
@@ -343,6 +438,8 @@ class FakeAttestation final : public AttestationBackend, public Gate {
   std::mutex mutex_;
   std::optional<wire::ChallengeProblem> problem_;
   wire::DeviceVerify last_;
+  wire::AuthorityVerify authority_;
+  std::vector<wire::DeviceTokenMint> minted_;
 };
 
 // Mints tickets and makes real certificates with a software key; checks nothing, as the real one
@@ -396,10 +493,37 @@ class FakeSigner final : public SignerBackend, public Gate {
     const std::lock_guard lock(mutex_);
     wire::IssuerGetReply reply;
     reply.chain = {issuer_};
-    reply.profiles = {
-        {"device", "an attested device", {"permanent-identifier"}, {"device-attest-01"}, {}, {}},
-        {"server", "a server", {"dns", "ip"}, {"http-01"}, {}, {}}};
+    reply.profiles = profiles_;
     return reply;
+  }
+  Answer<wire::GrantWithdrawReply> ask(const wire::GrantWithdraw& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::GrantWithdraw);
+    const std::lock_guard lock(mutex_);
+    withdrawn_ = m;
+    return wire::GrantWithdrawReply{};
+  }
+  Answer<wire::PossessionMintReply> ask(const wire::PossessionMint& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::PossessionMint);
+    return wire::PossessionMintReply{"possession-token-" + m.identifier.value};
+  }
+  Answer<wire::PossessionVerifyReply> ask(const wire::PossessionVerify& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::PossessionVerify);
+    const std::lock_guard lock(mutex_);
+    possession_ = m;
+    return wire::PossessionVerifyReply{possession_problem, 1'795'000'000'500, 1'795'000'900'000};
+  }
+  std::optional<wire::ChallengeProblem> possession_problem;  // to be set before it is asked
+  wire::GrantWithdraw withdrawn() {
+    const std::lock_guard lock(mutex_);
+    return withdrawn_;
+  }
+  wire::PossessionVerify possession() {
+    const std::lock_guard lock(mutex_);
+    return possession_;
+  }
+  void set_profiles(std::vector<wire::ProfileInfo> profiles) {
+    const std::lock_guard lock(mutex_);
+    profiles_ = std::move(profiles);
   }
   int signatures() {
     const std::lock_guard lock(mutex_);
@@ -447,6 +571,16 @@ class FakeSigner final : public SignerBackend, public Gate {
   crypto::PrivateKey key_ = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
   Bytes issuer_ = self_signed("fake CA");
   std::map<std::string, wire::CertificateIssueReply> made_;
+  wire::GrantWithdraw withdrawn_;
+  wire::PossessionVerify possession_;
+  std::vector<wire::ProfileInfo> profiles_ = {
+      {"device", "an attested device", {"permanent-identifier"}, {"device-attest-01"}, {}, {}},
+      {"server",
+       "a server",
+       {"dns", "ip", "permanent-identifier"},
+       {"http-01", "device-attest-01"},
+       {},
+       {}}};
   int signatures_ = 0;
 };
 
