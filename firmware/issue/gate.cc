@@ -45,7 +45,8 @@ Gate::Gate(GateConfig config, Issuer issuer, TicketKey ticket_key, hal::SigningT
            const Clock& clock)
     : config_(std::move(config)),
       issuer_(std::move(issuer)),
-      profiles_(config_.device_days, config_.server_days),
+      profiles_(config_.profiles.empty() ? Profiles(config_.device_days, config_.server_days)
+                                         : Profiles(config_.profiles)),
       ticket_key_(std::move(ticket_key)),
       token_(token),
       clock_(clock),

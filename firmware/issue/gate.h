@@ -40,6 +40,7 @@ struct GateConfig {
   std::int64_t backdate_ms = 60'000;
   std::int64_t device_days = 365;
   std::int64_t server_days = 90;
+  std::vector<Profile> profiles;  // empty: the two built-in ones
   std::size_t ledger_segment_bytes_max = limits::kLedgerSegmentBytesMax;
 };
 

@@ -138,6 +138,7 @@ Profile make_profile(std::string_view name, ProfileKind kind, std::int64_t days)
   profile.description = description_of(kind);
   profile.lifetime_ms = days * kDayMs;
   profile.methods = methods_of(kind);
+  profile.wildcard = profile.ip = kind == ProfileKind::kServer;
   // Possession of an earlier certificate's key proves less: nobody has it without asking.
   std::erase(profile.methods, wire::ValidationMethod::kPossession01);
   return profile;

@@ -1,0 +1,33 @@
+// Owns the reading of certificate profiles from the installation file (table `profiles`), and what a
+// profile may be. Must not know who issues from one. Errors: collected by the Section or given back
+// as kBadInput; a profile that is wrong in any way does not load. Threads: one, at start.
+//
+//   [signer.profiles.<name>]
+//   kind = "server"               device, server, sti; "device" and "server" are their own kind
+//   days = 90                     longest validity
+//   methods = ["dns-01"]          challenge types that count; not an empty list
+//   description = "…"             shown in the directory
+//   wildcard = true, ip = true    server alone
+//   preference = 100              the smallest that fits is taken for an order without a profile
+//   star = true, star_min_lifetime_s, star_max_duration_days   RFC 8739; never for sti
+//   enabled = false               takes away "device" or "server"
+#pragma once
+
+#include "firmware/config/config.h"
+#include "firmware/issue/profile.h"
+
+namespace keyward::issue {
+
+// `root`: the signer's own table. "device" and "server" are there unless disabled; what is not
+// configured of them is as without the table. `problem`: empty, or what is wrong.
+struct ConfiguredProfiles {
+  std::vector<Profile> profiles;
+  std::string problem;
+};
+ConfiguredProfiles read_profiles(config::Section& root, std::int64_t device_days,
+                                 std::int64_t server_days);
+
+// Null, or why such a profile cannot be: its name, its methods, or what is not of its kind.
+const char* fault_of(const Profile& profile);
+
+}  // namespace keyward::issue
