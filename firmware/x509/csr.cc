@@ -25,7 +25,9 @@ Result<RequestInfo> split_info(ByteView info_der) {
   DerReader outer(info_der);
   KEYWARD_TRY(in, outer.sequence());
   KEYWARD_TRY(version, in.small_unsigned());
-  if (version != 0) return bad("csr: version is not v1");
+  // RFC 2986 §4.1 knows v1 (0) alone, but a common client library writes 2; the form is v1's all
+  // the same, and nothing depends on the number.
+  if (version > 2) return bad("csr: version is not v1");
   RequestInfo out;
   KEYWARD_TRY(subject, in.element(tag::kSequence));
   KEYWARD_TRY(spki, in.element_whole(tag::kSequence));

@@ -199,7 +199,8 @@ Result<CertificateRequest> parse_handmade(const Handmade& request) {
 
 TEST(Csr_Handmade_RefusalsOfTheFrame, HaveTheirReasons) {
   EXPECT_TRUE(parse_handmade({}));
-  expect_error(parse_handmade({.version = 1, .attributes = {}}), kBad, "csr: version is not v1");
+  expect_error(parse_handmade({.version = 3, .attributes = {}}), kBad, "csr: version is not v1");
+  EXPECT_TRUE(parse_handmade({.version = 2, .attributes = {}}));
   expect_error(parse_handmade({.attributes = {}, .with_attributes = false}), kBad,
                "der: another type was expected");
   const auto a = extension_der("2.5.29.17", false,
