@@ -95,6 +95,23 @@ struct TlsClient::Impl {
     buffer.append(chunk, static_cast<std::size_t>(got));
     return true;
   }
+  // RFC 9112 §7.1, without trailers: other servers than ours send it.
+  Status read_chunks(std::string& body) {
+    while (true) {
+      std::size_t end = 0;
+      while ((end = buffer.find("\r\n")) == std::string::npos) {
+        if (!fill()) return fail(ErrorKind::kUnavailable, "connection closed within a chunk");
+      }
+      const auto size = std::strtoul(buffer.c_str(), nullptr, 16);
+      buffer.erase(0, end + 2);
+      while (buffer.size() < size + 2) {
+        if (!fill()) return fail(ErrorKind::kUnavailable, "connection closed within a chunk");
+      }
+      body.append(buffer, 0, size);
+      buffer.erase(0, size + 2);
+      if (size == 0) return {};
+    }
+  }
   Result<HttpReply> read_reply(bool has_body) {
     std::size_t end = 0;
     while ((end = buffer.find("\r\n\r\n")) == std::string::npos) {
@@ -114,6 +131,11 @@ struct TlsClient::Impl {
       const auto value = line.find_first_not_of(' ', colon + 1);
       reply.headers.emplace_back(lower(line.substr(0, colon)),
                                  value == std::string::npos ? "" : line.substr(value));
+    }
+    if (has_body && lower(reply.header("transfer-encoding")) == "chunked") {
+      KEYWARD_CHECK(read_chunks(reply.body));
+      if (lower(reply.header("connection")) == "close") close();
+      return reply;
     }
     const auto length =
         static_cast<std::size_t>(std::atoll(reply.header("content-length").c_str()));
