@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "firmware/identifier/identifier.h"
 #include "firmware/jose/jwk.h"
 #include "firmware/log/log.h"
 #include "firmware/wire/messages/grant_device.h"
@@ -13,11 +14,11 @@ namespace {
 constexpr std::size_t kAnchorFileBytesMax = 1u << 20;  // a bundle of a few hundred vendor roots
 
 template <class Request>
-challenge::TokenBinding binding_of(const Request& request) {
+challenge::TokenBinding binding_of(const Request& request, wire::ValidationMethod method) {
   challenge::TokenBinding out;
   out.thumbprint = request.thumbprint;
   out.identifier = request.identifier;
-  out.method = wire::ValidationMethod::kDeviceAttest01;
+  out.method = method;
   out.ticket = request.ticket;
   out.expires_at_ms = request.expires_at_ms;
   return out;
@@ -52,17 +53,42 @@ Result<std::vector<x509::Certificate>> load_anchors(const std::vector<std::strin
   return anchors;
 }
 
-task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint& request) const {
-  if (request.identifier.type != wire::IdentifierType::kPermanentIdentifier) {
-    return task::refuse(wire::FailureKind::kRefused, "identifier-unsupported",
-                        "device-attest-01 is offered for permanent-identifier alone");
+Status check_token(const challenge::TokenMint& mint, std::string_view token,
+                   challenge::TokenBinding binding, std::span<const wire::EarlierKey> earlier_keys,
+                   std::int64_t now_ms) {
+  auto checked = mint.check(token, binding, now_ms);
+  for (const auto& key : earlier_keys) {
+    if (checked) break;
+    binding.thumbprint = key.thumbprint;
+    if (auto earlier = mint.check(token, binding, now_ms); earlier) checked = earlier;
   }
-  return wire::DeviceTokenMintReply{mint_.mint(binding_of(request))};
+  return checked;
+}
+
+task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint& request) const {
+  using wire::ValidationMethod;
+  const auto type = request.identifier.type;
+  const bool device = request.method == ValidationMethod::kDeviceAttest01 &&
+                      type == wire::IdentifierType::kPermanentIdentifier;
+  const bool authority =
+      request.method == ValidationMethod::kTkauth01 && identifier::is_authority_type(type);
+  if (authority && !authorities_) {
+    return task::refuse(wire::FailureKind::kRefused, "authority-not-configured",
+                        "no authority is trusted here");
+  }
+  if (!device && !authority) {
+    return task::refuse(wire::FailureKind::kRefused, "identifier-unsupported",
+                        "device-attest-01 is offered for permanent-identifier alone, tkauth-01 for "
+                        "TNAuthList and claim constraints");
+  }
+  return wire::DeviceTokenMintReply{mint_.mint(binding_of(request, request.method))};
 }
 
 task::Answer<wire::DeviceVerifyReply> Loop::verify(const wire::DeviceVerify& request) {
   const std::int64_t now_ms = system_clock().utc_ms();
-  if (const auto token = mint_.check(request.token, binding_of(request), now_ms); !token) {
+  const auto binding = binding_of(request, wire::ValidationMethod::kDeviceAttest01);
+  if (const auto token = check_token(mint_, request.token, binding, request.earlier_keys, now_ms);
+      !token) {
     return task::refuse(
         wire::FailureKind::kRefused, token.error().what,
         "the challenge token was not minted for this account, identifier and order");

@@ -2,6 +2,7 @@
 // not know the network, a device node or a database.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,22 +18,32 @@ namespace keyward::attestation {
 // an anchor would only ever refuse, which an operator should hear at start.
 Result<std::vector<x509::Certificate>> load_anchors(const std::vector<std::string>& pem_paths);
 
+// The token was minted by `mint` for this account under its key of today or one it had before
+// (RFC 8555 §7.3.5). Which keys those were is acme's word: it is believed for nothing else, since
+// what answers the challenge is always compared with the key of today.
+Status check_token(const challenge::TokenMint& mint, std::string_view token,
+                   challenge::TokenBinding binding, std::span<const wire::EarlierKey> earlier_keys,
+                   std::int64_t now_ms);
+
 class Loop {
  public:
-  Loop(challenge::TokenMint mint, attest::DeviceAttestPolicy policy, std::int64_t grant_lifetime_ms,
-       task::Peer& signer)
-      : mint_(std::move(mint)),
+  // `authorities`: tokens for tkauth-01 may be minted, since there is a root to check answers with.
+  Loop(const challenge::TokenMint& mint, attest::DeviceAttestPolicy policy,
+       std::int64_t grant_lifetime_ms, bool authorities, task::Peer& signer)
+      : mint_(mint),
         policy_(std::move(policy)),
         grant_lifetime_ms_(grant_lifetime_ms),
+        authorities_(authorities),
         signer_(signer) {}
 
   task::Answer<wire::DeviceTokenMintReply> mint(const wire::DeviceTokenMint& request) const;
   task::Answer<wire::DeviceVerifyReply> verify(const wire::DeviceVerify& request);
 
  private:
-  challenge::TokenMint mint_;
+  const challenge::TokenMint& mint_;
   attest::DeviceAttestPolicy policy_;
   std::int64_t grant_lifetime_ms_;
+  bool authorities_;
   task::Peer& signer_;
 };
 

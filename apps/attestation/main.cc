@@ -1,10 +1,14 @@
 // The attestation task: the privileged RATS Verifier (RFC 9334). Wiring alone; handlers stand in
 // loop.cc, the rules in firmware/attest.
+#include "apps/attestation/admission_turns.h"
+#include "apps/attestation/authority.h"
 #include "apps/attestation/loop.h"
 #include "apps/attestation/peers.h"
+#include "firmware/eab/admissions.h"
 #include "firmware/log/log.h"
 #include "firmware/wire/messages/authority_verify.h"
 #include "firmware/wire/messages/eab_verify.h"
+#include "firmware/wire/messages/grant_account.h"
 
 namespace {
 
@@ -18,6 +22,41 @@ constexpr std::int64_t kHourMs = 3'600'000;
   task::Task::exit(task::kExitConfig);
 }
 
+struct AuthorityConfig {
+  std::vector<std::string> roots, files, hosts;
+};
+
+AuthorityConfig read_authority_config(config::Section& config) {
+  return {config.strings_or_empty("authority_roots", 64),
+          config.strings_or_empty("authority_files", limits::kAuthorityFilesMax),
+          config.strings_or_empty("authority_hosts", limits::kAuthorityFilesMax)};
+}
+
+// Without roots no authority is trusted, and tkauth-01 is not offered.
+attest::AuthorityPolicy authority_policy(const AuthorityConfig& config) {
+  attest::AuthorityPolicy policy;
+  policy.hosts = config.hosts;
+  if (!config.roots.empty()) {
+    auto roots = attestation::load_anchors(config.roots);
+    if (!roots) die("cannot load authority_roots", roots.error());
+    policy.roots = std::move(*roots);
+  }
+  auto files = attest::load_authority_files(config.files);
+  if (!files) die("cannot load authority_files", files.error());
+  policy.certificates = std::move(*files);
+  return policy;
+}
+
+std::unique_ptr<eab::Admissions> open_admissions(const std::string& state_dir, task::Peer& signer) {
+  auto admissions = eab::Admissions::open(
+      state_dir, [&signer](const wire::GrantAccount& grant) -> eab::Admissions::Told {
+        if (const auto told = signer.call(grant); !told) return tl::unexpected(told.error());
+        return {};
+      });
+  if (!admissions) die("cannot open the record of external account bindings", admissions.error());
+  return std::move(*admissions);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -26,6 +65,7 @@ int main(int argc, char** argv) {
   auto config = task.config();
   const auto roots = config.strings_or_empty("ak_roots", 64);
   const auto grant_lifetime_ms = config.integer_or("grant_lifetime_h", 1, 24, 24) * kHourMs;
+  const auto authority_config = read_authority_config(config);
   const auto state_dir = task.state_dir();
   (void)config.table("appliance").text();  // shared with every task; nothing in it is for this one
   task.finish_config_or_die();
@@ -34,21 +74,26 @@ int main(int argc, char** argv) {
   if (!anchors) die("cannot load the trust anchors for attestation keys", anchors.error());
   auto mint = challenge::TokenMint::open(state_dir + "/challenge-token.key");
   if (!mint) die("cannot open the challenge token key", mint.error());
+  auto& signer = task.peer(TaskId::kSigner);
+  auto authority_rules = authority_policy(authority_config);
+  auto spent =
+      attest::SpentTokens::open(state_dir + "/authority-tokens.spent", system_clock().utc_ms());
+  if (!spent) die("cannot open the record of spent authority tokens", spent.error());
+  const auto admissions = open_admissions(state_dir, signer);
 
-  attestation::Loop loop(std::move(*mint), {std::move(*anchors)}, grant_lifetime_ms,
-                         task.peer(TaskId::kSigner));
+  attestation::Loop loop(*mint, {std::move(*anchors)}, grant_lifetime_ms,
+                         !authority_rules.roots.empty(), signer);
+  attestation::Authority authority(*mint, std::move(authority_rules), std::move(*spent), signer);
   task.server().on<wire::DeviceTokenMint>(TaskId::kAcme,
                                           [&](const auto& request) { return loop.mint(request); });
   task.server().on<wire::DeviceVerify>(TaskId::kAcme,
                                        [&](const auto& request) { return loop.verify(request); });
-  task.server().on<wire::EabVerify>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::EabVerifyReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
+  task.server().on<wire::EabVerify>(TaskId::kAcme, [&](const auto& request) {
+    return admissions->verify(request, system_clock().utc_ms());
+  });
   task.server().on<wire::AuthorityVerify>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::AuthorityVerifyReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
+      TaskId::kAcme, [&](const auto& request) { return authority.verify(request); });
+  const attestation::AdmissionTurns turns([&] { (void)admissions->turn(); });
   task.report_state("operational", "appraises device-attest-01 statements of format tpm");
   task::Task::exit(task.run());
 }

@@ -41,11 +41,15 @@ const AlgorithmRow& row_of(JwsAlgorithm algorithm) {
 
 tl::unexpected<Error> bad(const char* what) { return fail(ErrorKind::kBadInput, what); }
 
-Bytes signing_input(const FlattenedJws& jws) {
-  Bytes out = to_bytes(jws.protected_b64);
+Bytes signing_input(std::string_view protected_b64, std::string_view payload_b64) {
+  Bytes out = to_bytes(protected_b64);
   out.push_back('.');
-  append(out, view_of(jws.payload_b64));
+  append(out, view_of(payload_b64));
   return out;
+}
+
+Bytes signing_input(const FlattenedJws& jws) {
+  return signing_input(jws.protected_b64, jws.payload_b64);
 }
 
 // A member that may be absent, and must be a string when it is there.
@@ -82,6 +86,16 @@ std::string_view to_string(JwsAlgorithm algorithm) { return row_of(algorithm).na
 bool is_accepted(JwsAlgorithm algorithm) { return row_of(algorithm).accepted; }
 bool fits(JwsAlgorithm algorithm, const crypto::PublicKey& key) {
   return row_of(algorithm).kind == key.kind();
+}
+
+Status verify_signature(JwsAlgorithm algorithm, const crypto::PublicKey& key,
+                        std::string_view protected_b64, std::string_view payload_b64,
+                        ByteView signature) {
+  if (!is_accepted(algorithm)) return fail(ErrorKind::kRefused, "jws: algorithm is not accepted");
+  if (!fits(algorithm, key))
+    return fail(ErrorKind::kRefused, "jws: algorithm does not fit the key");
+  const auto& row = row_of(algorithm);
+  return key.verify(row.scheme, row.hash, signing_input(protected_b64, payload_b64), signature);
 }
 
 Result<ProtectedHeader> parse_protected(std::string_view protected_b64) {

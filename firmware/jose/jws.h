@@ -27,6 +27,11 @@ std::string_view to_string(JwsAlgorithm algorithm);
 bool is_accepted(JwsAlgorithm algorithm);
 // The algorithm fits the key's kind (RFC 7518 §3.1): else a signature is never even tried.
 bool fits(JwsAlgorithm algorithm, const crypto::PublicKey& key);
+// The signature of a JWS that is not ACME's, e.g. of a token (RFC 7515 §5.2): over the two texts as
+// they came. kRefused: not accepted, does not fit the key, or not this key's.
+Status verify_signature(JwsAlgorithm algorithm, const crypto::PublicKey& key,
+                        std::string_view protected_b64, std::string_view payload_b64,
+                        ByteView signature);
 
 // The protected header, read strictly: object, no duplicate members, `crit` and `b64` refused,
 // exactly one of jwk and kid, alg and url present. `nonce` may be absent here; ACME's outer JWS

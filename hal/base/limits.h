@@ -75,6 +75,10 @@ inline constexpr int kAttestationCborDepthMax = 8;
 inline constexpr int kAttestationCborItemsMax = 256;
 inline constexpr std::size_t kTpmStructureBytesMax = 4'096;
 inline constexpr std::size_t kTrustAnchorsMax = 1'024;
+inline constexpr std::size_t kAuthorityFilesMax = 64;  // certificates of authorities, configured
+inline constexpr std::size_t kAuthorityTokenIdBytesMax = 256;    // jti
+inline constexpr std::size_t kAuthorityTokensMax = 65'536;       // remembered until they expire
+inline constexpr std::int64_t kAuthorityClockLeewayMs = 60'000;  // of nbf alone
 inline constexpr std::size_t kEabCredentialsMax = 16'384;
 inline constexpr std::size_t kEabCredentialBytesMax = 4'096;  // one line of the file
 inline constexpr std::size_t kEabCredentialsBytesMax = 16u << 20;
@@ -99,11 +103,22 @@ inline constexpr std::size_t kGrantJournalBytesMax =
     64u << 20;  // then rewritten with the live grants alone
 inline constexpr std::int64_t kExpiredGrantKeptMs =
     600'000;  // so that a late client reads "expired", not "missing"
+inline constexpr std::size_t kKeyLinksMax =
+    262'144;  // changes of account keys remembered for ever (about 250 octets each)
+inline constexpr std::size_t kAccountGrantsMax =
+    262'144;  // accounts admitted by a credential (about 300 octets each)
+inline constexpr std::size_t kSignerStateFileBytesMax =
+    256u << 20;  // of key changes, of admitted accounts: rows are appended alone
 inline constexpr std::size_t kSignerKeyCacheMax = 4'096;  // parsed account keys (about 4 KiB each)
 inline constexpr std::size_t kLedgerSegmentBytesMax =
     256u << 20;                                           // one file; a closed one can be archived
 inline constexpr std::size_t kLedgerSegmentsMax = 4'096;  // 1 TiB of ledger
-inline constexpr std::size_t kSerialsMax = 4'194'304;  // serials remembered (about 40 octets each)
+inline constexpr std::size_t kSerialsMax =
+    4'194'304;  // serials remembered (about 40 octets each, 80 more with the certificate's place)
+inline constexpr std::size_t kPossessionCertificatesMax =
+    16;  // of one key that are looked at for a proof of possession
+inline constexpr std::int64_t kPossessionTokenMs = 24LL * 3'600'000;  // as an order lives
+inline constexpr std::int64_t kPossessionGrantMs = 24LL * 3'600'000;
 inline constexpr int kSerialTriesMax = 8;  // 126 random bits: a second try means a broken generator
 inline constexpr std::int64_t kClockStepBackMsMax =
     5'000;  // a time service's small correction; more is refused
@@ -182,8 +197,8 @@ inline constexpr std::int64_t kValidationHurryMs =
     1'000;  // a client may ask for another look no sooner than this after the last
 inline constexpr std::int64_t kIssueWaitMs =
     5'000;  // a finalize answer waits so long, then says processing
-inline constexpr std::size_t kOrdersPageMax = 100;        // orders on one page of an account's list
-inline constexpr std::size_t kFormBodyBytesMax = 256;     // one button of a page of ours
+inline constexpr std::size_t kOrdersPageMax = 100;     // orders on one page of an account's list
+inline constexpr std::size_t kFormBodyBytesMax = 256;  // one button of a page of ours
 inline constexpr std::int64_t kTermsTokenMs =
     30LL * 24 * 3'600'000;  // the address of an agreement page; a person has to read a mail
 inline constexpr std::int64_t kRecoveryProofMs = 24LL * 3'600'000;  // for the code to come back
@@ -191,13 +206,15 @@ inline constexpr std::int64_t kRecoveryPickUpMs =
     7LL * 24 * 3'600'000;  // after the cooling-off time, for the new key to ask again
 inline constexpr std::int64_t kMailBackoffMsMin = 60'000;
 inline constexpr std::int64_t kMailBackoffMsMax = 6LL * 3'600'000;
-inline constexpr std::uint64_t kMailAttemptsMax = 64;  // two weeks; then the notice is given up
+inline constexpr std::uint64_t kMailAttemptsMax = 64;     // two weeks; then the notice is given up
 inline constexpr std::size_t kSmallBodyBytesMax = 8'192;  // POST-as-GET and other small payloads
 inline constexpr std::size_t kNewOrderBodyBytesMax =
     49'152;  // 64 identifiers of 256 octets, base64url; goes whole to the signer
 inline constexpr std::size_t kFinalizeBodyBytesMax =
     40'960;  // kCsrBytesMax, base64url twice; with the terms below kFrameBytesMax
 
+inline constexpr std::int64_t kRenewalRetryMs =
+    300'000;  // a renewal (RFC 8739) that was refused is asked for again this often
 inline constexpr std::size_t kIncidentsBytesMax = 65'536;  // the operator's file
 inline constexpr std::size_t kIncidentsMax = 32;           // open at the same time
 inline constexpr std::size_t kIncidentSerialsMax = 512;    // more belong to a range of time
@@ -215,7 +232,17 @@ inline constexpr std::size_t kWorkListBytesMax = 81'920;     // the list must fi
 inline constexpr std::int64_t kOrderRetentionMs =
     7LL * 24 * 3'600'000;  // after expiry, then deleted
 inline constexpr std::int64_t kCertificateRetentionMs =
-    30LL * 24 * 3'600'000;                   // after notAfter, then deleted
+    30LL * 24 * 3'600'000;  // after notAfter, then deleted
+inline constexpr std::int64_t kOpenAuthzPerAccountMax =
+    512;  // live authorizations begun without an order
+inline constexpr std::size_t kAuthzFindBytesMax = 81'920;  // the reply must fit one frame
+inline constexpr std::int64_t kRecoveriesMax =
+    16'384;  // kept, also those for accounts that do not exist (about 4 KiB each)
+inline constexpr std::int64_t kRecoveryRetentionMs =
+    7LL * 24 * 3'600'000;                         // after expiry, then deleted
+inline constexpr std::int64_t kMailsMax = 4'096;  // notices that wait for a relay (about 20 MB)
+inline constexpr std::int64_t kMailRetentionMs =
+    60LL * 24 * 3'600'000;                   // after it was made; a notice so old helps nobody
 inline constexpr int kSweepRowsMax = 256;    // rows looked at in one short transaction
 inline constexpr int kSweepBatchesMax = 32;  // such transactions in one turn of housekeeping
 inline constexpr std::int64_t kSweepIntervalMs = 5'000;
@@ -231,8 +258,10 @@ inline constexpr std::size_t kValidationQueueMax = 512;
 inline constexpr std::int64_t kValidationWaitMs =
     30'000;                                        // in the queue; then acme is told to come again
 inline constexpr std::size_t kDnsRecordsMax = 64;  // of one answer; a larger set is refused whole
-inline constexpr std::size_t kDnsRecordBytesMax = 4'096;   // RDATA of one record
-inline constexpr std::int64_t kDnsLookMs = 20'000;         // all questions of one validation
+inline constexpr std::size_t kDnsRecordBytesMax = 4'096;  // RDATA of one record
+inline constexpr std::int64_t kDnsLookMs = 20'000;        // all questions of one validation
+inline constexpr std::int64_t kCaaLookMs =
+    8'000;  // with the queue and a look it stays below kPeerCallSlowMs
 inline constexpr std::int64_t kTlsAlpn01TotalMs = 15'000;  // names, connections and handshakes
 inline constexpr std::int64_t kCaaGrantMs =
     8LL * 3'600'000;  // RFC 8659 leaves it to the CA; the industry looks again after 8 hours
