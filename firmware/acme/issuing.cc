@@ -31,9 +31,14 @@ IssueStep keep_certificate(Context& context, wire::OrderRecord order,
                            wire::CertificateIssueReply made) {
   wire::OrderUpdate update;
   update.status = OrderStatus::kValid;
-  update.certificate = wire::CertificateRecord{random_id(),       order.account_id,
-                                               order.ticket,      std::move(made.serial),
-                                               made.not_after_ms, std::move(made.chain)};
+  if (made.star_next_at_ms) {  // RFC 8739: the same finalize makes the next certificate
+    update.star_next_at_ms = made.star_next_at_ms;
+    update.finalize = order.finalize;
+  }
+  update.certificate = wire::CertificateRecord{
+      random_id(),       order.account_id,      order.ticket, std::move(made.serial),
+      made.not_after_ms, std::move(made.chain), std::nullopt, std::nullopt,
+      std::nullopt};
   return move_order(context, std::move(order), std::move(update), std::nullopt);
 }
 
