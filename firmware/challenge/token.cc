@@ -32,7 +32,7 @@ Result<TokenMint> TokenMint::open(const std::string& path) {
 // CBOR makes the fields unambiguous: no two bindings have the same octets.
 Digest256 TokenMint::tag(ByteView random, const TokenBinding& binding) const {
   wire::CborWriter out;
-  out.array(9);
+  out.array(binding.subtree ? 10 : 9);  // tokens from before there were subtrees stay good
   out.text(kLabel);
   out.bytes(random);
   out.bytes(binding.thumbprint);
@@ -42,6 +42,7 @@ Digest256 TokenMint::tag(ByteView random, const TokenBinding& binding) const {
   out.unsigned_integer(static_cast<std::uint64_t>(binding.method));
   out.text(binding.ticket);
   out.integer(binding.expires_at_ms);
+  if (binding.subtree) out.boolean(true);
   return crypto::hmac_sha256(key_.view(), out.take());
 }
 
@@ -62,6 +63,19 @@ Status TokenMint::check(std::string_view token, const TokenBinding& binding,
     return fail(ErrorKind::kRefused, "challenge-token-forged");
   if (now_ms >= binding.expires_at_ms) return fail(ErrorKind::kRefused, "challenge-token-expired");
   return {};
+}
+
+Status TokenMint::check(std::string_view token, const TokenBinding& binding,
+                        std::span<const wire::EarlierKey> earlier_keys, std::int64_t now_ms) const {
+  const Status first = check(token, binding, now_ms);
+  if (first || earlier_keys.size() > limits::kEarlierKeysMax) return first;
+  TokenBinding earlier = binding;
+  for (const auto& key : earlier_keys) {
+    earlier.thumbprint = key.thumbprint;
+    const Status status = check(token, earlier, now_ms);
+    if (status || status.error().what == std::string_view("challenge-token-expired")) return status;
+  }
+  return first;
 }
 
 }  // namespace keyward::challenge

@@ -7,6 +7,7 @@
 // shared.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "firmware/wire/messages/common.h"
@@ -20,8 +21,9 @@ struct TokenBinding {
   wire::Identifier identifier;
   bool wildcard = false;
   wire::ValidationMethod method{};
-  std::string ticket;
+  std::string ticket;  // empty: for any order of the account
   std::int64_t expires_at_ms = 0;
+  bool subtree = false;  // the names below too (RFC 9444)
 };
 
 class TokenMint {
@@ -34,6 +36,11 @@ class TokenMint {
   std::string mint(const TokenBinding& binding) const;
   // kRefused "challenge-token-forged" or "challenge-token-expired".
   Status check(std::string_view token, const TokenBinding& binding, std::int64_t now_ms) const;
+  // The same, also for a token that was minted for a key which the account had before: a key change
+  // leaves pending authorizations as they are (RFC 8555 §7.3.5). What the token then proves is
+  // still about binding.thumbprint alone.
+  Status check(std::string_view token, const TokenBinding& binding,
+               std::span<const wire::EarlierKey> earlier_keys, std::int64_t now_ms) const;
 
  private:
   Digest256 tag(ByteView random, const TokenBinding& binding) const;

@@ -29,45 +29,75 @@ std::string lower(std::string text) {
 
 // One question under way: shared by the asker, who may leave at its deadline, and unbound's call
 // back.
+struct Answered {
+  std::vector<Bytes> data;
+  bool secure = false;
+  std::string code;  // empty: the name servers answered, with `data` or without
+  std::string detail;
+};
+
 struct Question {
   std::mutex mutex;
   std::condition_variable answered;
   bool done = false;
-  Resolution resolution;
+  Answered answer;
 };
 
-void take_addresses(const ub_result& result, Resolution& out) {
+// All of the records or none: who reads some of a set may miss the one that forbids.
+void take_records(const ub_result& result, Answered& out) {
   if (result.havedata == 0) return;
-  for (int i = 0; result.data[i] != nullptr && out.addresses.size() < kAddressesMax; ++i) {
-    const auto* octets = reinterpret_cast<const std::uint8_t*>(result.data[i]);
-    if (result.qtype == kTypeA && result.len[i] == 4) {
-      out.addresses.push_back(IpAddress::v4(std::span<const std::uint8_t, 4>(octets, 4)));
-    } else if (result.qtype == kTypeAaaa && result.len[i] == 16) {
-      out.addresses.push_back(IpAddress::v6(std::span<const std::uint8_t, 16>(octets, 16)));
+  for (int i = 0; result.data[i] != nullptr; ++i) {
+    const auto bytes = static_cast<std::size_t>(std::max(result.len[i], 0));
+    if (out.data.size() == limits::kDnsRecordsMax || bytes > limits::kDnsRecordBytesMax) {
+      out.data.clear();
+      out.code = "dns.too-large";
+      out.detail = "the answer holds more than this server reads";
+      return;
     }
+    const auto* octets = reinterpret_cast<const std::uint8_t*>(result.data[i]);
+    out.data.emplace_back(octets, octets + bytes);
   }
 }
 
-Resolution read_result(int error, const ub_result* result) {
-  Resolution out;
-  if (error != 0 || result == nullptr) {
-    out.code = "dns.servfail";
-    out.detail = "the resolver failed";
+Answered read_result(int error, const ub_result* result) {
+  Answered out;
+  const auto say = [&](const char* code, const char* detail) {
+    out.code = code;
+    out.detail = detail;
+  };
+  if (error == UB_SYNTAX) {
+    say("dns.name", "the name is too long to be asked for");
+  } else if (error != 0 || result == nullptr) {
+    say("dns.servfail", "the resolver failed");
   } else if (result->bogus != 0) {
-    out.code = "dns.bogus";
-    out.detail = "the answer does not pass DNSSEC validation";
+    say("dns.bogus", "the answer does not pass DNSSEC validation");
   } else if (result->rcode == kRcodeNxDomain || result->nxdomain != 0) {
-    out.code = "dns.nxdomain";
-    out.detail = "the name does not exist";
+    say("dns.nxdomain", "the name does not exist");
+    out.secure = result->secure != 0;
   } else if (result->rcode != 0) {
-    out.code = "dns.servfail";
-    out.detail = "the name servers answered with an error";
+    say("dns.servfail", "the name servers answered with an error");
   } else {
-    take_addresses(*result, out);
-    if (out.addresses.empty()) {
-      out.code = "dns.no-address";
-      out.detail = "the name has no address";
+    take_records(*result, out);
+    out.secure = result->secure != 0;
+  }
+  return out;
+}
+
+Resolution addresses_of(const Answered& answer) {
+  Resolution out{{}, answer.code, answer.detail};
+  for (const auto& octets : answer.data) {
+    if (out.addresses.size() == kAddressesMax) break;
+    if (octets.size() == 4) {
+      out.addresses.push_back(
+          IpAddress::v4(std::span<const std::uint8_t, 4>(octets.data(), std::size_t{4})));
+    } else if (octets.size() == 16) {
+      out.addresses.push_back(
+          IpAddress::v6(std::span<const std::uint8_t, 16>(octets.data(), std::size_t{16})));
     }
+  }
+  if (out.addresses.empty() && out.code.empty()) {
+    out.code = "dns.no-address";
+    out.detail = "the name has no address";
   }
   return out;
 }
@@ -75,10 +105,10 @@ Resolution read_result(int error, const ub_result* result) {
 extern "C" void on_answer(void* user, int error, ub_result* result) {
   const std::unique_ptr<std::shared_ptr<Question>> question(
       static_cast<std::shared_ptr<Question>*>(user));
-  Resolution resolution = read_result(error, result);
+  Answered answer = read_result(error, result);
   ::ub_resolve_free(result);
   const std::lock_guard lock((*question)->mutex);
-  (*question)->resolution = std::move(resolution);
+  (*question)->answer = std::move(answer);
   (*question)->done = true;
   (*question)->answered.notify_all();
 }
@@ -100,12 +130,22 @@ class UnboundResolver final : public Resolver {
     if (fixed != hosts_.end()) return {fixed->second, "", ""};
     const auto six = ask(name, kTypeAaaa);
     const auto four = ask(name, kTypeA);
-    Resolution first = wait(six, deadline);
-    const Resolution second = wait(four, deadline);
+    Resolution first = addresses_of(wait(six, deadline));
+    const Resolution second = addresses_of(wait(four, deadline));
     first.addresses.insert(first.addresses.end(), second.addresses.begin(), second.addresses.end());
     if (!first.addresses.empty()) return {std::move(first.addresses), "", ""};
     // The address family that says more: a name without AAAA is ordinary.
     return first.code == "dns.no-address" ? second : first;
+  }
+
+  Records query(const std::string& name, RecordType type, Deadline deadline) override {
+    Answered answer = wait(ask(name, static_cast<int>(type)), deadline);
+    if (answer.code.empty() && answer.data.empty()) {
+      answer.code = "dns.no-data";
+      answer.detail = "the name has no such record";
+    }
+    return {std::move(answer.data), answer.secure, std::move(answer.code),
+            std::move(answer.detail)};
   }
 
  private:
@@ -117,18 +157,18 @@ class UnboundResolver final : public Resolver {
     if (code == 0) {
       static_cast<void>(held.release());  // on_answer takes it
     } else {
-      question->resolution = read_result(code, nullptr);
+      question->answer = read_result(code, nullptr);
       question->done = true;
     }
     return question;
   }
-  static Resolution wait(const std::shared_ptr<Question>& question, Deadline deadline) {
+  static Answered wait(const std::shared_ptr<Question>& question, Deadline deadline) {
     std::unique_lock lock(question->mutex);
     const auto patience = std::chrono::milliseconds(deadline.remaining_ms());
     if (!question->answered.wait_for(lock, patience, [&] { return question->done; })) {
-      return {{}, "dns.timeout", "the name servers did not answer in time"};
+      return {{}, false, "dns.timeout", "the name servers did not answer in time"};
     }
-    return question->resolution;
+    return question->answer;
   }
   void dispatch(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -142,7 +182,46 @@ class UnboundResolver final : public Resolver {
   std::jthread dispatcher_;
 };
 
+// libunbound's option texts end with a colon.
+Status set_options(ub_ctx* context, const ResolverOptions& options) {
+  constexpr std::pair<const char*, const char*> kOptions[] = {
+      {"cache-max-ttl:", "0"},           // see the header
+      {"cache-max-negative-ttl:", "0"},  // a record put there a moment ago shall be seen
+      {"aggressive-nsec:", "no"},        // for the same reason
+      {"harden-dnssec-stripped:", "yes"},
+      {"do-tcp:", "yes"},  // RFC 8555 §10.1 asks for it; also for what does not fit a datagram
+  };
+  for (const auto& [name, value] : kOptions) {
+    if (::ub_ctx_set_option(context, name, value) != 0)
+      return fail(ErrorKind::kInternal, "the resolver does not take its options");
+  }
+  // A forwarder on this very host is the operator's choice; a delegation that points here is not.
+  const bool own_host = std::any_of(
+      options.forward.begin(), options.forward.end(),
+      [](const std::string& text) { return text.starts_with("127.") || text.starts_with("::1"); });
+  if (own_host && ::ub_ctx_set_option(context, "do-not-query-localhost:", "no") != 0)
+    return fail(ErrorKind::kInternal, "the resolver does not take its options");
+  return {};
+}
+
+// With forwarders, names that the public DNS keeps apart are the plant's (RFC 6761, RFC 8375).
+void open_local_zones(ub_ctx* context) {
+  for (const char* zone : {"test.", "home.arpa."}) ::ub_ctx_zone_add(context, zone, "transparent");
+}
+
 }  // namespace
+
+Result<std::string> txt_text(ByteView rdata) {
+  std::string out;
+  if (rdata.empty()) return fail(ErrorKind::kBadInput, "a TXT record without a string");
+  while (!rdata.empty()) {
+    const std::size_t bytes = rdata[0];
+    if (rdata.size() < bytes + 1) return fail(ErrorKind::kBadInput, "a TXT record is cut");
+    out += text_of(rdata.subspan(1, bytes));
+    rdata = rdata.subspan(bytes + 1);
+  }
+  return out;
+}
 
 Result<StaticHosts> parse_hosts(const std::vector<std::string>& lines) {
   StaticHosts hosts;
@@ -164,6 +243,7 @@ Result<std::unique_ptr<Resolver>> make_resolver(ResolverOptions options) {
   if (!context) return fail(ErrorKind::kExhausted, "cannot make a resolver");
   ::ub_ctx_async(context.get(), 1);  // its work in a thread, not in a forked process
   ::ub_ctx_debugout(context.get(), nullptr);
+  KEYWARD_CHECK(set_options(context.get(), options));
   for (const auto& forward : options.forward) {
     if (::ub_ctx_set_fwd(context.get(), forward.c_str()) != 0) {
       return fail(ErrorKind::kBadInput, "a forwarder is written address or address@port");
@@ -173,6 +253,8 @@ Result<std::unique_ptr<Resolver>> make_resolver(ResolverOptions options) {
       ::ub_ctx_add_ta_file(context.get(), options.trust_anchor.c_str()) != 0) {
     return fail(ErrorKind::kBadInput, "the trust anchor file cannot be used");
   }
+  // Last: this begins the context, which takes no options afterwards.
+  if (!options.forward.empty()) open_local_zones(context.get());
   return std::unique_ptr<Resolver>(
       new UnboundResolver(std::move(options.hosts), context.release()));
 }

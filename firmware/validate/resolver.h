@@ -1,6 +1,9 @@
-// Owns name resolution for validations: static hosts first, then libunbound (own recursion or
-// forwarders, DNSSEC when a trust anchor is given). Must not know HTTP or policy. Threads: any.
-// Errors stand in Resolution::code, since a name that does not exist is not our fault.
+// Owns what the DNS says, for validations: static hosts first for addresses, then libunbound (own
+// recursion or forwarders, DNSSEC when a trust anchor is given, TCP when an answer does not fit).
+// Must not know HTTP, policy or what a record means. Threads: any.
+// Errors stand in Resolution::code and Records::code, since a name that does not exist is not our
+// fault. Nothing is kept from one validation to the next: an answer of yesterday proves nothing
+// today (RFC 8555 §10.2, dns-persist-01 -02).
 #pragma once
 
 #include <map>
@@ -9,7 +12,9 @@
 #include <vector>
 
 #include "firmware/validate/address.h"
+#include "hal/base/bytes.h"
 #include "hal/base/clock.h"
+#include "hal/base/limits.h"
 
 namespace keyward::validate {
 
@@ -20,13 +25,29 @@ struct Resolution {
   std::string detail;  // words for a person
 };
 
+enum class RecordType : int { kTxt = 16, kCaa = 257 };  // RFC 1035, RFC 8659 §4
+
+struct Records {
+  std::vector<Bytes> data;  // RDATA as on the wire; limits::kDnsRecordsMax, kDnsRecordBytesMax
+  bool secure = false;      // passed DNSSEC validation down from the trust anchor
+  std::string code;         // empty: at least one. "dns.no-data", "dns.too-large", "dns.name" and
+                            // those of Resolution but "dns.no-address"
+  std::string detail;
+};
+
 class Resolver {
  public:
   virtual ~Resolver() = default;
   virtual Resolution resolve(const std::string& name, Deadline deadline) = 0;
+  // CNAME and DNAME are followed. Never asks the static hosts: these fix addresses alone.
+  virtual Records query(const std::string& name, RecordType type, Deadline deadline) = 0;
 };
 
-// Names that the installation fixes; nothing else exists.
+// The text of one TXT record: its character-strings joined (RFC 7208 §3.3 shows the custom).
+// kBadInput: RDATA that is none.
+Result<std::string> txt_text(ByteView rdata);
+
+// Addresses that the installation fixes.
 using StaticHosts = std::map<std::string, std::vector<IpAddress>>;
 // From "name=address" lines. kBadInput.
 Result<StaticHosts> parse_hosts(const std::vector<std::string>& lines);
@@ -35,10 +56,11 @@ struct ResolverOptions {
   StaticHosts hosts;
   std::vector<std::string>
       forward;               // "address" or "address@port"; empty: own recursion from the root
-  std::string trust_anchor;  // file with the root's DS or DNSKEY; empty: no DNSSEC
+  std::string trust_anchor;  // file with DS or DNSKEY records; empty: no DNSSEC
 };
 
-// kBadInput if a forwarder or the trust anchor is not one.
+// kBadInput if a forwarder or the trust anchor is not one. `trust_anchor` may hold the anchor of any
+// zone, as a plant's own.
 Result<std::unique_ptr<Resolver>> make_resolver(ResolverOptions options);
 
 }  // namespace keyward::validate

@@ -1,8 +1,13 @@
 #include "firmware/validate/validator.h"
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "firmware/crypto/crypto.h"
 #include "firmware/identifier/identifier.h"
 #include "firmware/wire/cbor.h"
+#include "hal/base/rng.h"
 
 namespace keyward::validate {
 namespace {
@@ -18,35 +23,38 @@ tl::unexpected<wire::Failure> refuse(FailureKind kind, std::string_view code,
 
 template <class Request>
 challenge::TokenBinding binding_of(const Request& request) {
-  return {request.thumbprint, request.identifier, request.wildcard,
-          request.method,     request.ticket,     request.expires_at_ms};
+  return {request.thumbprint, request.identifier,    request.wildcard, request.method,
+          request.ticket,     request.expires_at_ms, request.subtree};
 }
 
-// What this task can prove at all; the same for minting and for looking.
-template <class Request>
-std::optional<wire::Failure> not_ours(const Request& request) {
-  const auto no = [](FailureKind kind, std::string_view code, std::string_view detail) {
-    return wire::Failure::of(kind, code, detail);
-  };
-  if (request.method != ValidationMethod::kHttp01) {
-    return no(FailureKind::kRefused, "method-unsupported",
-              "this appliance validates names by http-01");
-  }
-  if (request.identifier.type != IdentifierType::kDns &&
-      request.identifier.type != IdentifierType::kIp) {
-    return no(FailureKind::kRefused, "identifier-unsupported",
-              "http-01 is for dns and ip identifiers");
-  }
-  // RFC 8555 §8.3: a file on one host says nothing about all the names below it.
-  if (request.wildcard || identifier::is_wildcard(request.identifier)) {
-    return no(FailureKind::kRefused, "wildcard-http-01", "http-01 cannot prove a wildcard");
-  }
-  const auto canonical = identifier::canonical(request.identifier.type, request.identifier.value);
-  if (!canonical || *canonical != request.identifier) {
-    return no(FailureKind::kBadInput, "identifier-malformed",
-              "the identifier is not in canonical form");
-  }
-  return std::nullopt;
+struct MethodName {
+  ValidationMethod method;
+  std::string_view name;
+};
+constexpr MethodName kMethods[] = {
+    {ValidationMethod::kHttp01, "http-01"},
+    {ValidationMethod::kDns01, "dns-01"},
+    {ValidationMethod::kTlsAlpn01, "tls-alpn-01"},
+    {ValidationMethod::kDnsAccount01, "dns-account-01"},
+    {ValidationMethod::kDnsPersist01, "dns-persist-01"},
+};
+
+bool is_dns_method(ValidationMethod method) {
+  return method == ValidationMethod::kDns01 || method == ValidationMethod::kDnsAccount01 ||
+         method == ValidationMethod::kDnsPersist01;
+}
+
+// What is looked at is made of the account's URL.
+bool needs_account_url(ValidationMethod method) {
+  return method == ValidationMethod::kDnsAccount01 || method == ValidationMethod::kDnsPersist01;
+}
+
+// A look that says so itself counts as found, for simulators.
+LookOutcome found_unseen(const wire::NameValidate& request) {
+  LookOutcome outcome;
+  outcome.what = "always-valid";
+  outcome.account_url_counted = needs_account_url(request.method);
+  return outcome;
 }
 
 Digest256 evidence_of(std::string_view method, std::string_view what, std::string_view where,
@@ -72,6 +80,20 @@ Result<std::set<wire::Identifier>> parse_appliance_names(const std::vector<std::
   return out;
 }
 
+std::string_view method_name(ValidationMethod method) {
+  for (const auto& row : kMethods) {
+    if (row.method == method) return row.name;
+  }
+  return {};
+}
+
+std::optional<ValidationMethod> method_from(std::string_view name) {
+  for (const auto& row : kMethods) {
+    if (row.name == name) return row.method;
+  }
+  return std::nullopt;
+}
+
 Validator::Validator(challenge::TokenMint tokens, ValidatorOptions options,
                      std::unique_ptr<Resolver> resolver, SendGrant send_grant, Clock& clock)
     : tokens_(std::move(tokens)),
@@ -81,6 +103,43 @@ Validator::Validator(challenge::TokenMint tokens, ValidatorOptions options,
       clock_(clock),
       pool_(options_.workers, options_.queue_max) {}
 
+// What this task can prove at all; the same for minting and for looking.
+template <class Request>
+std::optional<wire::Failure> Validator::not_ours(const Request& request) const {
+  const auto no = [](FailureKind kind, std::string_view code, std::string_view detail) {
+    return wire::Failure::of(kind, code, detail);
+  };
+  if (method_name(request.method).empty() || !options_.methods.contains(request.method))
+    return no(FailureKind::kRefused, "method-unsupported",
+              "this appliance does not validate names in this way");
+  const bool dns = is_dns_method(request.method);
+  const auto type = request.identifier.type;
+  // RFC 8738 §7: no dns method for addresses.
+  if (type != IdentifierType::kDns && (dns || type != IdentifierType::kIp))
+    return no(FailureKind::kRefused, "identifier-unsupported",
+              "this method is not for identifiers of this type");
+  // RFC 8555 §8.3, RFC 8737 §3: one host says nothing about all the names below it.
+  if (!dns && (request.wildcard || identifier::is_wildcard(request.identifier)))
+    return request.method == ValidationMethod::kHttp01
+               ? no(FailureKind::kRefused, "wildcard-http-01", "http-01 cannot prove a wildcard")
+               : no(FailureKind::kRefused, "wildcard-tls-alpn-01",
+                    "tls-alpn-01 cannot prove a wildcard");
+  if (request.subtree && !dns)
+    return no(FailureKind::kRefused, "subtree-method",
+              "only a dns method proves the names below (RFC 9444 §4)");
+  // Names below may have CAA records of their own, which nobody would look at.
+  if (request.subtree && !options_.caa_identities.empty())
+    return no(FailureKind::kRefused, "subtree-caa",
+              "with CAA consulted, each name is validated for itself");
+  const auto canonical = identifier::canonical(request.identifier.type, request.identifier.value);
+  if (!canonical || *canonical != request.identifier ||
+      identifier::is_wildcard(request.identifier)) {
+    return no(FailureKind::kBadInput, "identifier-malformed",
+              "the identifier is not in canonical form");
+  }
+  return std::nullopt;
+}
+
 Answer<wire::NameTokenMintReply> Validator::mint(const wire::NameTokenMint& request) const {
   if (auto failure = not_ours(request)) return tl::unexpected<wire::Failure>(std::move(*failure));
   return wire::NameTokenMintReply{tokens_.mint(binding_of(request))};
@@ -89,16 +148,22 @@ Answer<wire::NameTokenMintReply> Validator::mint(const wire::NameTokenMint& requ
 void Validator::validate(const wire::NameValidate& request, Reply reply) {
   if (auto failure = not_ours(request))
     return reply(tl::unexpected<wire::Failure>(std::move(*failure)));
-  if (const auto known = tokens_.check(request.token, binding_of(request), clock_.utc_ms());
-      !known) {
-    return reply(refuse(FailureKind::kRefused, known.error().what,
-                        "the challenge token is not one of this account, identifier and order"));
+  if (needs_account_url(request.method) && request.account_url.empty())
+    return reply(refuse(FailureKind::kRefused, "account-url-missing",
+                        "this method looks for the account's URL"));
+  // dns-persist-01 has no token (-02): the record itself names the account and its key.
+  if (request.method != ValidationMethod::kDnsPersist01) {
+    const auto known =
+        tokens_.check(request.token, binding_of(request), request.earlier_keys, clock_.utc_ms());
+    if (!known)
+      return reply(refuse(FailureKind::kRefused, known.error().what,
+                          "the challenge token is not one of this account, identifier and order"));
   }
   auto shared = std::make_shared<Reply>(std::move(reply));
   const auto job = [this, request, shared](bool late) {
     (*shared)(late ? refuse(FailureKind::kUnavailable, "validation-late",
                             "too many validations are waiting")
-                   : look(request));
+                   : decide(request));
   };
   if (!pool_.add(job, Deadline::after_ms(limits::kValidationWaitMs))) {
     (*shared)(
@@ -106,23 +171,71 @@ void Validator::validate(const wire::NameValidate& request, Reply reply) {
   }
 }
 
-Answer<wire::NameValidateReply> Validator::look(const wire::NameValidate& request) const {
-  auto outcome = http01_look(request.identifier, request.token, request.thumbprint, options_.http01,
-                             *resolver_);
-  wire::NameValidateReply reply;
-  if (outcome.problem) {
-    reply.problem = std::move(outcome.problem);
-    return reply;
+LookOutcome Validator::look(const wire::NameValidate& request) const {
+  if (options_.sleep_ms_max > 0) {
+    const auto draw = random_bytes(2);
+    const auto part = (draw[0] << 8 | draw[1]) * options_.sleep_ms_max / 0xffff;
+    std::this_thread::sleep_for(std::chrono::milliseconds(part));
   }
+  if (options_.always_valid) return found_unseen(request);
+  const LookRequest what{request.identifier, request.wildcard,   request.subtree,
+                         request.token,      request.thumbprint, request.earlier_keys,
+                         request.account_url};
+  const auto deadline = Deadline::after_ms(options_.dns_total_ms);
+  switch (request.method) {
+    case ValidationMethod::kHttp01:
+      return http01_look(what, options_.http01, *resolver_);
+    case ValidationMethod::kTlsAlpn01:
+      return tls_alpn01_look(what, options_.tls_alpn01, *resolver_);
+    case ValidationMethod::kDns01:
+      return dns01_look(what, *resolver_, deadline);
+    case ValidationMethod::kDnsAccount01:
+      return dns_account01_look(what, *resolver_, deadline);
+    case ValidationMethod::kDnsPersist01:
+      return dns_persist01_look(what, options_.persist, *resolver_, clock_.utc_ms(), deadline);
+    default:
+      break;  // not_ours() let none of these pass
+  }
+  LookOutcome none;
+  none.problem = problem("serverInternal", "method-unsupported", "no such method");
+  return none;
+}
+
+CaaOutcome Validator::consult_caa(const wire::NameValidate& request) const {
+  if (options_.caa_identities.empty() || request.identifier.type != IdentifierType::kDns ||
+      options_.always_valid)
+    return {};
+  return caa_look({options_.caa_identities, request.identifier.value, request.wildcard,
+                   std::string(method_name(request.method)), request.account_url},
+                  *resolver_, Deadline::after_ms(limits::kCaaLookMs));
+}
+
+Answer<wire::NameValidateReply> Validator::decide(const wire::NameValidate& request) const {
+  auto outcome = look(request);
+  wire::NameValidateReply reply;
+  reply.problem = std::move(outcome.problem);
+  if (reply.problem) return reply;
+  auto caa = consult_caa(request);
+  reply.problem = std::move(caa.problem);
+  if (reply.problem) return reply;
   reply.validated_at_ms = clock_.utc_ms();
   reply.grant_expires_at_ms = reply.validated_at_ms + options_.grant_lifetime_ms;
+  if (!options_.caa_identities.empty())
+    reply.grant_expires_at_ms =
+        std::min(reply.grant_expires_at_ms, reply.validated_at_ms + limits::kCaaGrantMs);
+  if (outcome.until_ms)
+    reply.grant_expires_at_ms = std::min(reply.grant_expires_at_ms, *outcome.until_ms);
   wire::GrantName grant;
-  grant.thumbprint = request.thumbprint;
+  grant.thumbprint = outcome.thumbprint.value_or(request.thumbprint);
   grant.identifier = request.identifier;
-  grant.method = ValidationMethod::kHttp01;
+  grant.wildcard = request.wildcard;
+  grant.subtree = request.subtree;
+  grant.method = request.method;
+  if (outcome.account_url_counted || caa.account_url_counted)
+    grant.account_url = request.account_url;
   grant.expires_at_ms = reply.grant_expires_at_ms;
   grant.evidence_sha256 =
-      evidence_of("http-01", outcome.final_url, outcome.address, reply.validated_at_ms);
+      evidence_of(method_name(request.method), outcome.what, outcome.where, reply.validated_at_ms);
   // The signer first: "valid" without a grant would be a promise that finalize breaks.
   if (const auto sent = send_grant_(grant); !sent)
     return tl::unexpected<wire::Failure>(sent.error());

@@ -130,7 +130,10 @@ class ValidationTaskTest : public ::testing::Test {
             m.ticket,
             m.method,
             m.expires_at_ms,
-            minted ? minted->token : ""};
+            minted ? minted->token : "",
+            m.subtree,
+            "",
+            {}};
   }
   wire::NameValidateReply validate(const std::string& name = "host.plant.example") {
     const auto answer = validation_->call(with_token(mint_request(name)), limits::kPeerCallSlowMs);

@@ -68,7 +68,30 @@ INSTANTIATE_TEST_SUITE_P(
                       [](TokenBinding& b) { b.wildcard = true; },
                       [](TokenBinding& b) { b.method = wire::ValidationMethod::kDns01; },
                       [](TokenBinding& b) { b.ticket = "other"; },
-                      [](TokenBinding& b) { b.expires_at_ms += 1; }));
+                      [](TokenBinding& b) { b.expires_at_ms += 1; },
+                      [](TokenBinding& b) { b.subtree = true; }));
+
+TEST(TokenMint_KeyChanged, TokenOfAnEarlierKey_IsAcceptedForThisAccountAlone) {
+  const auto mint = mint_with(1);
+  const auto token = mint.mint(binding());
+  TokenBinding now = binding();
+  now.thumbprint.fill(9);
+  const std::vector<wire::EarlierKey> keys{{Digest256{}}, {binding().thumbprint}};
+  EXPECT_STREQ(mint.check(token, now, {}, 0).error().what, "challenge-token-forged");
+  EXPECT_TRUE(mint.check(token, now, keys, 0).has_value());
+  EXPECT_STREQ(mint.check(token, now, keys, 1'000).error().what, "challenge-token-expired");
+  now.identifier.value = "b.example";
+  EXPECT_STREQ(mint.check(token, now, keys, 0).error().what, "challenge-token-forged");
+}
+
+TEST(TokenMint_EmptyTicket, IsABindingOfItsOwn) {
+  const auto mint = mint_with(1);
+  TokenBinding any_order = binding();
+  any_order.ticket.clear();
+  const auto token = mint.mint(any_order);
+  EXPECT_TRUE(mint.check(token, any_order, 0).has_value());
+  EXPECT_STREQ(mint.check(token, binding(), 0).error().what, "challenge-token-forged");
+}
 
 TEST(TokenMint_Open_KeepsItsKeyAndRefusesAWrongSize, Holds) {
   char path[] = "/tmp/keyward-token-XXXXXX";

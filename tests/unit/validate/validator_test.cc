@@ -63,6 +63,9 @@ class HeldResolver final : public Resolver {
     gate.wait();
     return {{}, "dns.nxdomain", "the name does not exist"};
   }
+  Records query(const std::string&, RecordType, Deadline) override {
+    return {{}, false, "dns.servfail", "not asked here"};
+  }
   std::promise<void> opened;
   std::shared_future<void> gate = opened.get_future().share();
   std::atomic<int> asked{0};
@@ -106,7 +109,10 @@ class ValidatorTest : public ::testing::Test {
             m.ticket,
             m.method,
             m.expires_at_ms,
-            validator_->mint(m)->token};
+            validator_->mint(m)->token,
+            m.subtree,
+            "",
+            {}};
   }
   std::future<Answer<wire::NameValidateReply>> begin(const wire::NameValidate& request) {
     auto promise = std::make_shared<std::promise<Answer<wire::NameValidateReply>>>();
@@ -138,7 +144,8 @@ TEST_F(ValidatorTest, Mint_WhatHttp01CannotProve_IsRefused) {
   EXPECT_EQ(refused([](auto&) {}), "minted");
   EXPECT_EQ(refused([](auto& r) { r.wildcard = true; }), "wildcard-http-01");
   EXPECT_EQ(refused([](auto& r) { r.identifier.value = "*.plant.example"; }), "wildcard-http-01");
-  EXPECT_EQ(refused([](auto& r) { r.method = ValidationMethod::kDns01; }), "method-unsupported");
+  EXPECT_EQ(refused([](auto& r) { r.method = ValidationMethod::kDnsPersist01; }),
+            "method-unsupported");
   EXPECT_EQ(refused([](auto& r) { r.method = ValidationMethod::kAppliance; }),
             "method-unsupported");
   EXPECT_EQ(refused([](auto& r) { r.identifier.type = IdentifierType::kPermanentIdentifier; }),
