@@ -1,9 +1,11 @@
 #include "firmware/acme/challenge_resources.h"
 
-#include <algorithm>
-
 #include "firmware/acme/account_resources.h"
+#include "firmware/acme/authz_resources.h"
+#include "firmware/acme/methods.h"
 #include "firmware/acme/states.h"
+#include "firmware/acme/validating.h"
+#include "firmware/jose/jws.h"
 #include "firmware/log/log.h"
 
 namespace keyward::acme {
@@ -11,22 +13,22 @@ namespace {
 
 using wire::ValidationMethod;
 
-std::string job_key(std::string_view authz_id, std::string_view challenge_id) {
-  return std::string(authz_id) + "/" + std::string(challenge_id);
-}
+// One challenge of the requester's, as it was found.
+struct Asked {
+  const Account& account;
+  const wire::AuthzRecord& authz;
+  const wire::ChallengeRecord& record;
+};
 
-const wire::ChallengeRecord* find_challenge(const wire::AuthzRecord& authz, std::string_view id) {
-  const auto at = std::find_if(authz.challenges.begin(), authz.challenges.end(),
-                               [&](const auto& c) { return c.id == id; });
-  return at == authz.challenges.end() ? nullptr : &*at;
-}
-
-Outcome<wire::AuthzRecord> load_authz(Context& context, std::string_view id,
-                                      const std::string& account_id) {
-  auto reply = context.backend.store.ask(wire::AuthzGet{std::string(id), account_id});
-  if (!reply) return refuse(problem_from(reply.error()));
-  if (!reply->authz) return refuse(not_found());
-  return std::move(*reply->authz);
+// What a synchronous method said.
+struct Verdict {
+  std::optional<wire::ChallengeProblem> problem;
+  std::int64_t validated_at_ms = 0;
+  std::int64_t grant_expires_at_ms = 0;
+};
+template <class Reply>
+Verdict verdict_of(Reply reply) {
+  return {std::move(reply.problem), reply.validated_at_ms, reply.grant_expires_at_ms};
 }
 
 Outcome<HttpResponse> challenge_response(const Context& context, const wire::AuthzRecord& authz,
@@ -41,151 +43,174 @@ Outcome<HttpResponse> challenge_response(const Context& context, const wire::Aut
   return response;
 }
 
-wire::ChallengeUpdate challenge_update(const wire::ChallengeRecord& challenge,
-                                       ChallengeStatus status) {
-  wire::ChallengeUpdate update;
-  update.id = challenge.id;
-  update.expected = challenge.status;
-  update.status = status;
-  return update;
+// The answer as it stands a moment later: a client that sees the result at once need not poll.
+Outcome<HttpResponse> after_a_moment(Context& context, const wire::AuthzRecord& authz,
+                                     const std::string& challenge_id) {
+  if (wait_for_validation(context, authz.id, challenge_id)) {
+    if (auto now = load_authz(context, authz.id, authz.account_id))
+      return challenge_response(context, *now, challenge_id);
+  }
+  return challenge_response(context, authz, challenge_id);
 }
 
-// One try of an http-01 validation. Empty: decided.
-std::optional<std::int64_t> try_validation(Context& context, const std::string& authz_id,
-                                           const std::string& challenge_id,
-                                           const std::string& account_id, int attempt) {
-  auto found = context.backend.store.ask(wire::AuthzGet{authz_id, account_id});
-  if (!found) return backoff_ms(attempt);
-  if (!found->authz) return std::nullopt;
-  const auto& authz = *found->authz;
-  const auto* record = find_challenge(authz, challenge_id);
-  if (record == nullptr || record->status != ChallengeStatus::kProcessing) return std::nullopt;
-  auto account = load_account(context, account_id);
-  if (!account) return backoff_ms(attempt);
-  if (!*account) return std::nullopt;
-  auto result = context.backend.validation.ask(
-      wire::NameValidate{(*account)->jwk.thumbprint(), authz.identifier, authz.wildcard,
-                         authz.ticket, record->method, authz.expires_at_ms, record->token},
-      limits::kPeerCallSlowMs);
-  std::optional<Problem> problem;
-  if (!result) {
-    const bool comes_back = fate_of(result.error()) == OrderFate::kProcessing;
-    if (comes_back && context.clock.utc_ms() < authz.expires_at_ms) return backoff_ms(attempt);
-    problem = problem_from(result.error());
-  } else if (result->problem) {
-    problem = problem_from(*result->problem);
-  }
-  auto update =
-      challenge_update(*record, problem ? ChallengeStatus::kInvalid : ChallengeStatus::kValid);
-  if (problem) {
-    log::info("validation failed", {{"code", problem->code}, {"detail", problem->detail}});
-    update.error_json = problem->stored_json();
-  } else {
-    update.validated_at_ms = result->validated_at_ms;
-  }
-  // The store is away: validated again then, which does no harm.
-  if (!context.backend.store.ask(update)) return backoff_ms(attempt);
-  return std::nullopt;
-}
-
-Outcome<HttpResponse> start_validation(Context& context, const wire::AuthzRecord& authz,
-                                       const wire::ChallengeRecord& record,
-                                       const std::string& account_id) {
+Outcome<HttpResponse> start_validation(Context& context, const Asked& asked) {
   if (!context.validations.has_room()) {
     return refuse(Problem::of(ProblemType::kServerInternal, "validations.full",
                               "too many validations are under way")
                       .with_status(503)
                       .retry_after_s(kRetryAfterDefaultS));
   }
-  auto reply = context.backend.store.ask(challenge_update(record, ChallengeStatus::kProcessing));
+  auto reply =
+      context.backend.store.ask(challenge_update(asked.record, ChallengeStatus::kProcessing));
   if (!reply) return refuse(problem_from(reply.error()));
   if (!reply->authz) return refuse(not_found());
-  if (!reply->applied) return challenge_response(context, *reply->authz, record.id);
-  resume_validation(context, authz.id, record.id, account_id);
-  // Many validations are quick: a client that sees the result at once need not poll.
-  if (context.validations.wait(job_key(authz.id, record.id), limits::kQuickValidationMs)) {
-    if (auto now = load_authz(context, authz.id, account_id))
-      return challenge_response(context, *now, record.id);
-  }
-  return challenge_response(context, *reply->authz, record.id);
+  if (!reply->applied) return challenge_response(context, *reply->authz, asked.record.id);
+  resume_validation(context, asked.authz.id, asked.record.id, asked.account.record.id);
+  return after_a_moment(context, *reply->authz, asked.record.id);
 }
 
-Outcome<Bytes> attestation_object(const json::Value& payload) {
-  // Malformed: the challenge stays pending (D-D2). Other members are ignored (device-attest-10).
-  const auto text = payload.get("attObj");
-  if (!text.is_string())
-    return refuse(ProblemType::kMalformed, "attobj.missing",
-                  "\"attObj\" is missing or not a string");
-  auto object = base64url_decode(text.string());
-  if (!object || object->empty()) {
-    return refuse(ProblemType::kMalformed, "attobj.encoding",
-                  "\"attObj\" is not unpadded base64url");
+// A member that is unpadded base64url of at most `bytes_max` octets. Malformed: the challenge stays
+// pending (D-D2). Other members are ignored (RFC 8555 §7.5.1).
+Outcome<Bytes> octets_member(const json::Value& payload, std::string_view name,
+                             std::string_view code, std::size_t bytes_max) {
+  const std::string quoted = "\"" + std::string(name) + "\"";
+  const auto text = payload.get(name);
+  if (!text.is_string()) {
+    return refuse(ProblemType::kMalformed, std::string(code) + ".missing",
+                  quoted + " is missing or not a string");
   }
-  if (object->size() > limits::kAttestationObjectBytesMax) {
-    return refuse(ProblemType::kMalformed, "attobj.size", "\"attObj\" is too large");
+  auto octets = base64url_decode(text.string());
+  if (!octets || octets->empty()) {
+    return refuse(ProblemType::kMalformed, std::string(code) + ".encoding",
+                  quoted + " is not unpadded base64url");
   }
-  return std::move(*object);
+  if (octets->size() > bytes_max)
+    return refuse(ProblemType::kMalformed, std::string(code) + ".size", quoted + " is too large");
+  return std::move(*octets);
 }
 
-// Synchronous (D-A6): the answer is the result.
-Outcome<HttpResponse> verify_device(Context& context, const wire::AuthzRecord& authz,
-                                    const wire::ChallengeRecord& record, const Account& account,
-                                    const json::Value& payload) {
-  auto object = attestation_object(payload);
+Outcome<Verdict> verify_device(Context& context, const Asked& asked, const json::Value& payload) {
+  auto object = octets_member(payload, "attObj", "attobj", limits::kAttestationObjectBytesMax);
   if (!object) return refuse(object.error());
-  auto result = context.backend.attestation.ask(
-      wire::DeviceVerify{account.jwk.thumbprint(), authz.identifier, authz.ticket,
-                         authz.expires_at_ms, record.token, std::move(*object)});
-  if (!result) return refuse(problem_from(result.error()));
+  auto reply = context.backend.attestation.ask(
+      wire::DeviceVerify{asked.account.jwk.thumbprint(), asked.authz.identifier, asked.authz.ticket,
+                         asked.authz.expires_at_ms, asked.record.token, std::move(*object),
+                         asked.account.record.earlier_keys});
+  if (!reply) return refuse(problem_from(reply.error()));
+  return verdict_of(std::move(*reply));
+}
+
+// RFC 9447 §4. Where the token names its certificate by URL, validation fetches it: attestation has
+// no network.
+Outcome<Verdict> verify_authority(Context& context, const Asked& asked,
+                                  const json::Value& payload) {
+  const auto text = payload.get("tkauth");
+  if (!text.is_string() || text.string().empty()) {
+    return refuse(ProblemType::kMalformed, "tkauth.missing",
+                  "\"tkauth\" is missing or not a string");
+  }
+  if (text.string().size() > limits::kAuthorityTokenBytesMax)
+    return refuse(ProblemType::kMalformed, "tkauth.size", "\"tkauth\" is too large");
+  wire::AuthorityVerify ask{asked.account.jwk.thumbprint(),
+                            asked.authz.identifier,
+                            asked.authz.ticket,
+                            asked.authz.expires_at_ms,
+                            asked.record.token,
+                            std::string(text.string()),
+                            std::nullopt,
+                            asked.account.record.earlier_keys};
+  auto reply = context.backend.attestation.ask(ask);
+  if (!reply) return refuse(problem_from(reply.error()));
+  if (reply->problem || !reply->fetch_url) return verdict_of(std::move(*reply));
+  auto fetched =
+      context.backend.validation.ask(wire::UrlFetch{*reply->fetch_url}, limits::kPeerCallSlowMs);
+  if (!fetched) return refuse(problem_from(fetched.error()));
+  if (fetched->problem) return Verdict{std::move(fetched->problem), 0, 0};
+  ask.fetched = std::move(fetched->body);
+  reply = context.backend.attestation.ask(ask);
+  if (!reply) return refuse(problem_from(reply.error()));
+  if (!reply->problem && reply->fetch_url) {
+    return refuse(ProblemType::kServerInternal, "authority.fetch-again",
+                  "the token's certificate was asked for twice");
+  }
+  return verdict_of(std::move(*reply));
+}
+
+// docs/protocols.md, proof of possession: an inner JWS by the key of an earlier certificate.
+Outcome<Verdict> verify_possession(Context& context, const Asked& asked,
+                                   const json::Value& payload) {
+  const auto inner = payload.get("authorization");
+  if (!inner.is_object()) {
+    return refuse(ProblemType::kMalformed, "possession.missing",
+                  "\"authorization\" is missing or not an object");
+  }
+  auto jws = jose::FlattenedJws::parse(inner.print());
+  if (!jws) return refuse(ProblemType::kMalformed, "possession.form", jws.error().what);
+  auto reply = context.backend.signer.ask(wire::PossessionVerify{
+      asked.account.record.jwk, asked.authz.identifier, asked.record.token,
+      wire::ClientJws{std::move(jws->protected_b64), std::move(jws->payload_b64),
+                      std::move(jws->signature)}});
+  if (!reply) return refuse(problem_from(reply.error()));
+  return verdict_of(std::move(*reply));
+}
+
+Outcome<Verdict> verify(Context& context, const Asked& asked, const json::Value& payload) {
+  if (asked.record.method == ValidationMethod::kDeviceAttest01)
+    return verify_device(context, asked, payload);
+  if (asked.record.method == ValidationMethod::kTkauth01)
+    return verify_authority(context, asked, payload);
+  return verify_possession(context, asked, payload);
+}
+
+// Synchronous (D-A6): the answer is the result, and final.
+Outcome<HttpResponse> conclude(Context& context, const Asked& asked, Verdict verdict) {
   auto update = challenge_update(
-      record, result->problem ? ChallengeStatus::kInvalid : ChallengeStatus::kValid);
+      asked.record, verdict.problem ? ChallengeStatus::kInvalid : ChallengeStatus::kValid);
   std::optional<Problem> problem;
-  if (result->problem) {
-    problem = problem_from(*result->problem);
-    log::info("attestation refused", {{"code", problem->code}, {"detail", problem->detail}});
+  if (verdict.problem) {
+    problem = problem_from(*verdict.problem);
+    log::info("proof refused", {{"code", problem->code}, {"detail", problem->detail}});
     update.error_json = problem->stored_json();
   } else {
-    update.validated_at_ms = result->validated_at_ms;
+    update.validated_at_ms = verdict.validated_at_ms;
+    if (verdict.grant_expires_at_ms > 0) update.authz_expires_at_ms = verdict.grant_expires_at_ms;
   }
   auto stored = context.backend.store.ask(update);
   if (!stored) return refuse(problem_from(stored.error()));
-  if (problem) return refuse(std::move(*problem));  // D-D2: the HTTP answer is the error itself
+  // D-D2: the HTTP answer is the error itself, but for clients that were told to expect 200.
+  if (problem && !context.config.respond_200_invalid) return refuse(std::move(*problem));
   if (!stored->authz) return refuse(not_found());
-  const auto* now = find_challenge(*stored->authz, record.id);
+  const auto* now = find_challenge(*stored->authz, asked.record.id);
   if (!stored->applied && now != nullptr && now->status == ChallengeStatus::kPending) {
     return refuse(ProblemType::kMalformed, "order.over",
                   "the challenge's order has come to its end");
   }
-  return challenge_response(context, *stored->authz, record.id);
+  return challenge_response(context, *stored->authz, asked.record.id);
+}
+
+Outcome<HttpResponse> respond(Context& context, const Asked& asked, const json::Value& payload) {
+  const auto& record = asked.record;
+  if (record.status == ChallengeStatus::kProcessing) {  // §8.2: the client asks for another try
+    resume_validation(context, asked.authz.id, record.id, asked.account.record.id);
+    hurry_validation(context, asked.authz.id, record.id);
+    return after_a_moment(context, asked.authz, record.id);
+  }
+  if (record.status != ChallengeStatus::kPending)
+    return challenge_response(context, asked.authz, record.id);
+  const auto status =
+      at_time(asked.authz.status, asked.authz.expires_at_ms, context.clock.utc_ms());
+  if (status != AuthzStatus::kPending) {
+    return refuse(
+        ProblemType::kMalformed, "authz.final",
+        "the authorization is " + std::string(to_string(status)) + ": its challenges are over");
+  }
+  if (!is_synchronous(record.method)) return start_validation(context, asked);
+  auto verdict = verify(context, asked, payload);
+  if (!verdict) return refuse(std::move(verdict.error()));
+  return conclude(context, asked, std::move(*verdict));
 }
 
 }  // namespace
-
-Outcome<HttpResponse> authorization(Context& context, const SignedRequest& request) {
-  const auto& account_id = request.account->record.id;
-  const auto id = request.match.segments[0];
-  if (request.is_read()) {
-    auto authz = load_authz(context, id, account_id);
-    if (!authz) return refuse(authz.error());
-    return json_response(200, authz_json(context.urls, *authz, context.clock.utc_ms()));
-  }
-  auto document = payload_object(request);
-  if (!document) return refuse(document.error());
-  if (document->root().get("status").string() != "deactivated") {
-    return refuse(ProblemType::kMalformed, "authz.form",
-                  "an authorization takes {\"status\":\"deactivated\"} alone");
-  }
-  auto reply = context.backend.store.ask(
-      wire::AuthzUpdate{std::string(id), account_id, AuthzStatus::kDeactivated});
-  if (!reply) return refuse(problem_from(reply.error()));
-  if (!reply->authz) return refuse(not_found());
-  if (reply->authz->status != AuthzStatus::kDeactivated) {
-    return refuse(
-        ProblemType::kMalformed, "authz.final",
-        "the authorization is " + std::string(to_string(reply->authz->status)) + " and stays so");
-  }
-  return json_response(200, authz_json(context.urls, *reply->authz, context.clock.utc_ms()));
-}
 
 Outcome<HttpResponse> challenge(Context& context, const SignedRequest& request) {
   const auto& account = *request.account;
@@ -201,28 +226,7 @@ Outcome<HttpResponse> challenge(Context& context, const SignedRequest& request) 
   }
   auto document = payload_object(request);
   if (!document) return refuse(document.error());
-  if (record->status != ChallengeStatus::kPending)
-    return challenge_response(context, *authz, record->id);
-  const auto status = at_time(authz->status, authz->expires_at_ms, context.clock.utc_ms());
-  if (status != AuthzStatus::kPending) {
-    return refuse(
-        ProblemType::kMalformed, "authz.final",
-        "the authorization is " + std::string(to_string(status)) + ": its challenges are over");
-  }
-  if (record->method == ValidationMethod::kDeviceAttest01) {
-    return verify_device(context, *authz, *record, account, document->root());
-  }
-  return start_validation(context, *authz, *record, account.record.id);
-}
-
-void resume_validation(Context& context, const std::string& authz_id,
-                       const std::string& challenge_id, const std::string& account_id) {
-  const auto posted = context.validations.post(
-      job_key(authz_id, challenge_id), [&context, authz_id, challenge_id, account_id](int attempt) {
-        return try_validation(context, authz_id, challenge_id, account_id, attempt);
-      });
-  // Full: the periodic look at the store, or the client's next poll, takes the challenge up.
-  if (!posted) log::warning("validation not queued", {{"why", posted.error().what}});
+  return respond(context, Asked{account, *authz, *record}, document->root());
 }
 
 }  // namespace keyward::acme

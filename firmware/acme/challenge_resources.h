@@ -1,16 +1,11 @@
-// Owns authorizations and challenges (RFC 8555 §7.5; device-attest-10 §5). Must not know how a
-// proof is verified: validation and attestation do that, and give the signer the grant.
+// Owns the challenge resource (RFC 8555 §7.5.1; device-attest-10 §5; RFC 9447 §4). Must not know how
+// a proof is verified: validation, attestation and signer do that.
 #pragma once
 
 #include "firmware/acme/request.h"
 
 namespace keyward::acme {
 
-Outcome<HttpResponse> authorization(Context& context, const SignedRequest& request);
 Outcome<HttpResponse> challenge(Context& context, const SignedRequest& request);
-
-// Takes up a challenge that is processing: asks validation in the background until it is decided.
-void resume_validation(Context& context, const std::string& authz_id,
-                       const std::string& challenge_id, const std::string& account_id);
 
 }  // namespace keyward::acme

@@ -37,7 +37,7 @@ Status JobQueue::post(const std::string& key, Job job, std::int64_t delay_ms) {
   if (stopped_) return fail(ErrorKind::kUnavailable, "jobs: stopped");
   if (entries_.contains(key)) return {};
   if (entries_.size() >= jobs_max_) return fail(ErrorKind::kExhausted, "jobs: full");
-  entries_.emplace(key, Entry{std::move(job), 0});
+  entries_.emplace(key, Entry{std::move(job), 0, 0});
   due_.emplace(now_ms() + delay_ms, key);
   work_.notify_one();
   return {};
@@ -52,6 +52,19 @@ bool JobQueue::wait(const std::string& key, std::int64_t wait_ms) {
   std::unique_lock lock(mutex_);
   return finished_.wait_for(lock, std::chrono::milliseconds(wait_ms),
                             [&] { return !entries_.contains(key); });
+}
+
+void JobQueue::hasten(const std::string& key, std::int64_t pause_ms) {
+  const std::lock_guard lock(mutex_);
+  const auto entry = entries_.find(key);
+  if (entry == entries_.end()) return;
+  const auto at = std::find_if(due_.begin(), due_.end(),
+                               [&](const auto& waiting) { return waiting.second == key; });
+  const auto earliest = std::max(now_ms(), entry->second.tried_at_ms + pause_ms);
+  if (at == due_.end() || at->first <= earliest) return;
+  due_.erase(at);
+  due_.emplace(earliest, key);
+  work_.notify_one();
 }
 
 void JobQueue::stop() {
@@ -92,7 +105,8 @@ void JobQueue::finish(const std::string& key, std::optional<std::int64_t> again_
     return;
   }
   ++at->second.attempt;
-  due_.emplace(now_ms() + *again_ms, key);
+  at->second.tried_at_ms = now_ms();
+  due_.emplace(at->second.tried_at_ms + *again_ms, key);
   work_.notify_one();
 }
 

@@ -36,12 +36,16 @@ class JobQueue {
   bool has(const std::string& key) const;
   // Waits until the key is finished; false: it is not, after `wait_ms`.
   bool wait(const std::string& key, std::int64_t wait_ms);
+  // Brings the next try of a waiting key forward: now, but no sooner than `pause_ms` after the end
+  // of the last one. Nothing happens to a key that runs, that is due sooner, or that is not here.
+  void hasten(const std::string& key, std::int64_t pause_ms);
   void stop();
 
  private:
   struct Entry {
     Job job;
     int attempt = 0;
+    std::int64_t tried_at_ms = 0;  // monotonic; the end of the last try
   };
   using Entries = std::map<std::string, Entry>;
   void run();

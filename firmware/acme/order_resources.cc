@@ -1,26 +1,25 @@
 #include "firmware/acme/order_resources.h"
 
+#include <algorithm>
+#include <map>
+
 #include "firmware/acme/account_resources.h"
+#include "firmware/acme/authorizing.h"
 #include "firmware/acme/issuing.h"
+#include "firmware/acme/renewal_info.h"
+#include "firmware/acme/star.h"
 #include "firmware/acme/states.h"
 #include "firmware/identifier/identifier.h"
-#include "hal/base/rng.h"
 
 namespace keyward::acme {
 namespace {
 
-using wire::IdentifierType;
-using wire::ValidationMethod;
-
-std::string profile_of(const wire::OrderRecord& order) {
-  const auto terms = wire::decode_body<wire::OrderTerms>(order.terms);
-  return terms ? terms->profile : std::string();
-}
-
 HttpResponse order_response(const Context& context, int status, const wire::OrderRecord& order,
                             const std::vector<std::string>& authz_ids) {
-  auto response = json_response(status, order_json(context.urls, order, authz_ids,
-                                                   profile_of(order), context.clock.utc_ms()));
+  const auto terms = wire::decode_body<wire::OrderTerms>(order.terms);
+  auto response =
+      json_response(status, order_json(context.urls, order, authz_ids, terms ? &*terms : nullptr,
+                                       context.clock.utc_ms()));
   response.headers.emplace_back("Location", context.urls.order(order.ticket));
   if (order.status == OrderStatus::kProcessing) {
     response.headers.emplace_back("Retry-After", std::to_string(context.config.order_poll_s));
@@ -28,63 +27,110 @@ HttpResponse order_response(const Context& context, int status, const wire::Orde
   return response;
 }
 
-// The one method by which an identifier of this kind can be proved here.
-Outcome<ValidationMethod> method_for(const wire::Identifier& identifier) {
-  Problem problem;
-  switch (identifier.type) {
-    case IdentifierType::kDns:
-      if (!identifier::is_wildcard(identifier)) return ValidationMethod::kHttp01;
-      // RFC 8555 §7.1.3 leaves it to the server; http-01 cannot prove a wildcard.
-      problem = Problem::of(ProblemType::kRejectedIdentifier, "identifier.wildcard",
-                            "wildcard names cannot be proved to this server");
-      break;
-    case IdentifierType::kPermanentIdentifier:
-      return ValidationMethod::kDeviceAttest01;
-    default:
-      problem = Problem::of(ProblemType::kUnsupportedIdentifier, "identifier.type",
-                            "identifiers of this type cannot be proved to this server");
+// The names above the ordered ones that the client offers to prove instead (RFC 9444 §5.2), by the
+// ordered identifier. Only what was ordered counts: the signer read that from the same payload.
+using Ancestors = std::map<wire::Identifier, wire::Identifier>;
+Outcome<Ancestors> ancestors_in(const json::Value& payload) {
+  Ancestors out;
+  for (const auto& item : payload.get("identifiers").items()) {
+    const auto member = item.get("ancestorDomain");
+    if (!member.exists()) continue;
+    const auto type = identifier::type_from(item.get("type").string());
+    if (!type) continue;  // refused by the signer already
+    auto name = identifier::canonical(*type, item.get("value").string());
+    auto above = identifier::canonical(wire::IdentifierType::kDns, member.string());
+    const bool fits =
+        name && above && *type == wire::IdentifierType::kDns && !identifier::is_wildcard(*above) &&
+        name->value != above->value &&
+        identifier::is_within(identifier::without_wildcard(*name).value, above->value);
+    if (!fits) {
+      return refuse(ProblemType::kMalformed, "identifier.ancestor",
+                    "\"ancestorDomain\" is no name above its identifier");
+    }
+    out.insert_or_assign(std::move(*name), std::move(*above));
   }
-  return refuse(Problem::about({{problem.type, problem.code, problem.detail, identifier}}));
+  return out;
 }
 
-Outcome<std::string> mint_token(Context& context, const Account& account,
-                                const wire::AuthzRecord& authz, ValidationMethod method) {
-  if (method == ValidationMethod::kDeviceAttest01) {
-    auto reply = context.backend.attestation.ask(wire::DeviceTokenMint{
-        account.jwk.thumbprint(), authz.identifier, authz.ticket, authz.expires_at_ms});
-    if (!reply) return refuse(problem_from(reply.error()));
-    return std::move(reply->token);
+// One plan for each authorization that the order needs.
+Outcome<std::vector<AuthzPlan>> plan_order(const Context& context, const SignedRequest& request,
+                                           const wire::OrderTerms& terms,
+                                           const wire::ProfileInfo& profile) {
+  Ancestors ancestors;
+  if (context.config.subdomain_auth) {
+    auto document = payload_object(request);
+    if (!document) return refuse(document.error());
+    auto found = ancestors_in(document->root());
+    if (!found) return refuse(found.error());
+    ancestors = std::move(*found);
   }
-  auto reply = context.backend.validation.ask(
-      wire::NameTokenMint{account.jwk.thumbprint(), authz.identifier, authz.wildcard, authz.ticket,
-                          method, authz.expires_at_ms});
-  if (!reply) return refuse(problem_from(reply.error()));
-  return std::move(reply->token);
+  std::vector<AuthzPlan> plans;
+  for (const auto& identifier : terms.identifiers) {
+    Wanted wanted{identifier, false};
+    // A proof of a whole zone does not cover wildcards here: they keep their own.
+    const auto above = ancestors.find(identifier);
+    if (above != ancestors.end() && !identifier::is_wildcard(identifier))
+      wanted = {above->second, true};
+    const auto same = [&](const AuthzPlan& plan) { return plan.wanted == wanted; };
+    if (std::any_of(plans.begin(), plans.end(), same)) continue;
+    auto methods = methods_for(profile, wanted);
+    plans.push_back({std::move(wanted), std::move(methods)});
+  }
+  return plans;
 }
 
-Outcome<wire::AuthzRecord> make_authz(Context& context, const Account& account,
-                                      const wire::OrderRecord& order,
-                                      const wire::Identifier& identifier) {
-  auto method = method_for(identifier);
-  if (!method) return refuse(method.error());
-  wire::AuthzRecord authz;
-  authz.id = random_id();
-  authz.account_id = account.record.id;
-  authz.ticket = order.ticket;
-  authz.identifier = identifier::without_wildcard(identifier);
-  authz.wildcard = identifier::is_wildcard(identifier);
-  authz.status = AuthzStatus::kPending;
-  authz.expires_at_ms = order.expires_at_ms;
-  auto token = mint_token(context, account, authz, *method);
-  if (!token) return refuse(token.error());
-  wire::ChallengeRecord challenge;
-  challenge.id = random_id();
-  challenge.authz_id = authz.id;
-  challenge.method = *method;
-  challenge.status = ChallengeStatus::kPending;
-  challenge.token = std::move(*token);
-  authz.challenges.push_back(std::move(challenge));
-  return authz;
+// Fills the order's authorizations: those that exist, and new ones. Their ids, in the sequence of
+// the plans.
+Outcome<std::vector<std::string>> authorize(Context& context, const Account& account,
+                                            const std::vector<AuthzPlan>& plans,
+                                            wire::OrderPut& put) {
+  auto known = find_reusable(context, account, plans);
+  if (!known) return refuse(problem_from(known.error()));
+  std::vector<std::string> ids;
+  std::vector<Subproblem> faults;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    const auto& reused = (*known)[i].id;
+    if (!reused.empty()) {
+      if (std::find(ids.begin(), ids.end(), reused) != ids.end()) continue;  // of a name above
+      ids.push_back(reused);
+      put.reused_ids.push_back(reused);
+      continue;
+    }
+    // D-A9: what proves a name may serve further orders, what proves a device never does.
+    const bool shared = context.config.authz_reuse && is_name(plans[i].wanted.identifier.type);
+    auto authz = make_authz(context, account, plans[i], shared ? "" : put.order.ticket,
+                            put.order.expires_at_ms);
+    if (!authz) {
+      if (authz.error().gone) return refuse(std::move(*authz.error().gone));
+      faults.push_back(std::move(*authz.error().fault));
+      continue;
+    }
+    ids.push_back(authz->id);
+    put.authorizations.push_back(std::move(*authz));
+  }
+  if (!faults.empty()) return refuse(Problem::about(std::move(faults)));
+  return ids;
+}
+
+// The profile as the signer holds it. It may have been given after the last look.
+Outcome<wire::ProfileInfo> profile_named(Context& context, const std::string& name) {
+  auto info = issuer_info(context);
+  if (!info) return refuse(problem_from(info.error()));
+  if (const auto* known = find_profile((*info)->profiles, name)) return *known;
+  auto fresh = context.backend.signer.ask(wire::IssuerGet{});
+  if (!fresh) return refuse(problem_from(fresh.error()));
+  context.issuer.set(std::move(*fresh));
+  const auto now = context.issuer.get();
+  if (const auto* known = find_profile(now->profiles, name)) return *known;
+  return refuse(ProblemType::kInvalidProfile, "profile-unknown", "there is no such profile");
+}
+
+Outcome<std::optional<std::string>> replaced_by_order(Context& context,
+                                                      const SignedRequest& request,
+                                                      const wire::OrderTerms& terms) {
+  auto document = payload_object(request);
+  if (!document) return refuse(document.error());
+  return check_replaces(context, *request.account, document->root(), terms.identifiers);
 }
 
 // Reads the CSR's place without reading the CSR: the signer does, after it has verified the JWS.
@@ -120,27 +166,34 @@ Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request) 
     return refuse(ProblemType::kServerInternal, "ticket.terms",
                   "the signer's terms cannot be read");
   }
+  auto profile = profile_named(context, terms->profile);
+  if (!profile) return refuse(profile.error());
+  auto plans = plan_order(context, request, *terms, *profile);
+  if (!plans) return refuse(plans.error());
+  auto replaces = replaced_by_order(context, request, *terms);
+  if (!replaces) return refuse(replaces.error());
   wire::OrderPut put;
   put.order.ticket = minted->ticket;
   put.order.account_id = account.record.id;
   put.order.status = OrderStatus::kPending;
   put.order.expires_at_ms = minted->expires_at_ms;
   put.order.terms = std::move(minted->terms);
+  put.order.replaces = std::move(*replaces);
+  if (terms->star) put.order.certificate_get = terms->star->certificate_get;
   put.order.identifiers = std::move(terms->identifiers);
-  std::vector<std::string> authz_ids;
-  for (const auto& identifier : put.order.identifiers) {
-    auto authz = make_authz(context, account, put.order, identifier);
-    if (!authz) return refuse(authz.error());
-    authz_ids.push_back(authz->id);
-    put.authorizations.push_back(std::move(*authz));
-  }
+  auto ids = authorize(context, account, *plans, put);
+  if (!ids) return refuse(ids.error());
+  // All of it was proved before: nothing is left to do (§7.1.6).
+  if (put.authorizations.empty() && !put.reused_ids.empty()) put.order.status = OrderStatus::kReady;
   auto stored = context.backend.store.ask(put);
   if (!stored) return refuse(problem_from(stored.error()));
-  return order_response(context, 201, put.order, authz_ids);
+  return order_response(context, 201, put.order, *ids);
 }
 
 Outcome<HttpResponse> order(Context& context, const SignedRequest& request) {
-  if (auto ok = require_read(request); !ok) return refuse(ok.error());
+  if (!request.is_read()) {
+    if (auto ok = cancel_order(context, request); !ok) return refuse(ok.error());
+  }
   auto reply = context.backend.store.ask(
       wire::OrderGet{std::string(request.match.segments[0]), request.account->record.id});
   if (!reply) return refuse(problem_from(reply.error()));
@@ -182,19 +235,6 @@ Outcome<HttpResponse> finalize(Context& context, const SignedRequest& request) {
   if (step.again_ms)
     post_issuance(context, step.order.ticket, step.order.account_id, *step.again_ms);
   return order_response(context, 200, step.order, found->authz_ids);
-}
-
-Outcome<HttpResponse> certificate(Context& context, const SignedRequest& request) {
-  if (auto ok = require_read(request); !ok) return refuse(ok.error());
-  auto reply = context.backend.store.ask(
-      wire::CertificateGet{std::string(request.match.segments[0]), request.account->record.id});
-  if (!reply) return refuse(problem_from(reply.error()));
-  if (!reply->certificate) return refuse(not_found());
-  HttpResponse response;
-  response.status = 200;
-  response.headers.emplace_back("Content-Type", "application/pem-certificate-chain");
-  response.body = chain_pem(reply->certificate->chain);
-  return response;
 }
 
 }  // namespace keyward::acme

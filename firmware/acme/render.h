@@ -21,6 +21,9 @@ class Urls {
   std::string new_nonce() const { return base_ + "/acme/new-nonce"; }
   std::string new_account() const { return base_ + "/acme/new-account"; }
   std::string new_order() const { return base_ + "/acme/new-order"; }
+  std::string new_authz() const { return base_ + "/acme/new-authz"; }
+  std::string key_change() const { return base_ + "/acme/key-change"; }
+  std::string recover_account() const { return base_ + "/acme/recover-account"; }
   std::string account(std::string_view id) const {
     return base_ + "/acme/account/" + std::string(id);
   }
@@ -36,6 +39,14 @@ class Urls {
   std::string certificate(std::string_view id) const {
     return base_ + "/acme/certificate/" + std::string(id);
   }
+  std::string star_certificate(std::string_view ticket) const {
+    return base_ + "/acme/star-certificate/" + std::string(ticket);
+  }
+  std::string issuer(std::string_view id) const {
+    return base_ + "/acme/issuer/" + std::string(id);
+  }
+  std::string revoke_cert() const { return base_ + "/acme/revoke-cert"; }
+  std::string renewal_info() const { return base_ + "/acme/renewal-info"; }
   // The id in an account URL of ours, handed out exactly so; empty: another URL.
   std::string_view account_id_of(std::string_view url) const;
 
@@ -49,14 +60,21 @@ struct DirectoryMeta {
   std::string terms_of_service;  // empty: none
   std::string website;
   std::vector<wire::ProfileInfo> profiles;
+  bool external_account_required = false;
+  bool recovery = false;  // private member "recoverAccount"
+  bool new_authz = false;
+  std::vector<std::string> caa_identities;
+  bool subdomain_auth = false;               // RFC 9444 §6
+  std::vector<std::string> persist_issuers;  // draft-ietf-acme-dns-persist-02
+  std::string account_hash_prefix;           // the same
 };
 std::string directory_json(const Urls& urls, const DirectoryMeta& meta);
 
 std::string account_json(const Urls& urls, const wire::AccountRecord& account);
 std::string orders_json(const Urls& urls, const std::vector<std::string>& tickets);
-// Statuses are shown as they are at `now_ms` (UTC).
+// Statuses are shown as they are at `now_ms` (UTC). `terms` null: they cannot be read.
 std::string order_json(const Urls& urls, const wire::OrderRecord& order,
-                       const std::vector<std::string>& authz_ids, std::string_view profile,
+                       const std::vector<std::string>& authz_ids, const wire::OrderTerms* terms,
                        std::int64_t now_ms);
 std::string authz_json(const Urls& urls, const wire::AuthzRecord& authz, std::int64_t now_ms);
 std::string challenge_json(const Urls& urls, const wire::ChallengeRecord& challenge);
@@ -66,6 +84,7 @@ std::string_view to_string(wire::AccountStatus status);
 std::string_view to_string(wire::OrderStatus status);
 std::string_view to_string(wire::AuthzStatus status);
 std::string_view to_string(wire::ChallengeStatus status);
+std::string_view to_string(wire::RecoveryStatus status);
 std::string_view to_string(wire::ValidationMethod method);  // "" for one that clients never see
 
 }  // namespace keyward::acme

@@ -1,8 +1,6 @@
 // Owns the one table of every route: method, path, states in which it answers, authentication, body
 // cap. Must not know handlers. The negative tests are generated from it. Threads: constant data,
 // pure functions. Source: RFC 8555 §6.3 (methods), §7.1 (resources); DESIGN §3 (states).
-//
-// Not here and therefore not in the directory: newAuthz, keyChange, revokeCert, renewalInfo.
 #pragma once
 
 #include <array>
@@ -19,6 +17,7 @@ enum class Resource : std::uint8_t {
   kNewNonce,
   kNewAccount,
   kNewOrder,
+  kNewAuthz,
   kAccount,
   kOrders,
   kOrder,
@@ -26,10 +25,21 @@ enum class Resource : std::uint8_t {
   kAuthz,
   kChallenge,
   kCertificate,
+  kAlternate,
+  kStarCertificate,
+  kIssuer,
+  kRevokeCert,
+  kRenewalInfo,
+  kKeyChange,
+  kTerms,
+  kRecoverAccount,
+  kRecovery,
+  kVeto,
 };
 
-// Of a POST. `kJwk`: the key itself (newAccount); `kKid`: the account URL; `kEither`: for
-// revocation.
+// Of a POST. `kJwk`: the key itself (newAccount, recoverAccount); `kKid`: the account URL;
+// `kEither`: for revocation and for a recovery. `kNone`: no signature; where something is changed
+// the credential stands in the path.
 enum class Authentication : std::uint8_t { kNone, kJwk, kKid, kEither };
 
 enum class ApplianceState : std::uint8_t {
@@ -66,10 +76,12 @@ inline constexpr std::array kRoutes = std::to_array<Route>({
      limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
     {Resource::kNewNonce, "/acme/new-nonce", kGet | kHead | kPost, kReadable, Authentication::kKid,
      limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
-    {Resource::kNewAccount, "/acme/new-account", kPost, kReadable, Authentication::kJwk,
+    {Resource::kNewAccount, "/acme/new-account", kPost, kServing, Authentication::kJwk,
      limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
     {Resource::kNewOrder, "/acme/new-order", kPost, kServing, Authentication::kKid,
      limits::kNewOrderBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kNewAuthz, "/acme/new-authz", kPost, kServing, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
     {Resource::kAccount, "/acme/account/{}", kPost, kReadable, Authentication::kKid,
      limits::kSmallBodyBytesMax, false, Repeat::kChanges},
     {Resource::kOrders, "/acme/account/{}/orders", kPost, kReadable, Authentication::kKid,
@@ -84,6 +96,26 @@ inline constexpr std::array kRoutes = std::to_array<Route>({
      limits::kRequestBodyBytesMax, false, Repeat::kHarmless},
     {Resource::kCertificate, "/acme/certificate/{}", kPost, kReadable, Authentication::kKid,
      limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kAlternate, "/acme/certificate/{}/{}", kPost, kReadable, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kStarCertificate, "/acme/star-certificate/{}", kGet | kHead | kPost, kReadable,
+     Authentication::kKid, limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kIssuer, "/acme/issuer/{}", kGet | kHead, kReadable, Authentication::kNone, 0, false,
+     Repeat::kHarmless},
+    {Resource::kRevokeCert, "/acme/revoke-cert", kPost, kServing, Authentication::kEither,
+     limits::kFinalizeBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kRenewalInfo, "/acme/renewal-info/{}.{}", kGet | kHead, kReadable,
+     Authentication::kNone, 0, false, Repeat::kHarmless},
+    {Resource::kKeyChange, "/acme/key-change", kPost, kServing, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kChanges},
+    {Resource::kTerms, "/acme/terms/{}", kGet | kHead | kPost, kReadable, Authentication::kNone,
+     limits::kFormBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kRecoverAccount, "/acme/recover-account", kPost, kReadable, Authentication::kJwk,
+     limits::kRequestBodyBytesMax, false, Repeat::kChanges},
+    {Resource::kRecovery, "/acme/recovery/{}", kPost, kReadable, Authentication::kEither,
+     limits::kSmallBodyBytesMax, false, Repeat::kChanges},
+    {Resource::kVeto, "/acme/recovery/{}/veto/{}", kGet | kHead | kPost, kReadable,
+     Authentication::kNone, limits::kFormBodyBytesMax, false, Repeat::kHarmless},
 });
 
 constexpr const Route& route_of(Resource resource) {

@@ -3,10 +3,21 @@
 #include <chrono>
 
 #include "firmware/acme/account_resources.h"
+#include "firmware/acme/authz_resources.h"
+#include "firmware/acme/certificate_resources.h"
 #include "firmware/acme/challenge_resources.h"
 #include "firmware/acme/issuing.h"
+#include "firmware/acme/key_change.h"
+#include "firmware/acme/mail.h"
+#include "firmware/acme/methods.h"
 #include "firmware/acme/order_resources.h"
+#include "firmware/acme/recovery.h"
+#include "firmware/acme/renewal_info.h"
 #include "firmware/acme/request.h"
+#include "firmware/acme/revocation.h"
+#include "firmware/acme/star.h"
+#include "firmware/acme/terms.h"
+#include "firmware/acme/validating.h"
 #include "firmware/log/log.h"
 
 namespace keyward::acme {
@@ -42,7 +53,38 @@ DirectoryMeta directory_meta(const ServiceConfig& config, const wire::IssuerGetR
   meta.terms_of_service = config.terms_of_service;
   meta.website = config.website;
   if (info != nullptr) meta.profiles = info->profiles;
+  meta.external_account_required = info != nullptr && info->external_account_required;
+  meta.recovery = config.recovery;
+  meta.new_authz = takes_names(meta.profiles);
+  meta.caa_identities = config.caa_identities;
+  meta.subdomain_auth = config.subdomain_auth;
+  meta.persist_issuers = config.persist_issuers;
+  meta.account_hash_prefix = config.account_hash_prefix;
   return meta;
+}
+
+// Resources that an installation has or has not.
+bool is_offered(const ServiceConfig& config, Resource resource) {
+  const bool is_recovery = resource == Resource::kRecoverAccount ||
+                           resource == Resource::kRecovery || resource == Resource::kVeto;
+  return !is_recovery || config.recovery;
+}
+
+// A browser asks first, since our media type is none that a form can send (fetch.spec.whatwg.org,
+// "CORS-preflight request").
+HttpResponse preflight(const Route& route) {
+  HttpResponse response;
+  response.status = 204;
+  response.headers = {{"Access-Control-Allow-Methods", allow_header(route)},
+                      {"Access-Control-Allow-Headers", "content-type"},
+                      {"Access-Control-Max-Age", "86400"}};
+  return response;
+}
+
+// What makes something new is for those alone who agreed to the terms as they are.
+bool wants_terms(Resource resource) {
+  return resource == Resource::kNewOrder || resource == Resource::kNewAuthz ||
+         resource == Resource::kFinalize;
 }
 
 }  // namespace
@@ -84,11 +126,17 @@ void Service::stop() {
 HttpResponse Service::handle(const HttpRequest& request) {
   const auto match = match_route(request.raw_path);
   HttpResponse response;
-  if (!match) {
+  if (!match || !is_offered(context_.config, match->route->resource)) {
     response = not_found().response();
+  } else if (request.method == "OPTIONS" && context_.config.cors) {
+    response = preflight(*match->route);
   } else {
     auto outcome = dispatch(request, *match);
     response = outcome ? std::move(*outcome) : outcome.error().response();
+  }
+  if (is_html(response)) {  // for people: no nonce, and nothing for scripts of other origins
+    if (request.method == "HEAD") response.body.clear();
+    return response;
   }
   const bool is_directory = match && match->route->resource == Resource::kDirectory;
   const bool is_nonce = match && match->route->resource == Resource::kNewNonce;
@@ -123,6 +171,7 @@ void Service::finish(HttpResponse& response, bool with_nonce, bool with_index) {
     headers.emplace_back("Cache-Control", "no-store");
   }
   if (with_index) headers.emplace_back("Link", "<" + context_.urls.directory() + ">;rel=\"index\"");
+  if (!context_.config.cors) return;
   headers.emplace_back("Access-Control-Allow-Origin", "*");
   headers.emplace_back("Access-Control-Expose-Headers",
                        "Link, Location, Replay-Nonce, Retry-After");
@@ -139,11 +188,18 @@ Outcome<HttpResponse> Service::dispatch(const HttpRequest& request, const RouteM
   }
   const auto state = state_.load();
   if ((route.states & static_cast<std::uint8_t>(state)) == 0) return refuse(locked(state));
+  if (route.resource == Resource::kTerms) return terms_page(context_, request, match);
+  if (route.resource == Resource::kVeto) return veto_page(context_, request, match);
   return method == kPost ? signed_request(request, match) : unsigned_read(match, request);
 }
 
 Outcome<HttpResponse> Service::unsigned_read(const RouteMatch& match, const HttpRequest& request) {
-  if (match.route->resource == Resource::kDirectory) return directory();
+  const auto resource = match.route->resource;
+  if (resource == Resource::kDirectory) return directory();
+  if (resource == Resource::kIssuer) return issuer_certificate(context_, match.segments[0]);
+  if (resource == Resource::kRenewalInfo) return renewal_info(context_, match);
+  if (resource == Resource::kStarCertificate)
+    return star_certificate_unsigned(context_, match.segments[0], request.accept);
   HttpResponse response;
   response.status = request.method == "HEAD" ? 200 : 204;  // RFC 8555 §7.2
   return response;
@@ -161,6 +217,9 @@ HttpResponse Service::directory() {
 Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const RouteMatch& match) {
   auto authentic = authenticate(context_, *nonces_, request, match);
   if (!authentic) return refuse(std::move(authentic.error()));
+  if (wants_terms(match.route->resource)) {
+    if (auto ok = require_terms(context_, *authentic->account); !ok) return refuse(ok.error());
+  }
   switch (match.route->resource) {
     case Resource::kDirectory:
       if (auto ok = require_read(*authentic); !ok) return refuse(ok.error());
@@ -175,6 +234,8 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
       return new_account(context_, *authentic);
     case Resource::kNewOrder:
       return new_order(context_, *authentic);
+    case Resource::kNewAuthz:
+      return new_authz(context_, *authentic);
     case Resource::kAccount:
       return account(context_, *authentic);
     case Resource::kOrders:
@@ -189,6 +250,23 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
       return challenge(context_, *authentic);
     case Resource::kCertificate:
       return certificate(context_, *authentic);
+    case Resource::kAlternate:
+      return alternate_certificate(context_, *authentic);
+    case Resource::kStarCertificate:
+      return star_certificate(context_, *authentic);
+    case Resource::kRevokeCert:
+      return revoke_certificate(context_, *authentic);
+    case Resource::kKeyChange:
+      return key_change(context_, *authentic);
+    case Resource::kRecoverAccount:
+      return recover_account(context_, *authentic);
+    case Resource::kRecovery:
+      return recovery(context_, *authentic);
+    case Resource::kTerms:
+    case Resource::kVeto:
+    case Resource::kIssuer:
+    case Resource::kRenewalInfo:
+      break;  // pages, not signed
   }
   return refuse(not_found());
 }
@@ -197,6 +275,7 @@ void Service::take_care() {
   for (;;) {
     const bool profiles = refresh_profiles();
     const bool work = resume_work();
+    if (context_.config.recovery) post_mails(context_);
     std::unique_lock lock(mutex_);
     const auto pause =
         std::chrono::milliseconds(profiles && work ? limits::kWorkSweepMs : kCareRetryMs);
@@ -229,6 +308,7 @@ bool Service::resume_work() {
   }
   for (const auto& pending : reply->orders)
     resume_issuance(context_, pending.ticket, pending.account_id);
+  for (const auto& due : reply->renewals) post_renewal(context_, due.ticket, due.account_id);
   return true;
 }
 

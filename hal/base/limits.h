@@ -98,6 +98,8 @@ inline constexpr std::size_t kIssuedOrdersMax =
 inline constexpr std::size_t kSignQueueMax = 256;  // waiting signatures per key
 inline constexpr std::size_t kLedgerRowBytesMax = 131'072;
 inline constexpr std::int64_t kOrderLifetimeMs = 24LL * 3'600'000;
+inline constexpr std::int64_t kStarTicketKeptMs =
+    7LL * 24 * 3'600'000;  // after the end of a series, which a late client is told
 inline constexpr std::int64_t kGrantLifetimeMsMax = 90LL * 24 * 3'600'000;
 inline constexpr std::size_t kGrantJournalBytesMax =
     64u << 20;  // then rewritten with the live grants alone

@@ -93,6 +93,7 @@ struct World {
     ServiceConfig config;
     config.base_url = kBase;
     config.state_dir = dir.path();
+    config.validation_retry_ms = 5;  // tests do not wait
     if (configure_) configure_(config);
     auto nonces = Nonces::open(dir.path() + "/nonce.key", clock);
     EXPECT_TRUE(nonces.has_value());
@@ -117,6 +118,7 @@ class Client {
  public:
   explicit Client(World& world, crypto::KeyKind kind = crypto::KeyKind::kEcP256)
       : world_(world), key_(*crypto::PrivateKey::generate(kind)) {}
+  Client(World& world, crypto::PrivateKey key) : world_(world), key_(std::move(key)) {}
 
   const crypto::PrivateKey& key() const { return key_; }
   std::string kid;

@@ -122,7 +122,8 @@ TEST_F(Challenges, Http_Quick_ValidInTheSameAnswer) {
   const auto seen = world.validation.last();
   EXPECT_EQ(seen.identifier.value, "a.example");
   EXPECT_EQ(seen.method, wire::ValidationMethod::kHttp01);
-  EXPECT_EQ(seen.ticket, order.ticket);
+  EXPECT_EQ(seen.ticket, "");  // a name's proof may serve other orders (D-A9)
+  EXPECT_EQ(seen.account_url, client.kid);
   EXPECT_EQ(seen.token, text_at(client.read(order.challenge), "token"));
 }
 
@@ -154,6 +155,39 @@ TEST_F(Challenges, Http_Refused_InvalidWithTheReason) {
   EXPECT_EQ(client.status_of(order), "invalid");
 }
 
+TEST_F(Challenges, FailedLooks_StayProcessingUntilOneSucceeds) {
+  for (const std::string_view type :
+       {"dns", "connection", "tls", "unauthorized", "incorrectResponse", "serverInternal"}) {
+    const auto order = client.new_order("dns", std::string(type) + ".example");
+    const int before = world.validation.count("name-validate");
+    world.validation.answer(wire::ChallengeProblem{std::string(type), "not-yet", "x"}, 2);
+    EXPECT_EQ(client.post_url(order.challenge, "{}").status, 200);
+    EXPECT_TRUE(eventually([&] { return challenge_status(order) == "valid"; })) << type;
+    EXPECT_EQ(world.validation.count("name-validate"), before + 3) << type;
+    EXPECT_FALSE(json_of(client.read(order.challenge)).root().get("error").exists());
+  }
+}
+
+TEST_F(Challenges, FailedLooks_AsOftenAsConfigured_Invalid) {
+  const auto order = client.new_order("dns", "a.example");
+  world.validation.answer(wire::ChallengeProblem{"dns", "dns.servfail", "x"});
+  client.post_url(order.challenge, "{}");
+  EXPECT_TRUE(eventually([&] { return challenge_status(order) == "invalid"; }));
+  EXPECT_EQ(world.validation.count("name-validate"), 3);
+  EXPECT_EQ(text_at(client.read(order.authz), "status"), "invalid");
+}
+
+TEST_F(Challenges, RefusalThatCannotPass_InvalidAtTheFirstLook) {
+  for (const std::string_view type : {"caa", "rejectedIdentifier", "malformed"}) {
+    const auto order = client.new_order("dns", std::string(type) + ".example");
+    const int before = world.validation.count("name-validate");
+    world.validation.answer(wire::ChallengeProblem{std::string(type), "no", "x"});
+    client.post_url(order.challenge, "{}");
+    EXPECT_TRUE(eventually([&] { return challenge_status(order) == "invalid"; })) << type;
+    EXPECT_EQ(world.validation.count("name-validate"), before + 1) << type;
+  }
+}
+
 TEST_F(Challenges, Http_ValidationAway_StaysProcessingAndThenValid) {
   const auto order = client.new_order("dns", "a.example");
   world.validation.break_message(
@@ -176,6 +210,207 @@ TEST_F(Challenges, Http_TaskRestarted_WorkListTakesItUp) {
             "processing");  // and this read itself would take it up, were there no start()
   world.service->start();
   EXPECT_TRUE(eventually([&] { return challenge_status(order) == "valid"; }));
+}
+
+TEST(ChallengeRetries, BetweenLooks_ProcessingWithoutErrorAndHurriedByAnotherPost) {
+  // The pause is so long that only the client's own request can bring the second look.
+  World world([](ServiceConfig& config) { config.validation_retry_ms = 3'600'000; });
+  Client client(world);
+  client.register_account();
+  const auto order = client.new_order("dns", "a.example");
+  world.validation.answer(wire::ChallengeProblem{"connection", "http.refused", "x"}, 1);
+  const auto first = client.post_url(order.challenge, "{}");
+  EXPECT_EQ(text_at(first, "status"), "processing");
+  EXPECT_NE(header_of(first, "Retry-After"), "");
+  EXPECT_FALSE(json_of(first).root().get("error").exists());  // D-A5
+  EXPECT_EQ(text_at(client.read(order.challenge), "status"), "processing");
+  EXPECT_EQ(world.validation.count("name-validate"), 1);
+  // Many at once bring one look, and not sooner than the limit says.
+  for (int i = 0; i < 5; ++i) client.post_url(order.challenge, "{}");
+  EXPECT_TRUE(
+      eventually([&] { return text_at(client.read(order.challenge), "status") == "valid"; }));
+  EXPECT_EQ(world.validation.count("name-validate"), 2);
+}
+
+TEST(ChallengeRetries, AuthzDeactivatedBetweenLooks_NobodyLooksAgain) {
+  World world([](ServiceConfig& config) { config.validation_retry_ms = 3'600'000; });
+  Client client(world);
+  client.register_account();
+  const auto order = client.new_order("dns", "a.example");
+  world.validation.answer(wire::ChallengeProblem{"connection", "http.refused", "x"}, 1);
+  client.post_url(order.challenge, "{}");
+  EXPECT_TRUE(world.validation.wait_for("name-validate", 1));
+  EXPECT_EQ(client.post_url(order.authz, R"({"status":"deactivated"})").status, 200);
+  const int looked_up = world.store.count("authz-get");
+  EXPECT_TRUE(eventually([&] {
+    client.post_url(order.challenge, "{}");
+    return world.store.count("authz-get") > looked_up + 30;
+  }));
+  EXPECT_EQ(world.validation.count("name-validate"), 1);
+  EXPECT_EQ(text_at(client.read(order.authz), "status"), "deactivated");
+}
+
+TEST(DeviceChallenge, Respond200Invalid_TheChallengeItselfIsTheAnswer) {
+  World world([](ServiceConfig& config) { config.respond_200_invalid = true; });
+  Client client(world);
+  client.register_account();
+  const auto order = client.new_order("permanent-identifier", "device-1");
+  world.attestation.answer(wire::ChallengeProblem{"badAttestationStatement", "tpm.magic", "x"});
+  const auto response = client.post_url(order.challenge, R"({"attObj":"oA"})");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(text_at(response, "status"), "invalid");
+  EXPECT_EQ(json_of(response).root().get("error").get("code").string(), "tpm.magic");
+  EXPECT_EQ(client.status_of(order), "invalid");
+}
+
+TEST_F(Challenges, Valid_AuthzLivesAsLongAsTheGrant) {
+  const auto device = client.new_order("permanent-identifier", "device-1");
+  client.post_url(device.challenge, R"({"attObj":"oA"})");
+  EXPECT_EQ(text_at(client.read(device.authz), "expires"), rfc3339(1'795'000'900'000));
+  const auto name = client.new_order("dns", "a.example");
+  world.validation.grant_expires_at_ms = 1'795'123'456'000;
+  client.post_url(name.challenge, "{}");
+  EXPECT_TRUE(eventually([&] { return client.status_of(name) == "ready"; }));
+  EXPECT_EQ(text_at(client.read(name.authz), "expires"), rfc3339(1'795'123'456'000));
+}
+
+class AuthorityTokens : public Challenges {
+ protected:
+  void SetUp() override {
+    world.signer.set_profiles({{"shaken",
+                                "a service provider",
+                                {"TNAuthList", "JWTClaimConstraints"},
+                                {"tkauth-01"},
+                                {},
+                                {}}});
+    Challenges::SetUp();
+    const auto response = client.post(
+        "/acme/new-order",
+        R"({"profile":"shaken","identifiers":[{"type":"TNAuthList","value":"MAigBhYENzA5Sg"}]})");
+    ASSERT_EQ(response.status, 201) << response.body;
+    order.url = header_of(response, "Location");
+    order.ticket = order.url.substr(order.url.rfind('/') + 1);
+    const auto document = json_of(response);
+    order.authz = std::string(document.root().get("authorizations").items().at(0).string());
+    const auto authz = json_of(client.read(order.authz));
+    order.challenge = std::string(authz.root().get("challenges").items().at(0).get("url").string());
+  }
+  Client::Order order;
+};
+
+TEST_F(AuthorityTokens, Challenge_ShowsItsTokenType) {
+  const auto challenge = json_of(client.read(order.challenge));
+  EXPECT_EQ(challenge.root().get("type").string(), "tkauth-01");
+  EXPECT_EQ(challenge.root().get("tkauth-type").string(), "atc");
+  EXPECT_FALSE(challenge.root().get("token-authority").exists());
+  const auto minted = world.attestation.minted();
+  ASSERT_EQ(minted.size(), 1U);
+  EXPECT_EQ(minted[0].method, wire::ValidationMethod::kTkauth01);
+  EXPECT_EQ(minted[0].ticket, order.ticket);
+  EXPECT_EQ(challenge.root().get("token").string(),
+            world.store.authz(order.authz.substr(order.authz.rfind('/') + 1)).challenges[0].token);
+}
+
+TEST_F(AuthorityTokens, Good_ValidAtOnce) {
+  const auto response = client.post_url(order.challenge, R"({"tkauth":"a.b.c","else":1})");
+  EXPECT_EQ(response.status, 200) << response.body;
+  EXPECT_EQ(text_at(response, "status"), "valid");
+  EXPECT_EQ(client.status_of(order), "ready");
+  EXPECT_EQ(world.attestation.authority().tkauth, "a.b.c");
+  EXPECT_EQ(world.attestation.authority().ticket, order.ticket);
+  EXPECT_EQ(world.validation.count("url-fetch"), 0);
+}
+
+TEST_F(AuthorityTokens, CertificateByUrl_FetchedByValidationAndAskedAgain) {
+  world.attestation.fetch_url = "https://authority.example/cert";
+  const auto response = client.post_url(order.challenge, R"({"tkauth":"a.b.c"})");
+  EXPECT_EQ(text_at(response, "status"), "valid") << response.body;
+  EXPECT_EQ(world.validation.fetched_url(), "https://authority.example/cert");
+  EXPECT_EQ(text_of(*world.attestation.authority().fetched), "what stands there");
+}
+
+TEST_F(AuthorityTokens, CertificateNotThere_Invalid) {
+  world.attestation.fetch_url = "https://authority.example/cert";
+  world.validation.fetch_problem = wire::ChallengeProblem{"connection", "fetch.refused", "x"};
+  expect_problem(client.post_url(order.challenge, R"({"tkauth":"a.b.c"})"), 400, "connection",
+                 "fetch.refused");
+  EXPECT_EQ(challenge_status(order), "invalid");
+  EXPECT_EQ(world.attestation.count("authority-verify"), 1);
+}
+
+TEST_F(AuthorityTokens, CertificateAskedForTwice_ServerInternalAndPending) {
+  world.attestation.fetch_url = "https://authority.example/cert";
+  world.attestation.fetch_again = true;
+  expect_problem(client.post_url(order.challenge, R"({"tkauth":"a.b.c"})"), 500, "serverInternal",
+                 "authority.fetch-again");
+  EXPECT_EQ(challenge_status(order), "pending");
+}
+
+TEST_F(AuthorityTokens, Refused_HttpErrorAndEverythingInvalid) {
+  world.attestation.answer(wire::ChallengeProblem{"unauthorized", "authority.expired", "x"});
+  expect_problem(client.post_url(order.challenge, R"({"tkauth":"a.b.c"})"), 403, "unauthorized",
+                 "authority.expired");
+  EXPECT_EQ(challenge_status(order), "invalid");
+  EXPECT_EQ(client.status_of(order), "invalid");
+}
+
+TEST_F(AuthorityTokens, MalformedPayload_StaysPending) {
+  expect_problem(client.post_url(order.challenge, "{}"), 400, "malformed", "tkauth.missing");
+  expect_problem(client.post_url(order.challenge, R"({"tkauth":""})"), 400, "malformed",
+                 "tkauth.missing");
+  const std::string big(limits::kAuthorityTokenBytesMax + 1, 'a');
+  expect_problem(client.post_url(order.challenge, R"({"tkauth":")" + big + R"("})"), 400,
+                 "malformed", "tkauth.size");
+  EXPECT_EQ(challenge_status(order), "pending");
+  EXPECT_EQ(world.attestation.count("authority-verify"), 0);
+}
+
+TEST(TokenAuthority, Configured_HintedAt) {
+  World world([](ServiceConfig& config) { config.token_authority = "https://authority.example"; });
+  world.signer.set_profiles({{"server", "x", {"TNAuthList"}, {"tkauth-01"}, {}, {}}});
+  Client client(world);
+  client.register_account();
+  const auto order = client.new_order("TNAuthList", "MAigBhYENzA5Sg");
+  EXPECT_EQ(text_at(client.read(order.challenge), "token-authority"), "https://authority.example");
+}
+
+class Possession : public Challenges {
+ protected:
+  void SetUp() override {
+    world.signer.set_profiles({{"server", "x", {"dns"}, {"proof-of-possession-01"}, {}, {}}});
+    Challenges::SetUp();
+    order = client.new_order("dns", "a.example");
+  }
+  Client::Order order;
+};
+
+TEST_F(Possession, Good_TheSignerIsGivenTheInnerJws) {
+  EXPECT_EQ(text_at(client.read(order.challenge), "type"), "proof-of-possession-01");
+  const auto response = client.post_url(
+      order.challenge,
+      R"({"authorization":{"protected":"e30","payload":"e30","signature":"AAAA"}})");
+  EXPECT_EQ(text_at(response, "status"), "valid") << response.body;
+  const auto seen = world.signer.possession();
+  EXPECT_EQ(seen.authorization.protected_b64, "e30");
+  EXPECT_EQ(seen.identifier.value, "a.example");
+  EXPECT_EQ(seen.token, text_at(client.read(order.challenge), "token"));
+}
+
+TEST_F(Possession, Refused_HttpErrorAndInvalid) {
+  world.signer.possession_problem = wire::ChallengeProblem{"unauthorized", "possession.key", "x"};
+  expect_problem(client.post_url(
+                     order.challenge,
+                     R"({"authorization":{"protected":"e30","payload":"e30","signature":"AAAA"}})"),
+                 403, "unauthorized", "possession.key");
+  EXPECT_EQ(challenge_status(order), "invalid");
+}
+
+TEST_F(Possession, MalformedPayload_StaysPending) {
+  expect_problem(client.post_url(order.challenge, "{}"), 400, "malformed", "possession.missing");
+  expect_problem(client.post_url(order.challenge, R"({"authorization":{"protected":"e30"}})"), 400,
+                 "malformed", "possession.form");
+  EXPECT_EQ(challenge_status(order), "pending");
+  EXPECT_EQ(world.signer.count("possession-verify"), 0);
 }
 
 TEST_F(Challenges, UnknownChallengeOfOwnAuthz_NotFound) {

@@ -15,6 +15,7 @@
 #include "firmware/acme/states.h"
 #include "firmware/crypto/crypto.h"
 #include "firmware/identifier/identifier.h"
+#include "firmware/jose/jws.h"
 #include "firmware/json/json.h"
 #include "firmware/wire/messages/order_terms.h"
 #include "firmware/x509/csr.h"
@@ -107,6 +108,7 @@ class FakeStore final : public StoreBackend, public Gate {
     KEYWARD_FAKE_PASS(wire::AccountGet);
     const std::lock_guard lock(mutex_);
     for (const auto& [id, record] : accounts_) {
+      if (!m.id && id == hidden_) continue;
       if (m.id ? id == *m.id : record.thumbprint == *m.thumbprint)
         return wire::AccountGetReply{record};
     }
@@ -119,7 +121,85 @@ class FakeStore final : public StoreBackend, public Gate {
     if (at == accounts_.end()) return wire::AccountUpdateReply{};
     if (m.contacts) at->second.contacts = *m.contacts;
     if (m.status) at->second.status = *m.status;
+    if (m.terms_url) {
+      at->second.terms_url = *m.terms_url;
+      at->second.terms_agreed = true;
+    }
     return wire::AccountUpdateReply{at->second};
+  }
+  Answer<wire::AccountRekeyReply> ask(const wire::AccountRekey& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::AccountRekey);
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, record] : accounts_) {
+      if (record.thumbprint == m.thumbprint) return wire::AccountRekeyReply{false, id, record};
+    }
+    const auto at = accounts_.find(m.id);
+    if (at == accounts_.end()) return wire::AccountRekeyReply{};
+    if (at->second.thumbprint != m.expected) return wire::AccountRekeyReply{false, {}, at->second};
+    at->second.earlier_keys.push_back({m.expected});
+    at->second.thumbprint = m.thumbprint;
+    at->second.jwk = m.jwk;
+    if (m.end_orders) ended_orders_of_.push_back(m.id);
+    return wire::AccountRekeyReply{true, {}, at->second};
+  }
+  Answer<wire::RecoveryPutReply> ask(const wire::RecoveryPut& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::RecoveryPut);
+    const std::lock_guard lock(mutex_);
+    std::size_t open = 0;
+    for (const auto& [id, record] : recoveries_)
+      if (record.account_id == m.recovery.account_id && !is_final(record.status)) ++open;
+    if (open >= limits::kRecoveriesPerAccountMax)
+      return failure(wire::FailureKind::kExhausted, "recovery-limit");
+    recoveries_[m.recovery.id] = m.recovery;
+    return wire::RecoveryPutReply{};
+  }
+  Answer<wire::RecoveryGetReply> ask(const wire::RecoveryGet& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::RecoveryGet);
+    const std::lock_guard lock(mutex_);
+    wire::RecoveryGetReply reply;
+    for (const auto& [id, record] : recoveries_) {
+      if (m.id ? id == *m.id : record.account_id == *m.account_id && !is_final(record.status))
+        reply.recoveries.push_back(record);
+    }
+    return reply;
+  }
+  Answer<wire::RecoveryUpdateReply> ask(const wire::RecoveryUpdate& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::RecoveryUpdate);
+    const std::lock_guard lock(mutex_);
+    const auto at = recoveries_.find(m.id);
+    if (at == recoveries_.end()) return wire::RecoveryUpdateReply{};
+    if (at->second.status != m.expected) return wire::RecoveryUpdateReply{false, at->second};
+    if (!may_change(m.expected, m.status))
+      return failure(wire::FailureKind::kRefused, "edge-not-allowed");
+    at->second.status = m.status;
+    if (m.ready_at_ms) at->second.ready_at_ms = *m.ready_at_ms;
+    if (m.error_json) at->second.error_json = m.error_json;
+    return wire::RecoveryUpdateReply{true, at->second};
+  }
+  Answer<wire::MailPutReply> ask(const wire::MailPut& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::MailPut);
+    const std::lock_guard lock(mutex_);
+    mails_[m.mail.id] = m.mail;
+    return wire::MailPutReply{};
+  }
+  Answer<wire::MailTakeReply> ask(const wire::MailTake&, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::MailTake);
+    const std::lock_guard lock(mutex_);
+    wire::MailTakeReply reply;
+    for (const auto& [id, mail] : mails_)
+      if (mail.due_at_ms <= clock_.utc_ms() && reply.mails.size() < 16) reply.mails.push_back(mail);
+    return reply;
+  }
+  Answer<wire::MailDoneReply> ask(const wire::MailDone& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::MailDone);
+    const std::lock_guard lock(mutex_);
+    if (!m.again_at_ms) {
+      mails_.erase(m.id);
+    } else if (const auto at = mails_.find(m.id); at != mails_.end()) {
+      at->second.due_at_ms = *m.again_at_ms;
+      ++at->second.attempts;
+    }
+    return wire::MailDoneReply{};
   }
   Answer<wire::OrderPutReply> ask(const wire::OrderPut& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::OrderPut);
@@ -184,12 +264,15 @@ class FakeStore final : public StoreBackend, public Gate {
     const std::lock_guard lock(mutex_);
     auto& order = orders_.at(m.ticket);
     if (order.status != m.expected) return wire::OrderUpdateReply{false, order};
-    if (!may_change(m.expected, m.status))
+    const bool renews = m.expected == OrderStatus::kValid && m.status == OrderStatus::kValid &&
+                        order.star_next_at_ms && m.certificate;
+    if (!renews && !may_change(m.expected, m.status))
       return failure(wire::FailureKind::kRefused, "edge-not-allowed");
     order.status = m.status;
     order.finalize = m.finalize;
     order.error_json = m.error_json;
     if (m.certificate) {
+      order.star_next_at_ms = m.star_next_at_ms;
       certificates_[m.certificate->id] = *m.certificate;
       order.certificate_id = m.certificate->id;
     }
@@ -235,10 +318,29 @@ class FakeStore final : public StoreBackend, public Gate {
   Answer<wire::CertificateGetReply> ask(const wire::CertificateGet& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::CertificateGet);
     const std::lock_guard lock(mutex_);
+    if (m.ticket) return certificate_of_order(*m.ticket, m.account_id);
     const auto at = certificates_.find(m.id);
     if (at == certificates_.end() || at->second.account_id != m.account_id)
       return wire::CertificateGetReply{};
     return wire::CertificateGetReply{at->second};
+  }
+  Answer<wire::CertificateFindReply> ask(const wire::CertificateFind& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::CertificateFind);
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, certificate] : certificates_)
+      if (certificate.serial == m.serial) return wire::CertificateFindReply{certificate};
+    return wire::CertificateFindReply{};
+  }
+  Answer<wire::CertificateMarkReply> ask(const wire::CertificateMark& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::CertificateMark);
+    const std::lock_guard lock(mutex_);
+    for (auto& [id, certificate] : certificates_) {
+      if (certificate.serial != m.serial || certificate.revoked_at_ms) continue;
+      certificate.revoked_at_ms = m.revoked_at_ms;
+      certificate.revocation_reason = m.reason;
+      return wire::CertificateMarkReply{true};
+    }
+    return wire::CertificateMarkReply{};
   }
   Answer<wire::WorkListReply> ask(const wire::WorkList&, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::WorkList);
@@ -247,6 +349,9 @@ class FakeStore final : public StoreBackend, public Gate {
     for (const auto& [ticket, order] : orders_) {
       if (order.status == OrderStatus::kProcessing)
         reply.orders.push_back({ticket, order.account_id});
+      if (order.status == OrderStatus::kValid && order.star_next_at_ms &&
+          *order.star_next_at_ms <= clock_.utc_ms())
+        reply.renewals.push_back({ticket, order.account_id});
     }
     for (const auto& [id, authz] : authzs_) {
       for (const auto& c : authz.challenges) {
@@ -274,6 +379,31 @@ class FakeStore final : public StoreBackend, public Gate {
   std::size_t orders() {
     const std::lock_guard lock(mutex_);
     return orders_.size();
+  }
+  wire::AccountRecord account(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    return accounts_.at(id);
+  }
+  // Not found by its key until it is looked for by its id: as if it were made just afterwards.
+  void hide_from_search(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    hidden_ = id;
+  }
+  std::size_t accounts() {
+    const std::lock_guard lock(mutex_);
+    return accounts_.size();
+  }
+  std::map<std::string, wire::RecoveryRecord> recoveries() {
+    const std::lock_guard lock(mutex_);
+    return recoveries_;
+  }
+  std::map<std::string, wire::MailRecord> mails() {
+    const std::lock_guard lock(mutex_);
+    return mails_;
+  }
+  bool ended_orders_of(const std::string& account_id) {
+    const std::lock_guard lock(mutex_);
+    return std::count(ended_orders_of_.begin(), ended_orders_of_.end(), account_id) > 0;
   }
   wire::AuthzRecord authz(const std::string& id) {
     const std::lock_guard lock(mutex_);
@@ -307,6 +437,10 @@ class FakeStore final : public StoreBackend, public Gate {
   std::map<std::string, std::vector<std::string>> authz_ids_;
   std::map<std::string, wire::AuthzRecord> authzs_;
   std::map<std::string, wire::CertificateRecord> certificates_;
+  std::map<std::string, wire::RecoveryRecord> recoveries_;
+  std::map<std::string, wire::MailRecord> mails_;
+  std::vector<std::string> ended_orders_of_;
+  std::string hidden_;
 };
 
 class FakeValidation final : public ValidationBackend, public Gate {
@@ -340,6 +474,21 @@ class FakeValidation final : public ValidationBackend, public Gate {
     const std::lock_guard lock(mutex_);
     names_ = m.names;
     return wire::ApplianceGrantReply{};
+  }
+  Answer<wire::MailSendReply> ask(const wire::MailSend& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::MailSend);
+    const std::lock_guard lock(mutex_);
+    if (mail_problem_) return wire::MailSendReply{mail_problem_, true};
+    sent_.push_back(m);
+    return wire::MailSendReply{};
+  }
+  void answer_mails(std::optional<wire::ChallengeProblem> problem) {
+    const std::lock_guard lock(mutex_);
+    mail_problem_ = std::move(problem);
+  }
+  std::vector<wire::MailSend> sent() {
+    const std::lock_guard lock(mutex_);
+    return sent_;
   }
   // `looks`: so many of them fail, later ones do not; 0: all of them.
   void answer(std::optional<wire::ChallengeProblem> problem, int looks = 0) {
@@ -390,11 +539,27 @@ class FakeValidation final : public ValidationBackend, public Gate {
   std::string fetched_;
   wire::NameValidate last_;
   std::vector<wire::Identifier> names_;
+  std::optional<wire::ChallengeProblem> mail_problem_;
+  std::vector<wire::MailSend> sent_;
 };
 
 class FakeAttestation final : public AttestationBackend, public Gate {
  public:
   using AttestationBackend::ask;
+  Answer<wire::EabVerifyReply> ask(const wire::EabVerify& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::EabVerify);
+    const std::lock_guard lock(mutex_);
+    last_binding_ = m;
+    return binding_reply_;
+  }
+  void answer_binding(wire::EabVerifyReply reply) {
+    const std::lock_guard lock(mutex_);
+    binding_reply_ = std::move(reply);
+  }
+  wire::EabVerify last_binding() {
+    const std::lock_guard lock(mutex_);
+    return last_binding_;
+  }
   Answer<wire::DeviceTokenMintReply> ask(const wire::DeviceTokenMint& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::DeviceTokenMint);
     const std::lock_guard lock(mutex_);
@@ -437,6 +602,8 @@ class FakeAttestation final : public AttestationBackend, public Gate {
  private:
   std::mutex mutex_;
   std::optional<wire::ChallengeProblem> problem_;
+  wire::EabVerify last_binding_;
+  wire::EabVerifyReply binding_reply_;
   wire::DeviceVerify last_;
   wire::AuthorityVerify authority_;
   std::vector<wire::DeviceTokenMint> minted_;
@@ -493,6 +660,7 @@ class FakeSigner final : public SignerBackend, public Gate {
     const std::lock_guard lock(mutex_);
     wire::IssuerGetReply reply;
     reply.chain = {issuer_};
+    reply.external_account_required = external_account_required_;
     reply.profiles = profiles_;
     return reply;
   }
@@ -524,6 +692,28 @@ class FakeSigner final : public SignerBackend, public Gate {
   void set_profiles(std::vector<wire::ProfileInfo> profiles) {
     const std::lock_guard lock(mutex_);
     profiles_ = std::move(profiles);
+  }
+  // Believes the inner header: what is wrong with it acme has refused before.
+  Answer<wire::KeyChangeReply> ask(const wire::KeyChange& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::KeyChange);
+    const std::lock_guard lock(mutex_);
+    last_key_change_ = m;
+    const auto payload = base64url_decode(m.jws.payload_b64);
+    const auto inner = jose::FlattenedJws::parse(text_of(*payload));
+    if (lies_) return wire::KeyChangeReply{};
+    return wire::KeyChangeReply{jose::parse_protected(inner->protected_b64)->jwk->thumbprint()};
+  }
+  void lie_about_key_change() {
+    const std::lock_guard lock(mutex_);
+    lies_ = true;
+  }
+  wire::KeyChange last_key_change() {
+    const std::lock_guard lock(mutex_);
+    return last_key_change_;
+  }
+  void require_external_account() {
+    const std::lock_guard lock(mutex_);
+    external_account_required_ = true;
   }
   int signatures() {
     const std::lock_guard lock(mutex_);
@@ -582,6 +772,9 @@ class FakeSigner final : public SignerBackend, public Gate {
        {},
        {}}};
   int signatures_ = 0;
+  bool external_account_required_ = false;
+  wire::KeyChange last_key_change_;
+  bool lies_ = false;
 };
 
 #undef KEYWARD_FAKE_PASS

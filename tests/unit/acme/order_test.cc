@@ -64,12 +64,61 @@ TEST_F(Orders, Wildcard_RejectedWithTheNameInASubproblem) {
 }
 
 TEST_F(Orders, TypesWithoutAMethod_Unsupported) {
-  expect_problem(order_for(R"({"type":"ip","value":"192.0.2.1"})"), 400, "unsupportedIdentifier",
-                 "identifier.type");
   expect_problem(order_for(R"({"type":"hardware-module","value":"a/1.2.3"})"), 400,
                  "unsupportedIdentifier", "identifier.type");
   expect_problem(order_for(R"({"type":"unheard-of","value":"x"})"), 400, "unsupportedIdentifier",
                  "identifier-unsupported");
+}
+
+TEST_F(Orders, SeveralRefused_EachNamedInASubproblem) {
+  const auto alike =
+      order_for(R"({"type":"dns","value":"*.a.example"},{"type":"dns","value":"*.b.example"})");
+  expect_problem(alike, 403, "rejectedIdentifier", "identifier.wildcard");
+  EXPECT_EQ(json_of(alike).root().get("subproblems").items().size(), 2U);
+  const auto mixed = order_for(
+      R"({"type":"dns","value":"*.a.example"},{"type":"hardware-module","value":"a/1.2.3"})");
+  expect_problem(mixed, 403, "compound", "identifiers");
+  const auto document = json_of(mixed);
+  const auto parts = document.root().get("subproblems").items();
+  ASSERT_EQ(parts.size(), 2U);
+  EXPECT_EQ(parts[0].get("type").string(), "urn:ietf:params:acme:error:rejectedIdentifier");
+  EXPECT_EQ(parts[1].get("type").string(), "urn:ietf:params:acme:error:unsupportedIdentifier");
+  EXPECT_EQ(parts[1].get("identifier").get("value").string(), "a/1.2.3");
+  EXPECT_EQ(world.store.orders(), 0U);
+}
+
+TEST_F(Orders, SignersFaults_BecomeSubproblems) {
+  auto failure = wire::Failure::of(wire::FailureKind::kRefused, "identifier-not-permitted", "no");
+  failure.faults = {
+      {{wire::IdentifierType::kDns, "a.test"}, "identifier-not-permitted", "outside"}};
+  world.signer.break_message("ticket-mint", failure);
+  const auto response = order_for(R"({"type":"dns","value":"a.test"})");
+  expect_problem(response, 403, "rejectedIdentifier", "identifier-not-permitted");
+  EXPECT_EQ(json_of(response)
+                .root()
+                .get("subproblems")
+                .items()
+                .at(0)
+                .get("identifier")
+                .get("value")
+                .string(),
+            "a.test");
+}
+
+TEST_F(Orders, ProfileGoneAtTheSigner_InvalidProfile) {
+  world.signer.set_profiles({{"other", "x", {"dns"}, {"http-01"}, {}, {}}});
+  expect_problem(order_for(R"({"type":"dns","value":"a.example"})"), 400, "invalidProfile",
+                 "profile-unknown");
+}
+
+TEST_F(Orders, ProfileNewAtTheSigner_AskedForAgain) {
+  EXPECT_EQ(order_for(R"({"type":"dns","value":"a.example"})").status, 201);
+  world.signer.set_profiles({{"fresh", "x", {"dns"}, {"http-01"}, {}, {}}});
+  EXPECT_EQ(client
+                .post("/acme/new-order",
+                      R"({"profile":"fresh","identifiers":[{"type":"dns","value":"a.example"}]})")
+                .status,
+            201);
 }
 
 TEST_F(Orders, SignerRefusals_ReachTheClientByCode) {
@@ -164,7 +213,7 @@ TEST_F(Orders, AuthzDeactivated_OrderInvalid) {
   EXPECT_EQ(text_at(response, "status"), "deactivated");
   EXPECT_EQ(client.status_of(order), "invalid");
   expect_problem(client.post_url(order.authz, R"({"status":"deactivated"})"), 400, "malformed",
-                 "edge-not-allowed");
+                 "authz.final");
 }
 
 }  // namespace

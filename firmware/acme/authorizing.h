@@ -1,0 +1,36 @@
+// Owns how authorizations come to be: the challenges that are offered, and the valid authorizations
+// that further orders may rely on (RFC 8555 §7.1.4, §7.4; D-A9). Must not know HTTP.
+#pragma once
+
+#include "firmware/acme/context.h"
+#include "firmware/acme/methods.h"
+#include "firmware/acme/problem.h"
+
+namespace keyward::acme {
+
+struct AuthzPlan {
+  Wanted wanted;
+  std::vector<wire::ValidationMethod> methods;  // that may prove it here
+};
+
+// A new pending authorization with a challenge for each method that its task is willing to mint for.
+// `ticket` is empty for one that serves any order of the account. The left side of a failure is
+// about this identifier alone; the right side (in `gone`) about a peer that is away.
+struct NotAuthorized {
+  std::optional<Subproblem> fault;
+  std::optional<Problem> gone;
+};
+tl::expected<wire::AuthzRecord, NotAuthorized> make_authz(Context& context, const Account& account,
+                                                          const AuthzPlan& plan,
+                                                          const std::string& ticket,
+                                                          std::int64_t expires_at_ms);
+
+// The valid authorizations of the account that may serve each plan; an empty id where none does.
+// Never those of devices or authority tokens (D-A9).
+Answer<std::vector<wire::AuthzRecord>> find_reusable(Context& context, const Account& account,
+                                                     const std::vector<AuthzPlan>& plans);
+
+// May `authz` serve an order that wants this? `live_until_ms`, UTC: it must live so long.
+bool serves(const wire::AuthzRecord& authz, const AuthzPlan& plan, std::int64_t live_until_ms);
+
+}  // namespace keyward::acme
