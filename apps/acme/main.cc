@@ -3,6 +3,7 @@
 #include <charconv>
 #include <mutex>
 
+#include "apps/acme/authz_settings.h"
 #include "apps/acme/peers.h"
 #include "firmware/acme/appliance_certificate.h"
 #include "firmware/acme/service.h"
@@ -48,6 +49,7 @@ Configuration read(task::Task& task) {
   out.service.terms_of_service = section.string_or("terms_of_service", "");
   out.service.website = section.string_or("website", "");
   out.service.order_poll_s = section.integer_or("order_poll_s", 1, 3'600, 1);
+  acme::read_authz_settings(section, out.service);
   out.service.state_dir = task.state_dir();
   out.https.listen = section.string("listen");
   out.appliance.base_url = out.service.base_url;
@@ -66,6 +68,10 @@ int main(int argc, char** argv) {
   task.finish_config_or_die();
   if (!config.service.base_url.starts_with("https://") || config.service.base_url.ends_with('/')) {
     log::error("appliance.base_url must begin with https:// and end without a slash");
+    task::Task::exit(task::kExitConfig);
+  }
+  if (const char* fault = acme::fault_of_authz_settings(config.service)) {
+    log::error(fault);
     task::Task::exit(task::kExitConfig);
   }
   config.https.hosts = config.appliance.names;
