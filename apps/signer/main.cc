@@ -33,6 +33,7 @@ struct Configuration {
   std::string state_dir;
   std::vector<std::string> appliance_names;
   std::vector<std::string> environment;
+  std::vector<std::string> permitted_ip;
   std::string problem;  // with the profiles; else empty
 };
 
@@ -48,6 +49,8 @@ Configuration read(task::Task& task) {
   out.issuer_chain = own.string("issuer_chain");
   out.gate.key_label = own.string_or("key_label", "issuing");
   out.gate.names.permitted_dns = own.strings_or_empty("permitted_dns", kNamesMax);
+  out.permitted_ip = own.strings_or_empty("permitted_ip", kNamesMax);
+  out.gate.not_before_ahead_ms = own.integer_or("not_before_ahead_days", 0, 365, 30) * 86'400'000;
   out.gate.account_per_hour =
       own.integer_or("budgets.account_per_hour", 1, limits::kIssuancesPerHourMax, 1'000);
   out.gate.overall_per_hour =
@@ -99,6 +102,10 @@ Status complete(Configuration& config) {
   for (auto& name : config.gate.names.permitted_dns) {
     KEYWARD_TRY(id, identifier::canonical(wire::IdentifierType::kDns, name, true));
     name = id.value;
+  }
+  for (const auto& text : config.permitted_ip) {
+    KEYWARD_TRY(tree, issue::IpSubtree::parse(text));
+    config.gate.names.permitted_ip.push_back(std::move(tree));
   }
   if (!config.gate.base_url.starts_with("https://") || config.gate.base_url.ends_with('/')) {
     return fail(ErrorKind::kBadInput,
@@ -158,10 +165,9 @@ int main(int argc, char** argv) {
       TaskId::kAcme, [](const auto&) -> task::Answer<wire::CertificateRevokeReply> {
         return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
       });
-  server.on<wire::OrderCancel>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::OrderCancelReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
+  server.on<wire::OrderCancel>(TaskId::kAcme, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->cancel_order(r); });
+  });
   server.on<wire::GrantWithdraw>(
       TaskId::kAcme, [](const auto&) -> task::Answer<wire::GrantWithdrawReply> {
         return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");

@@ -5,11 +5,15 @@
 // One caller at a time works on an order: a second one with the same CSR waits for it. After a
 // failed or abandoned intent the same CSR may try again (a new intent, a new serial); another CSR
 // never may, since a signature over the first may exist. Entries live until the ticket expires.
+//
+// An order with automatic renewal (RFC 8739) is remembered with the period of its latest
+// certificate; a caller that comes for a later one gets a claim again, until the series is canceled.
 // Threads: any.
 #pragma once
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <queue>
 #include <unordered_map>
 #include <utility>
@@ -24,6 +28,7 @@ namespace keyward::issue {
 struct IssuedPlace {
   RowPlace intent;
   RowPlace outcome;
+  std::optional<std::uint64_t> star_period;
 };
 
 struct OrderKey {
@@ -31,6 +36,7 @@ struct OrderKey {
   Digest256 thumbprint{};
   Digest256 csr_sha256{};
   std::int64_t expires_at_ms = 0;
+  std::optional<std::uint64_t> star_period;  // automatic renewal: the period that is wanted
 };
 
 class IssuedOrders;
@@ -38,17 +44,22 @@ class IssuedOrders;
 // The right to work on one order, until it ends.
 class OrderClaim {
  public:
-  OrderClaim(IssuedOrders* orders, const TicketId& id) : orders_(orders), id_(id) {}
+  OrderClaim(IssuedOrders* orders, const TicketId& id, bool renews)
+      : orders_(orders), id_(id), renews_(renews) {}
   OrderClaim(OrderClaim&& other) noexcept
-      : orders_(std::exchange(other.orders_, nullptr)), id_(other.id_) {}
+      : orders_(std::exchange(other.orders_, nullptr)), id_(other.id_), renews_(other.renews_) {}
   OrderClaim& operator=(OrderClaim&&) = delete;
   ~OrderClaim();
   void intent_written(const RowPlace& intent);  // from here the order is bound to its CSR
   void issued(const RowPlace& outcome);
+  // A certificate of this series stands in the ledger as issued.
+  bool renews() const { return renews_; }
+  void canceled();  // from here there is no claim on the order any more
 
  private:
   IssuedOrders* orders_;
   TicketId id_;
+  bool renews_;
 };
 
 class IssuedOrders {
@@ -57,16 +68,21 @@ class IssuedOrders {
       : orders_max_(orders_max) {}
 
   // A claim, or where the certificate stands. "order-already-issued" (another CSR), "order-busy"
-  // (the first call takes too long), "orders-full".
+  // (the first call takes too long), "orders-full", "star-canceled".
   using Claim = std::variant<OrderClaim, IssuedPlace>;
   Verdict<Claim> claim(const OrderKey& key, std::int64_t now_ms,
                        std::int64_t wait_ms = limits::kDuplicateWaitMs);
+  // To end a series; empty: it was ended before. "star-cancel-invalid" (no certificate of a series
+  // was issued for this ticket), "order-busy".
+  Verdict<std::optional<OrderClaim>> claim_to_cancel(
+      const TicketId& id, std::int64_t now_ms, std::int64_t wait_ms = limits::kDuplicateWaitMs);
   bool any_of(const Digest256& thumbprint, std::int64_t now_ms);
 
   // Rebuilding from the ledger at start: rows in their order.
   void note_intent(const OrderKey& key, const RowPlace& intent, std::uint64_t row,
                    std::int64_t now_ms);
   void note_outcome(std::uint64_t intent_row, bool issued, const RowPlace& outcome);
+  void note_cancellation(const TicketId& id);
   std::size_t size() const;
 
  private:
@@ -76,7 +92,9 @@ class IssuedOrders {
     bool busy = false;
     bool intended = false;
     bool issued = false;
-    IssuedPlace place;
+    bool canceled = false;
+    RowPlace intent;    // the latest; its outcome may not have come
+    IssuedPlace place;  // of the latest certificate
   };
   struct Expiry {
     std::int64_t at_ms;
@@ -85,6 +103,9 @@ class IssuedOrders {
   };
   void prune(std::int64_t now_ms);
   void mark_intended(Entry& entry, const RowPlace& intent);
+  static void mark_issued(Entry& entry, const RowPlace& intent,
+                          const std::optional<std::uint64_t>& period, const RowPlace& outcome);
+  static bool is_answer_to(const Entry& entry, const OrderKey& key);
   void finish(const TicketId& id);
 
   std::size_t orders_max_;
@@ -94,7 +115,12 @@ class IssuedOrders {
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>>
       expiries_;  // of intended entries, once each
   std::unordered_map<Digest256, std::size_t, RandomOctetsHash> intended_per_account_;
-  std::unordered_map<std::uint64_t, TicketId> without_outcome_;  // during rebuilding alone
+  struct Pending {
+    TicketId id{};
+    RowPlace intent;
+    std::optional<std::uint64_t> star_period;
+  };
+  std::unordered_map<std::uint64_t, Pending> without_outcome_;  // during rebuilding alone
 };
 
 }  // namespace keyward::issue

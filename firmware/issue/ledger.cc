@@ -115,6 +115,13 @@ Result<AppendedRow> Ledger::append_revocation(const RevocationRow& revocation) {
   return append(std::move(row));
 }
 
+Result<AppendedRow> Ledger::append_cancellation(const CancellationRow& cancellation) {
+  LedgerRow row;
+  row.kind = RowKind::kCancellation;
+  row.cancellation = cancellation;
+  return append(std::move(row));
+}
+
 Result<LedgerRow> Ledger::read(const RowPlace& place) const {
   std::shared_ptr<RecordFile> file;
   {

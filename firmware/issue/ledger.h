@@ -38,6 +38,7 @@ class Ledger {
   Result<AppendedRow> append_intent(const IntentRow& intent);
   Result<AppendedRow> append_outcome(const OutcomeRow& outcome);
   Result<AppendedRow> append_revocation(const RevocationRow& revocation);
+  Result<AppendedRow> append_cancellation(const CancellationRow& cancellation);
   Result<LedgerRow> read(const RowPlace& place) const;
 
   std::int64_t last_time_ms() const;  // the floor of trusted time

@@ -64,7 +64,8 @@ class RowChecker {
     const bool shaped = row.genesis.has_value() == (row.kind == RowKind::kGenesis) &&
                         row.intent.has_value() == (row.kind == RowKind::kIntent) &&
                         row.outcome.has_value() == (row.kind == RowKind::kOutcome) &&
-                        row.revocation.has_value() == (row.kind == RowKind::kRevocation);
+                        row.revocation.has_value() == (row.kind == RowKind::kRevocation) &&
+                        row.cancellation.has_value() == (row.kind == RowKind::kCancellation);
     if (!shaped) return corrupt("a row's content is not of its kind", row.number);
     if ((row.number == 0) != (row.kind == RowKind::kGenesis))
       return corrupt("the genesis row is not the first, or not alone", row.number);
@@ -73,6 +74,7 @@ class RowChecker {
     if (row.intent) KEYWARD_CHECK(take_intent(row));
     if (row.outcome) KEYWARD_CHECK(take_outcome(row));
     if (row.revocation) KEYWARD_CHECK(take_revocation(row));
+    if (row.cancellation) KEYWARD_CHECK(take_cancellation(row));
     ++summary_.rows;
     summary_.head = hash;
     summary_.last_time_ms = row.time_ms;
@@ -87,6 +89,9 @@ class RowChecker {
  private:
   Status take_intent(const LedgerRow& row) {
     if (row.intent->serial.empty()) return corrupt("an intent has no serial", row.number);
+    const auto series = series_.find(row.intent->ticket_id);
+    if (series != series_.end() && series->second == Series::kCanceled)
+      return corrupt("an intent of a series that was canceled", row.number);
     if (!serials_.emplace(text_of(row.intent->serial), SerialState{row.number, Stage::kIntended})
              .second)
       return corrupt("a serial stands twice", row.number);
@@ -110,6 +115,7 @@ class RowChecker {
         return corrupt("an issued certificate is not the intent's", row.number);
       }
       serials_.at(std::string(text_of(found->second.serial))).stage = Stage::kIssued;
+      if (found->second.star_period) series_.emplace(found->second.ticket_id, Series::kRunning);
       ++summary_.issued;
     }
     if (outcome.result == OutcomeResult::kFailed) ++summary_.failed;
@@ -132,11 +138,21 @@ class RowChecker {
     return {};
   }
 
+  Status take_cancellation(const LedgerRow& row) {
+    const auto found = series_.find(row.cancellation->ticket_id);
+    if (found == series_.end() || found->second == Series::kCanceled)
+      return corrupt("a cancellation of no series, or a second one", row.number);
+    found->second = Series::kCanceled;
+    return {};
+  }
+
+  enum class Series : std::uint8_t { kRunning = 1, kCanceled = 2 };
   enum class Stage : std::uint8_t { kIntended = 1, kIssued = 2, kRevoked = 3 };
   struct SerialState {
     std::uint64_t intent_row = 0;
     Stage stage = Stage::kIntended;
   };
+  std::map<TicketId, Series> series_;  // of which a certificate was issued
   LedgerSummary& summary_;
   std::map<std::uint64_t, IntentRow> open_;
   std::unordered_map<std::string, SerialState> serials_;

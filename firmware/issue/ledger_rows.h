@@ -14,9 +14,15 @@ namespace keyward::issue {
 
 using TicketId = std::array<std::uint8_t, 16>;
 
-// Numbers are part of the format. 5 and up are kept for signed heads.
-enum class RowKind : std::uint8_t { kGenesis = 1, kIntent = 2, kOutcome = 3, kRevocation = 4 };
-inline bool is_known(RowKind k) { return k >= RowKind::kGenesis && k <= RowKind::kRevocation; }
+// Numbers are part of the format. 6 and up are kept for signed heads.
+enum class RowKind : std::uint8_t {
+  kGenesis = 1,
+  kIntent = 2,
+  kOutcome = 3,
+  kRevocation = 4,
+  kCancellation = 5
+};
+inline bool is_known(RowKind k) { return k >= RowKind::kGenesis && k <= RowKind::kCancellation; }
 
 enum class OutcomeResult : std::uint8_t {
   kIssued = 1,     // the signature was made and verified
@@ -70,7 +76,8 @@ struct IntentRow {
   Digest256 csr_sha256{};
   std::vector<GrantNote> grants;
   std::string profile;
-  std::optional<std::string> eab_kid;  // the credential that the account was admitted by
+  std::optional<std::string> eab_kid;        // the credential that the account was admitted by
+  std::optional<std::uint64_t> star_period;  // RFC 8739: which of its order's series; from 0
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "serial", m.serial, 20);
@@ -83,6 +90,7 @@ struct IntentRow {
     v(8, "grants", m.grants, limits::kIdentifiersPerOrderMax);
     v(9, "profile", m.profile, limits::kProfileNameBytesMax);
     v(10, "eab_kid", m.eab_kid, limits::kEabKidBytesMax);
+    v(11, "star_period", m.star_period);
   }
 };
 
@@ -124,6 +132,20 @@ struct RevocationRow {
   }
 };
 
+// Only of a series of which a certificate was issued, and once; none is made after it (RFC 8739
+// §3.1.2).
+struct CancellationRow {
+  TicketId ticket_id{};
+  Digest256 thumbprint{};  // RFC 7638, of the key that signed the request
+  Digest256 jws_sha256{};  // of the client's request, as in an intent
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "ticket_id", m.ticket_id);
+    v(2, "thumbprint", m.thumbprint);
+    v(3, "jws_sha256", m.jws_sha256);
+  }
+};
+
 struct LedgerRow {
   std::uint64_t number = 0;  // the genesis row is 0; no gaps
   Digest256 previous{};      // hash of the row before; zeros at the genesis row
@@ -133,6 +155,7 @@ struct LedgerRow {
   std::optional<IntentRow> intent;
   std::optional<OutcomeRow> outcome;
   std::optional<RevocationRow> revocation;
+  std::optional<CancellationRow> cancellation;
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "number", m.number);
@@ -143,6 +166,7 @@ struct LedgerRow {
     v(6, "intent", m.intent);
     v(7, "outcome", m.outcome);
     v(8, "revocation", m.revocation);
+    v(9, "cancellation", m.cancellation);
   }
 };
 

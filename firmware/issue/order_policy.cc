@@ -14,17 +14,67 @@ namespace {
 using wire::Identifier;
 using wire::IdentifierType;
 
-Verdict<Identifier> read_identifier(const json::Value& value) {
-  const auto type_text = value.require_string("type");
-  const auto value_text = value.require_string("value");
-  if (!type_text || !value_text)
-    return bad_input("payload-malformed", "an identifier needs type and value");
-  const auto type = identifier::type_from(*type_text);
-  if (!type) return refuse("identifier-unsupported", "an identifier type that is not served here");
-  const auto id = identifier::canonical(*type, *value_text);
-  if (id) return *id;
-  if (id.error().kind == ErrorKind::kRefused) return refuse(id.error(), "identifier-not-permitted");
-  return refuse(id.error(), "identifier-malformed");
+// What is wrong with one identifier of a newOrder, as the client wrote it. No identifier: a type or
+// a size that no message here can carry.
+struct Fault {
+  wire::Failure failure;
+  std::optional<Identifier> identifier;
+};
+
+// RFC 9444 §4.2: where the client wants to prove control, the name itself or one above it. Which
+// proof then covers the name is the grants' matter; nothing of it is in the order's terms.
+Verdict<void> check_ancestor(const json::Value& value, const Identifier& id) {
+  const auto ancestor = value.get("ancestorDomain");
+  if (!ancestor.exists()) return {};
+  const auto domain = ancestor.is_string() && id.type == IdentifierType::kDns
+                          ? identifier::canonical(IdentifierType::kDns, ancestor.string())
+                          : fail(ErrorKind::kBadInput, "no ancestorDomain");
+  const bool above = domain && !identifier::is_wildcard(*domain) &&
+                     identifier::is_within(identifier::without_wildcard(id).value, domain->value);
+  if (above) return {};
+  return bad_input("identifier-malformed", "ancestorDomain is not a domain above the name");
+}
+
+Verdict<Identifier> read_value(const json::Value& value, IdentifierType type, std::string_view text,
+                               const NamePolicy& policy) {
+  const auto id = identifier::canonical(type, text);
+  if (!id && id.error().kind == ErrorKind::kRefused)
+    return refuse(id.error(), "identifier-not-permitted");
+  if (!id) return refuse(id.error(), "identifier-malformed");
+  ISSUE_CHECK(check_ancestor(value, *id));
+  ISSUE_CHECK(check_permitted(*id, policy));
+  return *id;
+}
+
+tl::expected<Identifier, Fault> read_identifier(const json::Value& value, std::string_view type,
+                                                std::string_view text, const NamePolicy& policy) {
+  const auto known = identifier::type_from(type);
+  if (!known) {
+    return tl::unexpected(
+        Fault{wire::Failure::of(wire::FailureKind::kRefused, "identifier-unsupported",
+                                "an identifier type that is not served here"),
+              std::nullopt});
+  }
+  auto id = read_value(value, *known, text, policy);
+  if (id) return std::move(*id);
+  Fault fault{std::move(id.error()), std::nullopt};
+  if (text.size() <= limits::kIdentifierBytesMax)
+    fault.identifier = Identifier{*known, std::string(text)};
+  return tl::unexpected(std::move(fault));
+}
+
+// One at fault: its own reason. More: all of them at once (RFC 8555 §6.7.1).
+tl::unexpected<wire::Failure> refuse_all(std::vector<Fault> faults) {
+  wire::Failure out = faults.size() == 1
+                          ? faults.front().failure
+                          : wire::Failure::of(wire::FailureKind::kRefused, "identifiers-refused",
+                                              "several identifiers cannot be served");
+  for (auto& fault : faults) {
+    if (!fault.identifier || out.faults.size() == limits::kIdentifierFaultsMax) continue;
+    out.faults.push_back({std::move(*fault.identifier), std::move(fault.failure.code),
+                          std::move(fault.failure.detail)});
+  }
+  return tl::unexpected(std::move(out));
 }
 
 Verdict<std::vector<Identifier>> read_identifiers(const json::Value& list,
@@ -34,11 +84,18 @@ Verdict<std::vector<Identifier>> read_identifiers(const json::Value& list,
   if (items.empty() || items.size() > limits::kIdentifiersPerOrderMax)
     return bad_input("payload-malformed", "an order has 1 to 64 identifiers");
   std::set<Identifier> unique;
+  std::vector<Fault> faults;
   for (const auto& item : items) {
-    ISSUE_TRY(id, read_identifier(item));
-    ISSUE_CHECK(check_permitted(id, policy));
-    unique.insert(std::move(id));
+    const auto type = item.require_string("type");
+    const auto text = item.require_string("value");
+    if (!type || !text) return bad_input("payload-malformed", "an identifier needs type and value");
+    auto id = read_identifier(item, *type, *text, policy);
+    if (id)
+      unique.insert(std::move(*id));
+    else
+      faults.push_back(std::move(id.error()));
   }
+  if (!faults.empty()) return refuse_all(std::move(faults));
   return std::vector<Identifier>(unique.begin(), unique.end());
 }
 
@@ -119,31 +176,43 @@ const Identifier* named_by(const std::string& common_name,
 }  // namespace
 
 Verdict<void> check_permitted(const Identifier& id, const NamePolicy& policy) {
-  if (is_device_type(id.type) || policy.permitted_dns.empty()) return {};
+  if (id.type != IdentifierType::kDns && id.type != IdentifierType::kIp) return {};
+  if (policy.permitted_dns.empty() && policy.permitted_ip.empty()) return {};
   const Identifier base = identifier::without_wildcard(id);
   const bool own = std::find(policy.appliance_names.begin(), policy.appliance_names.end(), id) !=
                    policy.appliance_names.end();
-  const bool inside =
-      base.type == IdentifierType::kDns &&
-      std::any_of(policy.permitted_dns.begin(), policy.permitted_dns.end(),
-                  [&](const std::string& tree) { return identifier::is_within(base.value, tree); });
+  const auto above = [&](const std::string& tree) {
+    return base.type == IdentifierType::kDns && identifier::is_within(base.value, tree);
+  };
+  const auto around = [&](const IpSubtree& tree) { return tree.contains(base); };
+  const bool inside = std::ranges::any_of(policy.permitted_dns, above) ||
+                      std::ranges::any_of(policy.permitted_ip, around);
   if (own || inside) return {};
   return refuse("identifier-not-permitted", "the name lies outside this installation's subtrees");
 }
 
-Verdict<wire::OrderTerms> read_new_order(const jose::VerifiedJws& jws, const Profiles& profiles,
-                                         const NamePolicy& policy) {
+Verdict<wire::OrderTerms> read_new_order(const jose::VerifiedJws& jws, const OrderRules& rules,
+                                         std::int64_t now_ms) {
   const auto document = json::Document::parse(text_of(jws.payload()));
   if (!document || !document->root().is_object())
     return bad_input("payload-malformed", "newOrder is not a JSON object");
   const auto root = document->root();
-  if (root.get("notBefore").exists() || root.get("notAfter").exists()) {
-    return refuse("validity-not-supported",
-                  "notBefore and notAfter are not supported: leave them out");
+  wire::OrderTerms terms;
+  ISSUE_TRY(identifiers, read_identifiers(root.get("identifiers"), rules.names));
+  ISSUE_TRY(profile, choose_profile(root.get("profile"), identifiers, rules.profiles));
+  terms.identifiers = std::move(identifiers);
+  terms.profile = profile->name;
+  const auto renewal = root.get("auto-renewal");
+  if (!renewal.exists()) {
+    ISSUE_CHECK(read_validity(root, *profile, rules.issuer, rules.validity, now_ms, terms));
+    return terms;
   }
-  ISSUE_TRY(identifiers, read_identifiers(root.get("identifiers"), policy));
-  ISSUE_TRY(profile, choose_profile(root.get("profile"), identifiers, profiles));
-  return wire::OrderTerms{std::move(identifiers), profile->name, std::nullopt, std::nullopt};
+  if (root.get("notBefore").exists() || root.get("notAfter").exists())
+    return bad_input("star-terms", "auto-renewal has its own dates (RFC 8739 §3.1.1)");
+  ISSUE_TRY(star, read_star(renewal, *profile, rules.issuer, rules.validity, now_ms));
+  star.finalize_by_ms = std::min(now_ms + limits::kOrderLifetimeMs, star.end_ms);
+  terms.star = star;
+  return terms;
 }
 
 Verdict<Bytes> read_finalize(const jose::VerifiedJws& jws) {
@@ -166,22 +235,47 @@ Verdict<x509::CertificateRequest> read_csr(ByteView der) {
   return refuse(csr.error(), csr_key_is_readable(der) ? "csr-signature" : "csr-key-refused");
 }
 
-Verdict<void> check_csr_extensions(const x509::CertificateRequest& csr) {
+Verdict<void> check_csr_extensions(const x509::CertificateRequest& csr,
+                                   const wire::OrderTerms& terms) {
   if (csr.asks_for_ca) return refuse("csr-extension", "the CSR asks for a CA certificate");
   // subjectKeyIdentifier is what openssl req adds by itself; the signer computes its own.
   const bool only_known =
       std::all_of(csr.other_extension_oids.begin(), csr.other_extension_oids.end(),
                   [](const std::string& oid) { return oid == "2.5.29.14"; });
-  if (!only_known)
-    return refuse("csr-extension", "the CSR asks for an extension that no profile has");
+  const bool has_use = csr.authority_extensions.empty() ||
+                       std::ranges::any_of(terms.identifiers, [](const Identifier& id) {
+                         return identifier::is_authority_type(id.type);
+                       });
+  if (!only_known || !has_use)
+    return refuse("csr-extension", "the CSR asks for an extension that the order has no use for");
   return {};
 }
 
-Verdict<void> check_csr_names(const x509::CertificateRequest& csr, const wire::OrderTerms& terms) {
+Verdict<void> check_csr_authority(const x509::CertificateRequest& csr,
+                                  const wire::OrderTerms& terms) {
+  std::size_t found = 0;
+  for (const auto& id : terms.identifiers) {
+    if (!identifier::is_authority_type(id.type)) continue;
+    const auto value = identifier::authority_der(id);
+    const auto same = [&](const x509::RequestedExtension& asked) {
+      return asked.oid == authority_extension_oid(id.type) && equal(asked.value, *value);
+    };
+    if (!value || std::ranges::count_if(csr.authority_extensions, same) != 1)
+      return refuse("csr-names", "the CSR does not ask for the order's telephone identity");
+    ++found;
+  }
+  if (csr.authority_extensions.size() != found)
+    return refuse("csr-names", "the CSR asks for a telephone identity that the order has not");
+  return {};
+}
+
+Verdict<void> check_csr_names(const x509::CertificateRequest& csr, const wire::OrderTerms& terms,
+                              const std::optional<std::string>& own_name) {
   if (csr.has_other_san)
     return refuse("csr-names", "the CSR holds a kind of name that no order can have");
   ISSUE_TRY(names, names_of(csr));
   for (const auto& common_name : csr.common_names) {
+    if (own_name && common_name == *own_name) continue;
     const Identifier* id = named_by(common_name, terms.identifiers);
     if (id == nullptr)
       return refuse("csr-names", "the CSR's common name is not an identifier of the order");
@@ -193,14 +287,17 @@ Verdict<void> check_csr_names(const x509::CertificateRequest& csr, const wire::O
       return refuse("csr-names", "the CSR holds a name that the order has not");
   }
   for (const auto& id : wanted) {
-    if (!names.contains(id) && !is_device_type(id.type))
+    const bool is_name = id.type == IdentifierType::kDns || id.type == IdentifierType::kIp;
+    if (!names.contains(id) && is_name)
       return refuse("csr-names", "the CSR lacks a name of the order");
   }
   return {};
 }
 
-Verdict<void> check_csr_key(const crypto::PublicKey& csr_key,
-                            const crypto::PublicKey& account_key) {
+Verdict<void> check_csr_key(const crypto::PublicKey& csr_key, const crypto::PublicKey& account_key,
+                            ProfileKind kind) {
+  if (kind == ProfileKind::kSti && csr_key.kind() != crypto::KeyKind::kEcP256)
+    return refuse("csr-key-refused", "telephone identities have P-256 keys");
   switch (csr_key.kind()) {
     case crypto::KeyKind::kEcP256:
     case crypto::KeyKind::kEcP384:

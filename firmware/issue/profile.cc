@@ -69,19 +69,6 @@ std::string telephone_name(const std::vector<wire::Identifier>& identifiers) {
   return "telephone";  // takes() wants a TNAuthList
 }
 
-std::string_view extension_of(wire::IdentifierType type) {
-  switch (type) {
-    case wire::IdentifierType::kTnAuthList:
-      return kTnAuthList;
-    case wire::IdentifierType::kJwtClaimConstraints:
-      return kJwtClaimConstraints;
-    case wire::IdentifierType::kEnhancedJwtClaimConstraints:
-      return kEnhancedJwtClaimConstraints;
-    default:
-      return "";
-  }
-}
-
 std::vector<std::string> identifier_types_of(const Profile& profile) {
   using wire::IdentifierType;
   std::vector<IdentifierType> types;
@@ -289,12 +276,25 @@ std::optional<std::string> common_name_of(const Profile& profile, const Issuer& 
   return std::nullopt;
 }
 
+std::string_view authority_extension_oid(wire::IdentifierType type) {
+  switch (type) {
+    case wire::IdentifierType::kTnAuthList:
+      return kTnAuthList;
+    case wire::IdentifierType::kJwtClaimConstraints:
+      return kJwtClaimConstraints;
+    case wire::IdentifierType::kEnhancedJwtClaimConstraints:
+      return kEnhancedJwtClaimConstraints;
+    default:
+      return "";
+  }
+}
+
 // RFC 8226 §8, §9 and RFC 9118 §4: none of them critical.
 Result<std::vector<Bytes>> authority_extensions(const std::vector<wire::Identifier>& identifiers) {
   std::vector<Bytes> out;
   for (const auto& id : identifiers) {
     KEYWARD_TRY(value, identifier::authority_der(id));
-    out.push_back(x509::extension_der(extension_of(id.type), false, value));
+    out.push_back(x509::extension_der(authority_extension_oid(id.type), false, value));
   }
   return out;
 }

@@ -95,6 +95,7 @@ Bytes subject_of(const CertificatePlan& plan);  // Name
 // The common name that the profile gives, if any.
 std::optional<std::string> common_name_of(const Profile& profile, const Issuer& issuer,
                                           const std::vector<wire::Identifier>& identifiers);
+std::string_view authority_extension_oid(wire::IdentifierType type);  // "": it has none
 // sti: the extensions that stand for the identifiers, whole TLVs in the identifiers' order.
 Result<std::vector<Bytes>> authority_extensions(const std::vector<wire::Identifier>& identifiers);
 // kBadInput: an identifier has no form in a certificate.

@@ -103,6 +103,11 @@ Status read_extension(DerReader& in, std::vector<std::string>& seen, Certificate
   seen.push_back(name);
   if (name == oids::kSubjectAltName) return read_san(value, request);
   if (name == oids::kBasicConstraints) return read_basic_constraints(value, request);
+  if (name == oids::kTnAuthList || name == oids::kJwtClaimConstraints ||
+      name == oids::kEnhancedJwtClaimConstraints) {
+    request.authority_extensions.push_back({name, to_bytes(value)});
+    return {};
+  }
   if (name != oids::kKeyUsage && name != oids::kExtendedKeyUsage)
     request.other_extension_oids.push_back(name);
   return {};

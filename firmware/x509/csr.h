@@ -9,6 +9,12 @@
 
 namespace keyward::x509 {
 
+// An extension that a CSR asks for, its value octet for octet.
+struct RequestedExtension {
+  std::string oid;
+  Bytes value;  // content of the OCTET STRING
+};
+
 struct CertificateRequest {
   crypto::PublicKey key;
   std::vector<std::string> common_names{};
@@ -20,8 +26,10 @@ struct CertificateRequest {
   std::vector<std::string> hardware_modules{};  // "serial/oid"
   bool has_other_san = false;                   // email, URI, another otherName, ...
   bool asks_for_ca = false;                     // basicConstraints CA:TRUE
+  // TNAuthList, JWTClaimConstraints, EnhancedJWTClaimConstraints (RFC 8226, RFC 9118); not read.
+  std::vector<RequestedExtension> authority_extensions{};
   std::vector<std::string>
-      other_extension_oids{};  // asked for beside SAN, KU, EKU, basicConstraints
+      other_extension_oids{};  // asked for beside these, SAN, KU, EKU, basicConstraints
 };
 
 // Strict DER, exact end, at most limits::kCsrBytesMax; the proof-of-possession signature is

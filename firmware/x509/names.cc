@@ -59,8 +59,12 @@ Result<Bytes> general_name(const Identifier& identifier) {
     case IdentifierType::kPermanentIdentifier:
     case IdentifierType::kHardwareModule:
       return device_name(identifier);
+    case IdentifierType::kTnAuthList:  // extensions of their own (RFC 8226, RFC 9118)
+    case IdentifierType::kJwtClaimConstraints:
+    case IdentifierType::kEnhancedJwtClaimConstraints:
+      break;
   }
-  return bad("san: unknown identifier type");
+  return bad("san: an identifier that is no name");
 }
 
 // A "/" inside would make the rebuilt text ambiguous: the OID could be part of the value.

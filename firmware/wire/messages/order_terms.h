@@ -13,6 +13,7 @@ struct StarTerms {
   std::int64_t lifetime_ms = 0;
   std::int64_t lifetime_adjust_ms = 0;
   bool certificate_get = false;
+  std::int64_t finalize_by_ms = 0;  // the first certificate is asked for before this
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "start_ms", m.start_ms);
@@ -20,6 +21,7 @@ struct StarTerms {
     v(3, "lifetime_ms", m.lifetime_ms);
     v(4, "lifetime_adjust_ms", m.lifetime_adjust_ms);
     v(5, "certificate_get", m.certificate_get);
+    v(6, "finalize_by_ms", m.finalize_by_ms);
   }
 };
 
