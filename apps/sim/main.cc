@@ -86,6 +86,9 @@ int main(int argc, char** argv) {
                  "Another PKCS#11 module for the signer; 'softhsm' goes back");
   up->add_option("--module-env", options.module_environment,
                  "NAME=VALUE for that module; repeat it");
+  up->add_option("--test-ca", options.test_ca,
+                 "Folder of a TEST CA (root.pem, chain.pem, issuing.key) to use in place of a key "
+                 "ceremony (first start only)");
   up->add_option("--set", options.additions,
                  "SECTION.KEY=VALUE, a further line of the installation file (VALUE in TOML); "
                  "repeat it");

@@ -7,6 +7,7 @@
 
 #include "apps/sim/manufacturer.h"
 #include "apps/sim/run_program.h"
+#include "apps/sim/test_ca.h"
 #include "board/compose.h"
 #include "board/sim/swtpm.h"
 #include "firmware/config/config.h"
@@ -105,9 +106,15 @@ Status provision(const Places& places, const Settings& settings, const Progress&
   if (file_exists(places.provisioned())) return {};
   progress.say("first use: making keys, certificates and a TPM in " + places.root);
   KEYWARD_CHECK(remove_leftovers(places));
-  KEYWARD_CHECK(hold_ceremony(places, settings));
-  progress.say("key ceremony held: root " + places.root_certificate() +
-               ", issuing CA in a SoftHSMv2 token");
+  if (settings.test_ca.empty()) {
+    KEYWARD_CHECK(hold_ceremony(places, settings));
+    progress.say("key ceremony held: root " + places.root_certificate() +
+                 ", issuing CA in a SoftHSMv2 token");
+  } else {
+    KEYWARD_CHECK(adopt_test_ca(places, settings.test_ca));
+    progress.say("TEST KEYS from " + settings.test_ca +
+                 " taken: whoever has that folder is this CA");
+  }
   KEYWARD_CHECK(make_directories(places.tpm_ca(), 0700));
   KEYWARD_CHECK(sim::manufacture_swtpm(places.tpm_state(), {places.tpm_ca(), ""},
                                        Deadline::after_ms(kTpmMs)));

@@ -114,6 +114,7 @@ Result<Settings> load_settings(const Places& places) {
   out.permitted = root.strings_or_empty("permitted", kListMax);
   out.module = root.string_or("module", "");
   out.module_environment = root.strings_or_empty("module_environment", kListMax);
+  out.test_ca = root.string_or("test_ca", "");
   out.additions = root.strings_or_empty("additions", kListMax);
   const auto problems = document.finish();
   for (const auto& problem : problems) std::cerr << "keyward-sim: " << problem << "\n";
@@ -127,7 +128,7 @@ Status save_settings(const Places& places, const Settings& s) {
       std::to_string(s.port) + "\nhttp_port = " + std::to_string(s.http_port) +
       "\nhosts = " + array(s.hosts) + "\npermitted = " + array(s.permitted) +
       "\nmodule = " + quoted(s.module) + "\nmodule_environment = " + array(s.module_environment) +
-      "\nadditions = " + array(s.additions) + "\n";
+      "\ntest_ca = " + quoted(s.test_ca) + "\nadditions = " + array(s.additions) + "\n";
   return replace_file(places.settings(), view_of(text), 0644);
 }
 
@@ -146,6 +147,13 @@ Status write_installation(const Places& places, const Settings& s, bool separate
       {"token_label", quoted(kTokenLabel)},
       {"in_process", soft ? "true" : "false"},
       {"environment", array(environment)}};
+  std::vector<std::pair<std::string, std::string>> signer = {
+      {"issuer_chain", quoted(places.issuer_chain())},
+      {"key_label", quoted("issuing")},
+      {"permitted_dns", array(s.permitted)},
+      {"budgets.account_per_hour", "1000000"},
+      {"budgets.overall_per_hour", "1000000"}};
+  if (!s.test_ca.empty()) signer.emplace_back("test_keys", "true");
   if (one_call) pkcs11.emplace_back("sessions_max", "1");  // docs/hal-pkcs11.md
   const std::string text =
       "# Made anew by every `keyward-sim up` from sim.toml.\n" +
@@ -166,19 +174,20 @@ Status write_installation(const Places& places, const Settings& s, bool separate
                {"egress_allow", array({"127.0.0.0/8"})},
                {"resolver.hosts", array(s.hosts)}}) +
       section(s, "attestation", {{"ak_roots", array({places.manufacturer() + "/ca.pem"})}}) +
-      section(s, "signer",
-              {{"issuer_chain", quoted(places.issuer_chain())},
-               {"key_label", quoted("issuing")},
-               {"permitted_dns", array(s.permitted)},
-               {"budgets.account_per_hour", "1000000"},
-               {"budgets.overall_per_hour", "1000000"}}) +
-      section(s, "platform", {}) + section(s, "pkcs11", std::move(pkcs11)) +
+      section(s, "signer", std::move(signer)) + section(s, "platform", {}) +
+      section(s, "pkcs11", std::move(pkcs11)) +
       section(s, "tpm",
               {{"tcti", quoted("swtpm:path=" + places.tpm_socket())},
                {"sealed_pin", quoted(places.sealed_pin())},
                {"pcrs", "[16]"}}) +
       section(s, "rate_limits", {});
   return replace_file(places.installation(), view_of(text), 0644);
+}
+
+bool own_tls(const Settings& settings) {
+  return std::ranges::any_of(settings.additions, [](const std::string& line) {
+    return line.starts_with("acme.tls_chain=");
+  });
 }
 
 Status write_plan(const Places& places, const Settings& s) {

@@ -18,6 +18,7 @@ struct Settings {
       permitted;       // DNS trees that the issuing CA may vouch for; fixed by the ceremony
   std::string module;  // PKCS#11 module of the signer; empty: SoftHSMv2 on its token
   std::vector<std::string> module_environment;
+  std::string test_ca;  // folder whose keys were adopted in place of a ceremony; empty: none
   std::vector<std::string>
       additions;  // SECTION.KEY=VALUE, VALUE as TOML: further installation lines
 };
@@ -28,6 +29,9 @@ Status check_addition(const std::string& line);
 inline constexpr const char* kSoftHsm = "/usr/lib/softhsm/libsofthsm2.so";
 inline constexpr const char* kApplianceName = "ca.sim.keyward.example";
 inline constexpr const char* kTokenLabel = "keyward-issuing";
+
+// The installation brings its own TLS certificate, which the simulator's root need not vouch for.
+bool own_tls(const Settings& settings);
 
 // Absent file: the defaults. kBadInput with the problems on standard error.
 Result<Settings> load_settings(const Places& places);

@@ -42,6 +42,11 @@ Status apply(const UpOptions& options, bool provisioned, Settings& settings) {
   if (!options.hosts.empty()) settings.hosts = options.hosts;
   for (const auto& line : options.additions) KEYWARD_CHECK(check_addition(line));
   if (!options.additions.empty()) settings.additions = options.additions;
+  if (!options.test_ca.empty() && options.test_ca != settings.test_ca) {
+    if (provisioned)
+      return fail(ErrorKind::kRefused, "--test-ca is for the first start: this CA has its keys");
+    settings.test_ca = options.test_ca;
+  }
   if (options.module == "softhsm") {
     settings.module.clear();
     settings.module_environment.clear();
@@ -121,7 +126,8 @@ std::string missing(const Places& places, const Settings& settings) {
   if (!status) return "the supervisor is starting";
   const auto state = state_in(*status);
   if (state != "operational") return state + ": " + trouble_in(*status);
-  const auto trouble = directory_trouble(base_url(settings), places.root_certificate());
+  const auto trouble =
+      directory_trouble(base_url(settings), own_tls(settings) ? "" : places.root_certificate());
   return trouble.empty() ? "" : "the directory does not answer: " + trouble;
 }
 

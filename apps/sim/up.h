@@ -17,6 +17,7 @@ struct UpOptions {
   std::vector<std::string> permitted;  // before the first start only
   std::string module;                  // "softhsm": back to the built-in one
   std::vector<std::string> module_environment;
+  std::string test_ca;  // before the first start only
   std::vector<std::string>
       additions;  // SECTION.KEY=VALUE; replaces the remembered ones if not empty
   int patience_s = 60;
