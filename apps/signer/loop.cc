@@ -69,7 +69,7 @@ KeyKeeper::Report KeyKeeper::tick() {
   if (status.state != hal::TokenState::kReady)
     return {"degraded", "the HSM is away: " + status.detail};
   if (!key_taken_) return take_key();
-  return {"operational", "issues with key " + key_label_};
+  return {"operational", issuing_words()};
 }
 
 // Asks with a growing pause. A PIN that the token refused once is never sent again by the HAL, so
@@ -95,12 +95,17 @@ KeyKeeper::Report KeyKeeper::ask_for_pin() {
 KeyKeeper::Report KeyKeeper::take_key() {
   const auto key = token_.find_key(key_label_);
   if (!key) return {"degraded", std::string("the CA key is not usable: ") + key.error().what};
-  if (const auto checked = issue::check_token_key(gate_.issuer(), *key); !checked) {
+  if (const auto checked = issue::check_token_key(gate_.issuer(), *key, origin_); !checked) {
     return {"degraded", std::string("the CA key is refused: ") + checked.error().what};
   }
   key_taken_ = true;
   gate_.set_key_ready(true);
-  return {"operational", "issues with key " + key_label_};
+  return {"operational", issuing_words()};
+}
+
+std::string KeyKeeper::issuing_words() const {
+  return (origin_ == issue::KeyOrigin::kTest ? "issues with the TEST key " : "issues with key ") +
+         key_label_;
 }
 
 }  // namespace keyward::signer

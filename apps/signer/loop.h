@@ -41,8 +41,13 @@ class InFlight {
 // holds.
 class KeyKeeper {
  public:
-  KeyKeeper(task::Task& task, issue::Gate& gate, hal::SigningToken& token, std::string key_label)
-      : task_(task), gate_(gate), token_(token), key_label_(std::move(key_label)) {}
+  KeyKeeper(task::Task& task, issue::Gate& gate, hal::SigningToken& token, std::string key_label,
+            issue::KeyOrigin origin)
+      : task_(task),
+        gate_(gate),
+        token_(token),
+        key_label_(std::move(key_label)),
+        origin_(origin) {}
   ~KeyKeeper() { stop(); }
   void start();
   void stop();
@@ -57,12 +62,14 @@ class KeyKeeper {
   Report tick();
   Report ask_for_pin();
   Report take_key();
+  std::string issuing_words() const;
   bool wait(std::int64_t ms);  // false: stopping
 
   task::Task& task_;
   issue::Gate& gate_;
   hal::SigningToken& token_;
   std::string key_label_;
+  issue::KeyOrigin origin_;
   std::thread thread_;
   std::mutex mutex_;
   std::condition_variable stop_changed_;

@@ -30,6 +30,8 @@ struct Configuration {
   issue::GateConfig gate;
   board::TokenSpec token;
   std::string issuer_chain;
+  bool simulator = false;
+  bool test_keys = false;  // the CA's keys are known to others on purpose
   std::string state_dir;
   std::vector<std::string> appliance_names;
   std::vector<std::string> environment;
@@ -48,6 +50,7 @@ Configuration read(task::Task& task) {
   out.state_dir = task.state_dir();
   out.issuer_chain = own.string("issuer_chain");
   out.gate.key_label = own.string_or("key_label", "issuing");
+  out.test_keys = own.boolean_or("test_keys", false);
   out.gate.names.permitted_dns = own.strings_or_empty("permitted_dns", kNamesMax);
   out.permitted_ip = own.strings_or_empty("permitted_ip", kNamesMax);
   out.gate.not_before_ahead_ms = own.integer_or("not_before_ahead_days", 0, 365, 30) * 86'400'000;
@@ -64,7 +67,7 @@ Configuration read(task::Task& task) {
   auto appliance = own.table("appliance");
   out.gate.base_url = appliance.string("base_url");
   out.appliance_names = appliance.strings_or_empty("names", kNamesMax);
-  (void)appliance.boolean_or("simulator", false);  // shared with every task; here nothing differs
+  out.simulator = appliance.boolean_or("simulator", false);
   auto pkcs11 = own.table("pkcs11");
   out.token.module_path = pkcs11.string("module");
   out.token.token_label = pkcs11.string("token_label");
@@ -83,6 +86,8 @@ Configuration read(task::Task& task) {
 
 // What a config reader cannot know: forms of names and of NAME=VALUE.
 Status complete(Configuration& config) {
+  if (config.test_keys && !config.simulator)
+    return fail(ErrorKind::kRefused, "test_keys is for simulators alone");
   if (!config.problem.empty()) {
     log::error(config.problem);
     return fail(ErrorKind::kBadInput, "a profile cannot be used");
@@ -188,7 +193,8 @@ int main(int argc, char** argv) {
     return in_flight.run([&] { return (*gate)->grant_authority(r); });
   });
 
-  signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label);
+  signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label,
+                           config.test_keys ? issue::KeyOrigin::kTest : issue::KeyOrigin::kToken);
   keeper.start();
   const int code = task.run();
   keeper.stop();

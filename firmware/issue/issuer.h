@@ -30,6 +30,10 @@ Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms);
 // The token's key is the issuer's, was generated inside, and cannot leave (DESIGN §3): else
 // kRefused. This comparison, made at every load of the key, is why a signature that the HAL
 // verified with the token key's public half is one that verifies under the CA certificate.
-Status check_token_key(const Issuer& issuer, const hal::TokenKey& key);
+// kTest: where the CA's keys are known to others on purpose (keyward-pebble); it is compared all the
+// same.
+enum class KeyOrigin : std::uint8_t { kToken = 1, kTest = 2 };
+Status check_token_key(const Issuer& issuer, const hal::TokenKey& key,
+                       KeyOrigin origin = KeyOrigin::kToken);
 
 }  // namespace keyward::issue

@@ -303,5 +303,20 @@ TEST_F(LintTest, TokenKey_AnyAttributeWrong_Refused) {
   EXPECT_TRUE(spoilt([](auto& k) { k.local = false; }));
 }
 
+TEST_F(LintTest, TokenKey_Test_MayBeKnownButMustBeTheIssuers) {
+  hal::TokenKey key{"issuing",
+                    hal::KeyAlgorithm::kEcdsaP256,
+                    issuer_key_->public_key().spki_der(),
+                    true,
+                    false,
+                    false,
+                    false,
+                    false};
+  EXPECT_FALSE(issue::check_token_key(*issuer_, key));
+  EXPECT_TRUE(issue::check_token_key(*issuer_, key, issue::KeyOrigin::kTest));
+  key.spki_der = key_->public_key().spki_der();
+  EXPECT_FALSE(issue::check_token_key(*issuer_, key, issue::KeyOrigin::kTest));
+}
+
 }  // namespace
 }  // namespace keyward::test
