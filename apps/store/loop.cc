@@ -3,17 +3,6 @@
 #include <chrono>
 
 #include "firmware/log/log.h"
-#include "firmware/wire/messages/account_rekey.h"
-#include "firmware/wire/messages/authz_find.h"
-#include "firmware/wire/messages/authz_put.h"
-#include "firmware/wire/messages/certificate_find.h"
-#include "firmware/wire/messages/certificate_mark.h"
-#include "firmware/wire/messages/mail_done.h"
-#include "firmware/wire/messages/mail_put.h"
-#include "firmware/wire/messages/mail_take.h"
-#include "firmware/wire/messages/recovery_get.h"
-#include "firmware/wire/messages/recovery_put.h"
-#include "firmware/wire/messages/recovery_update.h"
 
 namespace keyward::store {
 
@@ -52,50 +41,17 @@ void Loop::register_handlers(task::Server& server) {
   on<wire::ChallengeUpdate>(server, &Store::challenge_update);
   on<wire::CertificateGet>(server, &Store::certificate_get);
   on<wire::WorkList>(server, &Store::work_list);
-  server.on<wire::AuthzPut>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::AuthzPutReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::AuthzFind>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::AuthzFindReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::CertificateFind>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::CertificateFindReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::CertificateMark>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::CertificateMarkReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::AccountRekey>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::AccountRekeyReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::RecoveryPut>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::RecoveryPutReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::RecoveryGet>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::RecoveryGetReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::RecoveryUpdate>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::RecoveryUpdateReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::MailPut>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::MailPutReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::MailTake>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::MailTakeReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::MailDone>(
-      wire::TaskId::kAcme, [](const auto&) -> task::Answer<wire::MailDoneReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
+  on<wire::AuthzPut>(server, &Store::authz_put);
+  on<wire::AuthzFind>(server, &Store::authz_find);
+  on<wire::CertificateFind>(server, &Store::certificate_find);
+  on<wire::CertificateMark>(server, &Store::certificate_mark);
+  on<wire::AccountRekey>(server, &Store::account_rekey);
+  on<wire::RecoveryPut>(server, &Store::recovery_put);
+  on<wire::RecoveryGet>(server, &Store::recovery_get);
+  on<wire::RecoveryUpdate>(server, &Store::recovery_update);
+  on<wire::MailPut>(server, &Store::mail_put);
+  on<wire::MailTake>(server, &Store::mail_take);
+  on<wire::MailDone>(server, &Store::mail_done);
 }
 
 void Loop::start() {
@@ -149,9 +105,12 @@ void Loop::run() {
     if (!swept) {
       log::warning("housekeeping failed",
                    {{"why", swept.error().what}, {"native", swept.error().native}});
-    } else if (swept->orders + swept->certificates > 0) {
-      log::info("deleted what ended long ago",
-                {{"orders", swept->orders}, {"certificates", swept->certificates}});
+    } else if (swept->all() > 0) {
+      log::info("deleted what ended long ago", {{"orders", swept->orders},
+                                                {"authorizations", swept->authorizations},
+                                                {"certificates", swept->certificates},
+                                                {"recoveries", swept->recoveries},
+                                                {"notices", swept->mails}});
     }
   } while (wait());
 }

@@ -1,13 +1,32 @@
-// Owns the operations on accounts and certificates. Must not know orders beyond ending them.
+// Owns the operations on accounts and their keys. Must not know orders beyond ending them.
 #include "firmware/store/internal.h"
 
 namespace keyward::store {
+
+// One key, one account: a key that an account had before makes no other (docs/adr/0004-storage.md).
+Answer<bool> Store::check_key_unused(Connection& db, const Digest256& thumbprint) {
+  Query query(db, kEarlierKeyFind, thumbprint);
+  STORE_TRY(row, query.next());
+  if (!row) return true;
+  return refuse(wire::FailureKind::kRefused, "key-was-used",
+                "an account had this key before and has another now");
+}
+
+Answer<bool> Store::check_room_for_account(Connection& db, const Digest256& thumbprint) {
+  STORE_CHECK(check_key_unused(db, thumbprint));
+  if (filling_)
+    return refuse(wire::FailureKind::kExhausted, "store-full", "no room for another account");
+  if (accounts_ < options_.accounts_max) return true;
+  return refuse(wire::FailureKind::kExhausted, "account-limit",
+                "the appliance keeps no more accounts");
+}
 
 Answer<wire::AccountPutReply> Store::account_put(const wire::AccountPut& request) {
   const auto& account = request.account;
   if (account.id.empty() || account.jwk.empty())
     return malformed("an account needs an id and a key");
   if (account.status != AccountStatus::kValid) return malformed("a new account is valid");
+  if (!account.earlier_keys.empty()) return malformed("a new account had no key before");
   return write(Promise::kDurable, [&](Connection& db) -> Answer<wire::AccountPutReply> {
     {
       Query known(db, kAccountByThumbprint, account.thumbprint);
@@ -17,15 +36,11 @@ Answer<wire::AccountPutReply> Store::account_put(const wire::AccountPut& request
         return wire::AccountPutReply{std::move(found.record), false};
       }
     }
-    if (filling_)
-      return refuse(wire::FailureKind::kExhausted, "store-full", "no room for another account");
-    if (accounts_ >= options_.accounts_max) {
-      return refuse(wire::FailureKind::kExhausted, "account-limit",
-                    "the appliance keeps no more accounts");
-    }
+    STORE_CHECK(check_room_for_account(db, account.thumbprint));
     STORE_CHECK(Query(db, kAccountInsert, account.id, account.thumbprint, account.jwk,
                       account.status, pack_contacts(account.contacts),
-                      std::int64_t{account.terms_agreed}, account.created_at_ms)
+                      std::int64_t{account.terms_agreed}, account.created_at_ms, account.terms_url,
+                      account.binding_json, account.eab_kid)
                     .finish());
     ++accounts_;  // one too many if the commit fails: the limit is then reached one early
     return wire::AccountPutReply{account, true};
@@ -51,9 +66,20 @@ Answer<wire::AccountGetReply> Store::account_get(const wire::AccountGet& request
   });
 }
 
-// Ends what the account's key had begun (RFC 8555 §7.3.6). Orders that ended before stay as they
-// are.
-Answer<bool> Store::end_open_orders(Connection& db, std::int64_t account_number) {
+Answer<std::int64_t> Store::valid_account(Connection& db, const std::string& id) {
+  Query query(db, kAccountById, id);
+  STORE_TRY(row, query.next());
+  if (!row) return refuse(wire::FailureKind::kRefused, "account-unknown", "no such account");
+  if (query.integer(4) != static_cast<std::int64_t>(AccountStatus::kValid)) {
+    return refuse(wire::FailureKind::kRefused, "account-not-valid",
+                  "the account was deactivated or revoked");
+  }
+  return query.integer(0);
+}
+
+// Ends what the account's key had begun (RFC 8555 §7.3.6), and what further orders could have relied
+// on. Orders that ended before stay as they are, with the authorizations that were theirs alone.
+Answer<bool> Store::end_work(Connection& db, std::int64_t account_number) {
   std::vector<std::int64_t> numbers;
   {
     Query open(db, kOrdersOpenOf, account_number);
@@ -70,6 +96,9 @@ Answer<bool> Store::end_open_orders(Connection& db, std::int64_t account_number)
         Query(db, kOrderSetStatus, number, OrderStatus::kInvalid, std::optional<std::string>())
             .finish());
   }
+  STORE_CHECK(Query(db, kChallengesEndAlone, account_number).finish());
+  STORE_CHECK(Query(db, kAuthzEndAlone, account_number).finish());
+  STORE_CHECK(Query(db, kAuthzEndShared, account_number).finish());
   return true;
 }
 
@@ -83,72 +112,76 @@ Answer<wire::AccountUpdateReply> Store::account_update(const wire::AccountUpdate
       STORE_TRY(found, read_account(query));
       account = std::move(found);
     }
+    auto& record = account.record;
+    if ((request.contacts || request.terms_url) && record.status != AccountStatus::kValid) {
+      return refuse(wire::FailureKind::kRefused, "account-not-valid",
+                    "the account was deactivated or revoked");
+    }
     if (request.contacts) {
-      if (account.record.status != AccountStatus::kValid) {
-        return refuse(wire::FailureKind::kRefused, "account-not-valid",
-                      "the account was deactivated");
-      }
       STORE_CHECK(Query(db, kAccountSetContacts, account.number, pack_contacts(*request.contacts))
                       .finish());
-      account.record.contacts = *request.contacts;
+      record.contacts = *request.contacts;
     }
-    if (request.status && *request.status != account.record.status) {
-      if (!may_change(account.record.status, *request.status)) {
+    if (request.terms_url) {
+      STORE_CHECK(Query(db, kAccountSetTerms, account.number, *request.terms_url).finish());
+      record.terms_url = request.terms_url;
+      record.terms_agreed = true;
+    }
+    if (request.status && *request.status != record.status) {
+      if (!may_change(record.status, *request.status)) {
         return refuse(wire::FailureKind::kRefused, "edge-not-allowed",
                       "an account does not come back");
       }
       STORE_CHECK(Query(db, kAccountSetStatus, account.number, *request.status).finish());
-      STORE_CHECK(end_open_orders(db, account.number));
-      account.record.status = *request.status;
+      STORE_CHECK(end_work(db, account.number));
+      record.status = *request.status;
     }
-    return wire::AccountUpdateReply{std::move(account.record)};
+    return wire::AccountUpdateReply{std::move(record)};
   });
 }
 
-Answer<std::int64_t> Store::issuer_number(Connection& db, const std::vector<Bytes>& chain) {
-  Bytes packed = pack_issuers(chain);
-  if (last_issuers_number_ != 0 && packed == last_issuers_) return last_issuers_number_;
-  std::int64_t number = 0;
-  {
-    Query query(db, kIssuerFind, packed);
-    STORE_TRY(row, query.next());
-    if (row) number = query.integer(0);
+Answer<bool> Store::change_key(Connection& db, std::int64_t number, wire::AccountRecord& account,
+                               const wire::AccountRekey& request) {
+  STORE_CHECK(check_key_unused(db, request.thumbprint));
+  if (account.earlier_keys.size() >= limits::kEarlierKeysMax) {
+    return refuse(wire::FailureKind::kExhausted, "key-history-full",
+                  "the account has changed its key as often as it may");
   }
-  if (number == 0) {
-    STORE_CHECK(Query(db, kIssuerInsert, packed).finish());
-    return db.last_insert_rowid();  // remembered next time: this transaction may still be undone
-  }
-  last_issuers_ = std::move(packed);
-  last_issuers_number_ = number;
-  return number;
-}
-
-Answer<bool> Store::put_certificate(Connection& db, const wire::CertificateRecord& certificate,
-                                    const wire::OrderRecord& order) {
-  std::size_t chain_bytes = 0;
-  for (const auto& one : certificate.chain) chain_bytes += one.size();
-  if (certificate.id.empty() || certificate.chain.empty() || certificate.serial.empty()) {
-    return malformed("a certificate needs an id, a serial and a chain");
-  }
-  if (chain_bytes > limits::kStoredChainBytesMax) return malformed("the chain is too large");
-  if (certificate.account_id != order.account_id || certificate.ticket != order.ticket) {
-    return malformed("the certificate is another order's");
-  }
-  STORE_TRY(issuer, issuer_number(db, certificate.chain));
-  STORE_CHECK(Query(db, kCertificateInsert, certificate.id, certificate.account_id,
-                    certificate.ticket, certificate.serial, certificate.not_after_ms,
-                    certificate.chain.front(), issuer)
+  STORE_CHECK(Query(db, kEarlierKeyInsert, account.thumbprint, number).finish());
+  account.earlier_keys.push_back({account.thumbprint});
+  account.thumbprint = request.thumbprint;
+  account.jwk = request.jwk;
+  STORE_CHECK(Query(db, kAccountSetKey, number, account.thumbprint, account.jwk,
+                    pack_earlier_keys(account.earlier_keys))
                   .finish());
+  if (request.end_orders) STORE_CHECK(end_work(db, number));
   return true;
 }
 
-Answer<wire::CertificateGetReply> Store::certificate_get(const wire::CertificateGet& request) {
-  return read([&](Connection& db) -> Answer<wire::CertificateGetReply> {
-    Query query(db, kCertificateOwned, request.id, request.account_id);
-    STORE_TRY(row, query.next());
-    if (!row) return wire::CertificateGetReply{};
-    STORE_TRY(found, read_certificate(query));
-    return wire::CertificateGetReply{std::move(found)};
+Answer<wire::AccountRekeyReply> Store::account_rekey(const wire::AccountRekey& request) {
+  if (request.jwk.empty()) return malformed("a key change needs a key");
+  return write(Promise::kDurable, [&](Connection& db) -> Answer<wire::AccountRekeyReply> {
+    AccountRow account;
+    {
+      Query query(db, kAccountById, request.id);
+      STORE_TRY(row, query.next());
+      if (!row) return wire::AccountRekeyReply{};
+      STORE_TRY(found, read_account(query));
+      account = std::move(found);
+    }
+    if (account.record.status != AccountStatus::kValid) {
+      return refuse(wire::FailureKind::kRefused, "account-not-valid",
+                    "the account was deactivated or revoked");
+    }
+    {
+      Query holder(db, kAccountByThumbprint, request.thumbprint);
+      STORE_TRY(row, holder.next());
+      if (row) return wire::AccountRekeyReply{false, holder.text(1), std::move(account.record)};
+    }
+    if (account.record.thumbprint != request.expected)
+      return wire::AccountRekeyReply{false, std::nullopt, std::move(account.record)};
+    STORE_CHECK(change_key(db, account.number, account.record, request));
+    return wire::AccountRekeyReply{true, std::nullopt, std::move(account.record)};
   });
 }
 

@@ -4,8 +4,10 @@
 
 #include "firmware/acme/states.h"
 #include "firmware/store/rows.h"
+#include "firmware/store/schema.h"
 #include "firmware/store/statements.h"
 #include "firmware/store/store.h"
+#include "firmware/wire/messages/order_terms.h"
 
 // STORE_TRY(x, expr): declares x from a Result or an Answer, or returns its failure.
 #define STORE_TRY(name, expression) STORE_TRY_IMPL(KEYWARD_CONCAT(try_, __LINE__), name, expression)
@@ -29,6 +31,7 @@ using acme::ChallengeStatus;
 using acme::is_final;
 using acme::may_change;
 using acme::OrderStatus;
+using wire::RecoveryStatus;
 
 inline tl::unexpected<wire::Failure> refuse(wire::FailureKind kind, std::string_view code,
                                             std::string_view detail) {
@@ -41,6 +44,27 @@ inline tl::unexpected<wire::Failure> failed_failure() {
   return refuse(wire::FailureKind::kCorrupt, "store-failed",
                 "the database is damaged and was taken out of service");
 }
+
+inline tl::unexpected<wire::Failure> edge_refused(std::string_view detail) {
+  return refuse(wire::FailureKind::kRefused, "edge-not-allowed", detail);
+}
+
+// What the signer read of renewals in the signed newOrder (RFC 8739); of an order that does not
+// renew, or whose terms cannot be read, nothing.
+inline std::optional<wire::StarTerms> star_terms(const wire::OrderRecord& order) {
+  auto terms = wire::decode_body<wire::OrderTerms>(order.terms);
+  if (!terms) return std::nullopt;
+  return terms->star;
+}
+
+// D-A9: what proves a name or an address may serve further orders, what proves a device never does.
+inline bool is_reusable(const wire::Identifier& identifier) {
+  return identifier.type == wire::IdentifierType::kDns ||
+         identifier.type == wire::IdentifierType::kIp;
+}
+
+// What contradicts itself in an authorization that is to be stored; null: nothing.
+const char* fault_of(const wire::AuthzRecord& authz);
 
 // A reader lent from the pool.
 class Store::Lease {
@@ -63,6 +87,23 @@ class Store::Lease {
  private:
   Store& store_;
   std::optional<Connection> connection_;
+};
+
+// What a new order owes to authorizations that are there already.
+struct Store::RelyOn {
+  std::vector<std::int64_t> numbers;
+  std::int64_t expires_at_ms = 0;  // of the order: no later than any of theirs
+};
+
+// A challenge with what its end decides on.
+struct Store::StoredChallenge {
+  std::int64_t number = 0;
+  ChallengeStatus status{};
+  std::int64_t authz_number = 0;
+  std::int64_t order_number = 0;  // 0: begun without an order
+  std::int64_t order_expires_at_ms = 0;
+  std::int64_t order_reused = 0;
+  bool open = false;  // authorization, order and account still wait for it
 };
 
 template <class Body>

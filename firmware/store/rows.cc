@@ -28,6 +28,14 @@ struct IssuerList {
   }
 };
 
+struct EarlierKeyList {
+  std::vector<wire::EarlierKey> keys;
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "keys", m.keys, limits::kEarlierKeysMax);
+  }
+};
+
 tl::unexpected<Error> damaged() {
   return fail(ErrorKind::kCorrupt, "a row of the database makes no sense");
 }
@@ -45,6 +53,19 @@ Result<E> status_of(std::int64_t value) {
   return static_cast<E>(value);
 }
 
+Result<Digest256> digest_of(ByteView bytes) {
+  Digest256 digest{};
+  if (bytes.size() != digest.size()) return damaged();
+  std::copy(bytes.begin(), bytes.end(), digest.begin());
+  return digest;
+}
+
+Result<std::optional<Digest256>> optional_digest(const Query& query, int column) {
+  if (query.null(column)) return std::optional<Digest256>();
+  KEYWARD_TRY(digest, digest_of(query.view(column)));
+  return std::optional<Digest256>(digest);
+}
+
 }  // namespace
 
 Bytes pack_contacts(const std::vector<std::string>& contacts) {
@@ -52,6 +73,9 @@ Bytes pack_contacts(const std::vector<std::string>& contacts) {
 }
 Bytes pack_identifiers(const std::vector<wire::Identifier>& identifiers) {
   return wire::encode_body(IdentifierList{identifiers});
+}
+Bytes pack_earlier_keys(const std::vector<wire::EarlierKey>& keys) {
+  return wire::encode_body(EarlierKeyList{keys});
 }
 Bytes pack_issuers(const std::vector<Bytes>& chain) {
   return wire::encode_body(IssuerList{{chain.begin() + (chain.empty() ? 0 : 1), chain.end()}});
@@ -61,9 +85,8 @@ Result<AccountRow> read_account(const Query& query) {
   AccountRow row;
   row.number = query.integer(0);
   row.record.id = query.text(1);
-  const auto thumbprint = query.view(2);
-  if (thumbprint.size() != row.record.thumbprint.size()) return damaged();
-  std::copy(thumbprint.begin(), thumbprint.end(), row.record.thumbprint.begin());
+  KEYWARD_TRY(thumbprint, digest_of(query.view(2)));
+  row.record.thumbprint = thumbprint;
   row.record.jwk = query.text(3);
   KEYWARD_TRY(status, status_of<wire::AccountStatus>(query.integer(4)));
   row.record.status = status;
@@ -71,6 +94,12 @@ Result<AccountRow> read_account(const Query& query) {
   row.record.contacts = std::move(list.contacts);
   row.record.terms_agreed = query.integer(6) != 0;
   row.record.created_at_ms = query.integer(7);
+  row.record.terms_url = query.optional_text(8);
+  row.record.binding_json = query.optional_text(9);
+  row.record.eab_kid = query.optional_text(10);
+  if (query.null(11)) return row;
+  KEYWARD_TRY(earlier, unpack<EarlierKeyList>(query.view(11)));
+  row.record.earlier_keys = std::move(earlier.keys);
   return row;
 }
 
@@ -87,6 +116,10 @@ Result<OrderRow> read_order(const Query& query) {
   KEYWARD_TRY(list, unpack<IdentifierList>(query.view(7)));
   row.record.identifiers = std::move(list.identifiers);
   row.record.terms = query.blob(8);
+  row.reused = query.integer(10);
+  row.record.replaces = query.optional_text(11);
+  if (!query.null(12)) row.record.certificate_get = query.integer(12) != 0;
+  row.record.star_next_at_ms = query.optional_integer(13);
   if (query.null(9)) return row;
   KEYWARD_TRY(finalize, unpack<wire::ClientJws>(query.view(9)));
   row.record.finalize = std::move(finalize);
@@ -105,6 +138,7 @@ Result<wire::AuthzRecord> read_authz(const Query& query) {
   KEYWARD_TRY(status, status_of<wire::AuthzStatus>(query.integer(7)));
   record.status = status;
   record.expires_at_ms = query.integer(8);
+  record.subtree = query.integer(9) != 0;
   return record;
 }
 
@@ -119,6 +153,7 @@ Result<wire::ChallengeRecord> read_challenge(const Query& query, const std::stri
   record.token = query.text(3);
   record.validated_at_ms = query.optional_integer(4);
   record.error_json = query.optional_text(5);
+  record.data_json = query.optional_text(6);
   return record;
 }
 
@@ -132,6 +167,43 @@ Result<wire::CertificateRecord> read_certificate(const Query& query) {
   KEYWARD_TRY(issuers, unpack<IssuerList>(query.view(6)));
   record.chain.push_back(query.blob(5));
   for (auto& issuer : issuers.chain) record.chain.push_back(std::move(issuer));
+  record.revoked_at_ms = query.optional_integer(7);
+  if (const auto reason = query.optional_integer(8))
+    record.revocation_reason = static_cast<std::uint64_t>(*reason);
+  record.replaced_by = query.optional_text(9);
+  return record;
+}
+
+Result<wire::RecoveryRecord> read_recovery(const Query& query) {
+  wire::RecoveryRecord record;
+  record.id = query.text(1);
+  record.account_id = query.text(2);
+  KEYWARD_TRY(thumbprint, digest_of(query.view(3)));
+  record.thumbprint = thumbprint;
+  record.jwk = query.text(4);
+  record.method = query.text(5);
+  KEYWARD_TRY(status, status_of<wire::RecoveryStatus>(query.integer(6)));
+  record.status = status;
+  record.created_at_ms = query.integer(7);
+  record.expires_at_ms = query.integer(8);
+  record.ready_at_ms = query.integer(9);
+  KEYWARD_TRY(code, optional_digest(query, 10));
+  record.code_sha256 = code;
+  KEYWARD_TRY(veto, optional_digest(query, 11));
+  record.veto_sha256 = veto;
+  record.error_json = query.optional_text(12);
+  return record;
+}
+
+wire::MailRecord read_mail(const Query& query) {
+  wire::MailRecord record;
+  record.id = query.text(0);
+  record.to = query.text(1);
+  record.subject = query.text(2);
+  record.text = query.text(3);
+  record.created_at_ms = query.integer(4);
+  record.due_at_ms = query.integer(5);
+  record.attempts = static_cast<std::uint64_t>(query.integer(6));
   return record;
 }
 

@@ -79,7 +79,81 @@ CREATE TABLE certificates (
 ) STRICT;
 )";
 
-constexpr std::array<const char*, kSchemaVersion> kLadder = {kVersion1};
+// Columns are added at the end: no row is written anew but those of authorizations, which get their
+// account. Authorizations of version 1 were each for one order.
+constexpr const char* kVersion2 = R"(
+ALTER TABLE accounts ADD COLUMN terms_url TEXT;
+ALTER TABLE accounts ADD COLUMN binding_json TEXT;
+ALTER TABLE accounts ADD COLUMN eab_kid TEXT;
+ALTER TABLE accounts ADD COLUMN earlier_keys BLOB;
+-- A key is one account's for ever: those that were replaced stand here.
+CREATE TABLE earlier_keys (
+  thumbprint BLOB PRIMARY KEY,
+  account_n INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE orders ADD COLUMN reused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN replaces TEXT;
+ALTER TABLE orders ADD COLUMN certificate_get INTEGER;
+ALTER TABLE orders ADD COLUMN star_next_at_ms INTEGER;
+CREATE INDEX orders_renewing ON orders (star_next_at_ms) WHERE star_next_at_ms IS NOT NULL;
+
+ALTER TABLE authorizations ADD COLUMN account_n INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE authorizations ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE authorizations ADD COLUMN subtree INTEGER NOT NULL DEFAULT 0;
+UPDATE authorizations SET account_n =
+  coalesce((SELECT o.account_n FROM orders o WHERE o.n = authorizations.n >> 6), 0);
+CREATE INDEX authz_reusable ON authorizations (account_n, identifier_type, identifier_value)
+  WHERE kind <> 1 AND status = 2;
+CREATE INDEX authz_alone ON authorizations (account_n, expires_at_ms) WHERE kind = 3;
+
+-- An order's authorizations that were not begun with it.
+CREATE TABLE relied (
+  order_n INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  authz_n INTEGER NOT NULL,
+  PRIMARY KEY (order_n, position)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX relied_on ON relied (authz_n, order_n);
+
+ALTER TABLE challenges ADD COLUMN data_json TEXT;
+
+ALTER TABLE certificates ADD COLUMN revoked_at_ms INTEGER;
+ALTER TABLE certificates ADD COLUMN revocation_reason INTEGER;
+ALTER TABLE certificates ADD COLUMN replaced_by TEXT;
+CREATE INDEX certificates_by_serial ON certificates (serial);
+
+CREATE TABLE recoveries (
+  n INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  account_id TEXT NOT NULL,
+  thumbprint BLOB NOT NULL,
+  jwk TEXT NOT NULL,
+  method TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  expires_at_ms INTEGER NOT NULL,
+  ready_at_ms INTEGER NOT NULL,
+  code_sha256 BLOB,
+  veto_sha256 BLOB,
+  error_json TEXT
+) STRICT;
+CREATE INDEX recoveries_open ON recoveries (account_id) WHERE status IN (1, 2);
+
+CREATE TABLE mails (
+  n INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  address TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  text TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  due_at_ms INTEGER NOT NULL,
+  attempts INTEGER NOT NULL
+) STRICT;
+CREATE INDEX mails_due ON mails (due_at_ms);
+)";
+
+constexpr std::array<const char*, kSchemaVersion> kLadder = {kVersion1, kVersion2};
 
 // One question, answered by one number. The statement lives as long as the answer takes.
 Result<std::int64_t> ask(Connection& connection, const char* sql) {

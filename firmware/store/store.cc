@@ -87,6 +87,11 @@ Status Store::start() {
     KEYWARD_TRY(row, query.next());
     accounts_ = row ? query.integer(0) : 0;
   }
+  {
+    Query query(db, kNumberMax);
+    KEYWARD_CHECK(query.next());
+    next_number_ = query.integer(0) + 1;
+  }
   KEYWARD_CHECK(measure());
   return open_readers();
 }
@@ -126,82 +131,11 @@ Status Store::measure() {
   return {};
 }
 
-Result<std::int64_t> Store::sweep_orders(Connection& db, std::int64_t now_ms) {
-  std::vector<std::int64_t> ended;
-  std::int64_t seen = 0;
-  {
-    Query query(db, kOrdersAfter, order_cursor_, std::int64_t{limits::kSweepRowsMax});
-    while (true) {
-      KEYWARD_TRY(row, query.next());
-      if (!row) break;
-      ++seen;
-      order_cursor_ = query.integer(0);
-      if (query.integer(1) + limits::kOrderRetentionMs <= now_ms) ended.push_back(order_cursor_);
-    }
-  }
-  if (seen < limits::kSweepRowsMax) order_cursor_ = 0;  // the end: next time from the start
-  for (const auto number : ended) {
-    KEYWARD_CHECK(Query(db, kChallengeDeleteOfOrder, number).finish());
-    KEYWARD_CHECK(Query(db, kAuthzDeleteOfOrder, number).finish());
-    KEYWARD_CHECK(Query(db, kOrderDelete, number).finish());
-  }
-  return static_cast<std::int64_t>(ended.size());
-}
-
-Result<std::int64_t> Store::sweep_certificates(Connection& db, std::int64_t now_ms) {
-  std::vector<std::int64_t> ended;
-  std::int64_t seen = 0;
-  {
-    Query query(db, kCertificatesAfter, certificate_cursor_, std::int64_t{limits::kSweepRowsMax});
-    while (true) {
-      KEYWARD_TRY(row, query.next());
-      if (!row) break;
-      ++seen;
-      certificate_cursor_ = query.integer(0);
-      if (query.integer(1) + limits::kCertificateRetentionMs <= now_ms)
-        ended.push_back(certificate_cursor_);
-    }
-  }
-  if (seen < limits::kSweepRowsMax) certificate_cursor_ = 0;
-  for (const auto number : ended) KEYWARD_CHECK(Query(db, kCertificateDelete, number).finish());
-  return static_cast<std::int64_t>(ended.size());
-}
-
 Status Store::flush() {
   if (failed()) return fail(ErrorKind::kCorrupt, "the database was taken out of service");
   auto durable = log_->wait_durable(log_->last());
   if (!durable) failed_ = true;
   return durable;
-}
-
-Result<Swept> Store::sweep() {
-  if (failed()) return fail(ErrorKind::kCorrupt, "the database was taken out of service");
-  Swept swept;
-  const auto now_ms = clock_.utc_ms();
-  for (int batch = 0; batch < limits::kSweepBatchesMax; ++batch) {
-    const std::lock_guard lock(
-        writer_mutex_);  // left between batches, so that requests come through
-    Connection& db = *writer_;
-    KEYWARD_CHECK(Query(db, kBegin).finish());
-    const auto orders = sweep_orders(db, now_ms);
-    const auto certificates = orders ? sweep_certificates(db, now_ms) : orders;
-    if (!orders || !certificates) {
-      static_cast<void>(Query(db, kRollback).finish());
-      return fail(certificates.error());
-    }
-    const auto committed = Query(db, kCommit).finish();
-    if (!committed) {
-      static_cast<void>(Query(db, kRollback).finish());
-      return fail(committed.error());
-    }
-    swept.orders += *orders;
-    swept.certificates += *certificates;
-    if (*orders + *certificates > 0) log_->committed();
-    if (order_cursor_ == 0 && certificate_cursor_ == 0) break;
-  }
-  const std::lock_guard lock(writer_mutex_);
-  KEYWARD_CHECK(measure());
-  return swept;
 }
 
 Status Store::check_integrity() {

@@ -1,17 +1,22 @@
-// Owns the appliance's accounts, orders, authorizations, challenges and certificates on SQLite,
-// behind typed operations. Must not know sockets, HTTP or keys. Decisions:
+// Owns the appliance's accounts, orders, authorizations, challenges, certificates, recoveries and
+// waiting notices on SQLite, behind typed operations. Must not know sockets, HTTP or keys. Decisions:
 // docs/adr/0004-storage.md.
 //
 // A row of another account is absent. State machine edges are compare-and-set (acme/states.h).
 // Orders and authorizations whose time has passed read as invalid and expired; what was issued is
 // kept.
 //
-// Failure codes: "store-full" (exhausted; nothing was lost), "account-limit", "order-limit"
-// (exhausted), "store-failed" (corrupt; every later operation says the same), "store-unavailable",
-// "row-exists", "edge-not-allowed", "account-unknown", "account-not-valid" (refused),
-// "record-malformed" (bad input). Threads: any; one writer at a time, readers beside it.
+// One key is one account's for ever: a replaced key finds no account, and makes none.
+//
+// Failure codes: "store-full" (exhausted; nothing was lost), "account-limit", "order-limit",
+// "authz-limit", "recovery-limit", "mail-limit", "key-history-full" (exhausted), "store-failed"
+// (corrupt; every later operation says the same), "store-unavailable", "row-exists",
+// "edge-not-allowed", "account-unknown", "account-not-valid", "key-was-used", "authz-not-reusable",
+// "already-replaced", "certificate-unknown" (refused), "record-malformed" (bad input). Threads: any;
+// one writer at a time, readers beside it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <memory>
@@ -23,16 +28,27 @@
 #include "firmware/store/sqlite.h"
 #include "firmware/wire/messages/account_get.h"
 #include "firmware/wire/messages/account_put.h"
+#include "firmware/wire/messages/account_rekey.h"
 #include "firmware/wire/messages/account_update.h"
+#include "firmware/wire/messages/authz_find.h"
 #include "firmware/wire/messages/authz_get.h"
+#include "firmware/wire/messages/authz_put.h"
 #include "firmware/wire/messages/authz_update.h"
+#include "firmware/wire/messages/certificate_find.h"
 #include "firmware/wire/messages/certificate_get.h"
+#include "firmware/wire/messages/certificate_mark.h"
 #include "firmware/wire/messages/challenge_update.h"
 #include "firmware/wire/messages/failure.h"
+#include "firmware/wire/messages/mail_done.h"
+#include "firmware/wire/messages/mail_put.h"
+#include "firmware/wire/messages/mail_take.h"
 #include "firmware/wire/messages/order_get.h"
 #include "firmware/wire/messages/order_list.h"
 #include "firmware/wire/messages/order_put.h"
 #include "firmware/wire/messages/order_update.h"
+#include "firmware/wire/messages/recovery_get.h"
+#include "firmware/wire/messages/recovery_put.h"
+#include "firmware/wire/messages/recovery_update.h"
 #include "firmware/wire/messages/work_list.h"
 #include "hal/base/clock.h"
 #include "hal/base/limits.h"
@@ -47,13 +63,20 @@ struct Options {
   std::int64_t bytes_max = limits::kStoreBytesMax;
   std::int64_t reserve_bytes = limits::kStoreReserveBytes;
   std::int64_t open_orders_per_account_max = limits::kOpenOrdersPerAccountMax;
+  std::int64_t open_authz_per_account_max = limits::kOpenAuthzPerAccountMax;
   std::int64_t accounts_max = limits::kAccountsMax;
+  std::int64_t recoveries_max = limits::kRecoveriesMax;
+  std::int64_t mails_max = limits::kMailsMax;
   int readers = 4;  // read connections; more callers wait
 };
 
 struct Swept {
   std::int64_t orders = 0;
   std::int64_t certificates = 0;
+  std::int64_t authorizations = 0;  // those that outlived their order, or had none
+  std::int64_t recoveries = 0;
+  std::int64_t mails = 0;
+  std::int64_t all() const { return orders + certificates + authorizations + recoveries + mails; }
 };
 
 class Store {
@@ -63,17 +86,41 @@ class Store {
   static Result<std::unique_ptr<Store>> open(Options options, Clock& clock);
   ~Store();
 
-  Answer<wire::AccountPutReply> account_put(const wire::AccountPut& request);
+  // Durable: on the disk before the answer. The others within a second (flush()), or never: reads.
+  Answer<wire::AccountPutReply> account_put(const wire::AccountPut& request);  // durable
   Answer<wire::AccountGetReply> account_get(const wire::AccountGet& request);
-  Answer<wire::AccountUpdateReply> account_update(const wire::AccountUpdate& request);
+  Answer<wire::AccountUpdateReply> account_update(const wire::AccountUpdate& request);  // durable
+  // Durable. Not applied: `expected` is no longer the key, or `holder_id` has the new one.
+  Answer<wire::AccountRekeyReply> account_rekey(const wire::AccountRekey& request);
+  // The order expires no later than a valid authorization that it relies on.
   Answer<wire::OrderPutReply> order_put(const wire::OrderPut& request);
+  // Ids: those begun with the order, in their sequence, then the reused ones in theirs.
   Answer<wire::OrderGetReply> order_get(const wire::OrderGet& request);
   Answer<wire::OrderListReply> order_list(const wire::OrderList& request);
+  // Durable when the order ends, and for each certificate. valid -> valid is a renewal (RFC 8739):
+  // not applied if it brings the certificate that is there already. An order that renews keeps its
+  // finalize and lives until its renewals end.
   Answer<wire::OrderUpdateReply> order_update(const wire::OrderUpdate& request);
+  Answer<wire::AuthzPutReply> authz_put(const wire::AuthzPut& request);
   Answer<wire::AuthzGetReply> authz_get(const wire::AuthzGet& request);
-  Answer<wire::AuthzUpdateReply> authz_update(const wire::AuthzUpdate& request);
+  // With the challenge that proved each, and no other.
+  Answer<wire::AuthzFindReply> authz_find(const wire::AuthzFind& request);
+  Answer<wire::AuthzUpdateReply> authz_update(const wire::AuthzUpdate& request);  // durable
   Answer<wire::ChallengeUpdateReply> challenge_update(const wire::ChallengeUpdate& request);
   Answer<wire::CertificateGetReply> certificate_get(const wire::CertificateGet& request);
+  Answer<wire::CertificateFindReply> certificate_find(const wire::CertificateFind& request);
+  Answer<wire::CertificateMarkReply> certificate_mark(
+      const wire::CertificateMark& request);                                      // durable
+  Answer<wire::RecoveryPutReply> recovery_put(const wire::RecoveryPut& request);  // durable
+  Answer<wire::RecoveryGetReply> recovery_get(const wire::RecoveryGet& request);
+  Answer<wire::RecoveryUpdateReply> recovery_update(
+      const wire::RecoveryUpdate& request);  // durable
+  // Durable. One whose id is known is kept once. A full queue refuses: were the oldest dropped, who
+  // floods it would silence a warning to an account's owner.
+  Answer<wire::MailPutReply> mail_put(const wire::MailPut& request);
+  Answer<wire::MailTakeReply> mail_take(
+      const wire::MailTake& request);  // they stay until mail_done
+  Answer<wire::MailDoneReply> mail_done(const wire::MailDone& request);
   Answer<wire::WorkListReply> work_list(const wire::WorkList& request);
 
   // Makes durable whatever nobody waited for; nothing to do costs nothing.
@@ -90,7 +137,9 @@ class Store {
  private:
   enum class Promise { kNormal, kDurable };
   class Lease;
-  struct SweepState;
+  enum Table { kOrders, kAuthorizations, kCertificates, kRecoveries, kMails, kTables };
+  struct RelyOn;
+  struct StoredChallenge;
 
   Store(Options options, Clock& clock);
   Status start();
@@ -104,20 +153,47 @@ class Store {
   static tl::unexpected<wire::Failure> convert(const wire::Failure& failure) {
     return tl::unexpected<wire::Failure>(failure);
   }
-  Answer<wire::AuthzRecord> authz_of(Connection& db, std::size_t statement,
-                                     std::int64_t number_or_zero, const std::string& id,
-                                     const std::string& account_id);
+  // accounts.cc
+  Answer<bool> check_room_for_account(Connection& db, const Digest256& thumbprint);
+  Answer<bool> check_key_unused(Connection& db, const Digest256& thumbprint);
+  Answer<std::int64_t> valid_account(Connection& db, const std::string& id);
+  Answer<bool> change_key(Connection& db, std::int64_t number, wire::AccountRecord& account,
+                          const wire::AccountRekey& request);
+  Answer<bool> end_work(Connection& db, std::int64_t account_number);
+  // certificates.cc
   Answer<std::int64_t> issuer_number(Connection& db, const std::vector<Bytes>& chain);
   Answer<bool> put_certificate(Connection& db, const wire::CertificateRecord& certificate,
                                const wire::OrderRecord& order);
-  Answer<bool> settle_order(Connection& db, std::int64_t order_number,
-                            wire::ChallengeStatus outcome,
-                            const std::optional<std::string>& error_json);
-  Answer<bool> put_authorizations(Connection& db, std::int64_t order_number,
-                                  const wire::OrderPut& request);
-  Answer<bool> end_open_orders(Connection& db, std::int64_t account_number);
-  Result<std::int64_t> sweep_orders(Connection& db, std::int64_t now_ms);
-  Result<std::int64_t> sweep_certificates(Connection& db, std::int64_t now_ms);
+  Answer<std::optional<wire::CertificateRecord>> read_one(Connection& db, Query& query);
+  Answer<bool> put_replacement(Connection& db, const wire::OrderRecord& order);
+  Answer<wire::CertificateGetReply> star_certificate(Connection& db,
+                                                     const wire::CertificateGet& request);
+  // orders.cc
+  Answer<RelyOn> check_reused(Connection& db, const wire::OrderPut& request,
+                              std::int64_t account_number);
+  Answer<bool> put_star(Connection& db, std::int64_t number, wire::OrderRecord& record,
+                        const wire::OrderUpdate& request);
+  Answer<bool> set_result(Connection& db, std::int64_t number, wire::OrderRecord& record,
+                          const wire::OrderUpdate& request);
+  // authorizations.cc
+  Answer<wire::AuthzRecord> authz_of(Connection& db, std::size_t statement,
+                                     std::int64_t number_or_zero, const std::string& id,
+                                     const std::string& account_id);
+  Answer<bool> read_challenges(Connection& db, std::size_t statement, std::int64_t number,
+                               wire::AuthzRecord& authz);
+  Answer<StoredChallenge> find_challenge(Connection& db, const std::string& id);
+  Answer<bool> put_authorization(Connection& db, std::int64_t number, std::int64_t account_number,
+                                 std::int64_t kind, const wire::AuthzRecord& authz);
+  Answer<std::int64_t> best_authz(Connection& db, const std::string& account_id,
+                                  const wire::Identifier& identifier);
+  Answer<bool> end_orders_on(Connection& db, std::int64_t authz_number);
+  Answer<bool> settle(Connection& db, const StoredChallenge& stored,
+                      const wire::ChallengeUpdate& request);
+  // sweep.cc
+  Result<std::int64_t> sweep_table(Connection& db, Table table, std::int64_t now_ms);
+  Status sweep_order(Connection& db, std::int64_t number, std::int64_t now_ms);
+  Result<std::array<std::int64_t, kTables>> sweep_batch(Connection& db, std::int64_t now_ms,
+                                                        std::array<bool, kTables>& at_end);
   Status measure();
 
   Options options_;
@@ -129,8 +205,8 @@ class Store {
   std::int64_t accounts_ = 0;  // under writer_mutex_
   Bytes last_issuers_;         // under writer_mutex_: the chain that nearly every certificate has
   std::int64_t last_issuers_number_ = 0;
-  std::int64_t order_cursor_ = 0;
-  std::int64_t certificate_cursor_ = 0;
+  std::int64_t next_number_ = 1;  // under writer_mutex_: of the next order, or authorization alone
+  std::array<std::int64_t, kTables> cursors_{};  // under writer_mutex_: where the sweep goes on
   std::mutex readers_mutex_;
   std::condition_variable reader_back_;
   std::vector<Connection> readers_;
