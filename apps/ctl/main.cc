@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/ctl/ceremony_command.h"
+#include "apps/ctl/eab_command.h"
 #include "apps/ctl/ledger_command.h"
 
 int main(int argc, char** argv) {
@@ -48,9 +49,12 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::ExistingFile);
 
+  const ctl::EabCommand eab(app);
+
   app.footer(
       "Exit status: 0 done, 1 failed, 2 the ledger is broken, 78 a file is wrong, others: usage.");
   CLI11_PARSE(app, argc, argv);
+  if (eab.parsed()) return eab.run();
   if (show->parsed()) return ctl::show_ledger(ledger);
   if (verify->parsed()) return ctl::verify_ledger(ledger);
   if (ceremony_command->parsed()) return ctl::run_ceremony(ceremony);

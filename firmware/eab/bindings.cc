@@ -14,7 +14,7 @@
 namespace keyward::eab {
 namespace {
 
-constexpr std::size_t kFileBytesMax = limits::kEabBindingsMax * limits::kEabBindingBytesMax;
+constexpr std::size_t kFileBytesMax = limits::kEabBindingsFileBytesMax;
 
 tl::unexpected<Error> corrupt(const char* what) { return fail(ErrorKind::kCorrupt, what); }
 
@@ -35,11 +35,20 @@ Result<Bindings> Bindings::open(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return fail(ErrorKind::kUnavailable, "cannot open the record of bindings", errno);
   Bindings out(std::move(fd));
+  KEYWARD_TRY(torn_bytes, out.read(content));
+  if (torn_bytes > 0 && (::ftruncate(out.fd_.get(), static_cast<off_t>(out.whole_bytes_)) != 0 ||
+                         ::fsync(out.fd_.get()) != 0))
+    return fail(ErrorKind::kUnavailable, "cannot cut the record of bindings", errno);
+  return out;
+}
+
+Result<Bindings> Bindings::parse(ByteView content) {
+  Bindings out{UniqueFd()};
   KEYWARD_CHECK(out.read(content));
   return out;
 }
 
-Status Bindings::read(ByteView content) {
+Result<std::size_t> Bindings::read(ByteView content) {
   std::string_view rest = text_of(content);
   while (!rest.empty()) {
     const auto end = rest.find('\n');
@@ -53,10 +62,7 @@ Status Bindings::read(ByteView content) {
     whole_bytes_ += end + 1;
     ++lines_;
   }
-  if (rest.empty()) return {};
-  if (::ftruncate(fd_.get(), static_cast<off_t>(whole_bytes_)) != 0 || ::fsync(fd_.get()) != 0)
-    return fail(ErrorKind::kUnavailable, "cannot cut the record of bindings", errno);
-  return {};
+  return rest.size();
 }
 
 Status Bindings::take_line(std::string_view line) {

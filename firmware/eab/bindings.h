@@ -21,6 +21,8 @@ namespace keyward::eab {
 class Bindings {
  public:
   static Result<Bindings> open(const std::string& path);
+  // Content of such a file, for reading alone: beside a running task.
+  static Result<Bindings> parse(ByteView content);
 
   bool holds(std::string_view kid, const Digest256& thumbprint) const;
   std::size_t accounts_of(std::string_view kid) const;  // keys ever admitted by it
@@ -32,7 +34,7 @@ class Bindings {
 
  private:
   explicit Bindings(UniqueFd fd) : fd_(std::move(fd)) {}
-  Status read(ByteView content);
+  Result<std::size_t> read(ByteView content);  // octets of a torn line at the end
   Status take_line(std::string_view line);
   Status append_line(std::string_view line);
   void put(std::string_view kid, const Digest256& thumbprint);

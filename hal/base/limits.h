@@ -87,6 +87,7 @@ inline constexpr std::size_t kEabKeyBytesMax = 256;
 inline constexpr std::size_t kEabBindingsMax =
     262'144;  // accounts ever bound (about 200 octets each)
 inline constexpr std::size_t kEabBindingBytesMax = 512;  // one line of their record
+inline constexpr std::size_t kEabBindingsFileBytesMax = kEabBindingsMax * kEabBindingBytesMax;
 inline constexpr std::int64_t kEabPollMs = 400;  // a changed credential is in force within a second
 inline constexpr int kEabGrantsPerTurnMax = 256;  // told to the signer in one turn
 
