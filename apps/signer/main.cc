@@ -1,6 +1,8 @@
 // keyward-signer: owns the HSM session and everything that decides what it signs. Wiring alone; the
 // gate is firmware/issue. It must never have a network, nor read a client's bytes before their
 // signature (DESIGN §1).
+#include <algorithm>
+
 #include "apps/signer/loop.h"
 #include "apps/signer/peers.h"
 #include "board/compose.h"
@@ -30,6 +32,7 @@ struct Configuration {
   issue::GateConfig gate;
   board::TokenSpec token;
   std::string issuer_chain;
+  std::vector<std::string> alternate_chains;
   bool simulator = false;
   bool test_keys = false;  // the CA's keys are known to others on purpose
   std::string state_dir;
@@ -49,6 +52,9 @@ Configuration read(task::Task& task) {
   auto own = task.config();
   out.state_dir = task.state_dir();
   out.issuer_chain = own.string("issuer_chain");
+  out.alternate_chains = own.strings_or_empty("alternate_chains", limits::kAlternateChainsMax);
+  out.gate.external_account_required = own.boolean_or("external_account_required", false);
+  out.gate.possession = own.boolean_or("possession", false);
   out.gate.key_label = own.string_or("key_label", "issuing");
   out.test_keys = own.boolean_or("test_keys", false);
   out.gate.names.permitted_dns = own.strings_or_empty("permitted_dns", kNamesMax);
@@ -112,6 +118,13 @@ Status complete(Configuration& config) {
     KEYWARD_TRY(tree, issue::IpSubtree::parse(text));
     config.gate.names.permitted_ip.push_back(std::move(tree));
   }
+  for (const auto& profile : config.gate.profiles) {
+    const auto& methods = profile.methods;
+    if (!config.gate.possession &&
+        std::find(methods.begin(), methods.end(), wire::ValidationMethod::kPossession01) !=
+            methods.end())
+      return fail(ErrorKind::kBadInput, "a profile wants possession, which is off");
+  }
   if (!config.gate.base_url.starts_with("https://") || config.gate.base_url.ends_with('/')) {
     return fail(ErrorKind::kBadInput,
                 "appliance.base_url must begin with https:// and end without a slash");
@@ -119,12 +132,23 @@ Status complete(Configuration& config) {
   return {};
 }
 
-issue::Issuer issuer_from(const std::string& path) {
+std::string chain_file(const std::string& path) {
   constexpr std::size_t kChainFileBytesMax = 131'072;
-  const auto pem = read_text_file(path, kChainFileBytesMax);
-  if (!pem) die("cannot read issuer_chain", pem.error(), task::kExitConfig);
-  auto issuer = issue::load_issuer(*pem, system_clock().utc_ms());
+  auto pem = read_text_file(path, kChainFileBytesMax);
+  if (!pem) die("cannot read a chain of the issuing CA", pem.error(), task::kExitConfig);
+  return std::move(*pem);
+}
+
+// And the alternate chains, which must be this issuer's.
+issue::Issuer load_chains(Configuration& config) {
+  const auto now_ms = system_clock().utc_ms();
+  auto issuer = issue::load_issuer(chain_file(config.issuer_chain), now_ms);
   if (!issuer) die("issuer_chain cannot be used", issuer.error(), task::kExitConfig);
+  for (const auto& path : config.alternate_chains) {
+    auto chain = issue::load_alternate_chain(chain_file(path), *issuer, now_ms);
+    if (!chain) die("an alternate chain cannot be used", chain.error(), task::kExitConfig);
+    config.gate.alternate_chains.push_back({std::move(*chain)});
+  }
   return std::move(*issuer);
 }
 
@@ -139,8 +163,9 @@ int main(int argc, char** argv) {
   // Before any thread: it sets the module's environment.
   auto token = board::make_signing_token(config.token);
   if (!token) die("the PKCS#11 configuration cannot be used", token.error(), task::kExitConfig);
-  auto gate = issue::Gate::open(config.state_dir, config.gate, issuer_from(config.issuer_chain),
-                                **token, system_clock());
+  auto issuer = load_chains(config);
+  auto gate =
+      issue::Gate::open(config.state_dir, config.gate, std::move(issuer), **token, system_clock());
   if (!gate)
     die("the signer's state cannot be used", gate.error(),
         gate.error().kind == ErrorKind::kCorrupt ? task::kExitConfig : 1);
@@ -163,32 +188,27 @@ int main(int argc, char** argv) {
     return in_flight.run([&] { return (*gate)->grant_device(r); });
   });
 
-  server.on<wire::KeyChange>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::KeyChangeReply> {
-    return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
+  server.on<wire::KeyChange>(TaskId::kAcme, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->change_key(r); });
   });
-  server.on<wire::CertificateRevoke>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::CertificateRevokeReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
+  server.on<wire::CertificateRevoke>(TaskId::kAcme, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->revoke(r); });
+  });
   server.on<wire::OrderCancel>(TaskId::kAcme, [&](const auto& r) {
     return in_flight.run([&] { return (*gate)->cancel_order(r); });
   });
-  server.on<wire::GrantWithdraw>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::GrantWithdrawReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::PossessionMint>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::PossessionMintReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::PossessionVerify>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::PossessionVerifyReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
-  server.on<wire::GrantAccount>(
-      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantAccountReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not served");
-      });
+  server.on<wire::GrantWithdraw>(TaskId::kAcme, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->withdraw_grants(r); });
+  });
+  server.on<wire::PossessionMint>(TaskId::kAcme, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->mint_possession(r); });
+  });
+  server.on<wire::PossessionVerify>(TaskId::kAcme, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->verify_possession(r); });
+  });
+  server.on<wire::GrantAccount>(TaskId::kAttestation, [&](const auto& r) {
+    return in_flight.run([&] { return (*gate)->grant_account(r); });
+  });
   server.on<wire::GrantAuthority>(TaskId::kAttestation, [&](const auto& r) {
     return in_flight.run([&] { return (*gate)->grant_authority(r); });
   });

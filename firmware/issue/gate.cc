@@ -9,30 +9,13 @@ namespace {
 constexpr std::string_view kNewOrderPath = "/acme/new-order", kOrderPath = "/acme/order/",
                            kFinalizePath = "/finalize";
 
-Digest256 digest_of(const wire::ClientJws& jws) {
-  Bytes text = to_bytes(jws.protected_b64);
-  text.push_back('.');
-  append(text, view_of(jws.payload_b64));
-  text.push_back('.');
-  append(text, jws.signature);
-  return crypto::sha256(text);
-}
-
-// Which half of a refused JWS was wrong; only on the way out.
-std::string_view code_of_refused_jws(const jose::FlattenedJws& jws, const crypto::PublicKey& key) {
-  const auto header = jose::parse_protected(jws.protected_b64);
-  if (!header) return "jws-malformed";
-  const bool tried =
-      header->alg && jose::is_accepted(*header->alg) && jose::fits(*header->alg, key);
-  return tried ? "jws-signature" : "jws-algorithm";
-}
-
-// <base>/acme/order/<ticket>/finalize, nothing else.
-std::optional<std::string_view> ticket_in(std::string_view url, const std::string& base_url) {
+// <base>/acme/order/<ticket> and what follows it, nothing else.
+std::optional<std::string_view> ticket_in(std::string_view url, const std::string& base_url,
+                                          std::string_view suffix) {
   const std::string prefix = base_url + std::string(kOrderPath);
-  if (!url.starts_with(prefix) || !url.ends_with(kFinalizePath)) return std::nullopt;
-  if (url.size() < prefix.size() + kFinalizePath.size()) return std::nullopt;
-  return url.substr(prefix.size(), url.size() - prefix.size() - kFinalizePath.size());
+  if (!url.starts_with(prefix) || !url.ends_with(suffix)) return std::nullopt;
+  if (url.size() < prefix.size() + suffix.size()) return std::nullopt;
+  return url.substr(prefix.size(), url.size() - prefix.size() - suffix.size());
 }
 
 tl::unexpected<wire::Failure> hsm_away(std::string_view detail) {
@@ -51,7 +34,8 @@ Gate::Gate(GateConfig config, Issuer issuer, TicketKey ticket_key, hal::SigningT
       token_(token),
       clock_(clock),
       grant_rules_{config_.names.appliance_names},
-      budget_(config_.account_per_hour, config_.overall_per_hour) {}
+      budget_(config_.account_per_hour, config_.overall_per_hour),
+      certificates_(config_.possession) {}
 
 Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfig config,
                                          Issuer issuer, hal::SigningToken& token,
@@ -60,6 +44,14 @@ Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfi
   const Ledger::Options options{config.ledger_segment_bytes_max};
   std::unique_ptr<Gate> gate(
       new Gate(std::move(config), std::move(issuer), std::move(ticket_key), token, clock));
+  // Before the ledger: its rows are counted for the account, whichever key it had.
+  auto links = KeyLinks::open(state_dir + "/key-changes");
+  if (!links) return fail(links.error());
+  gate->links_ = std::move(*links);
+  auto accounts = AccountGrants::open(state_dir + "/admitted-accounts",
+                                      gate->config_.external_account_required);
+  if (!accounts) return fail(accounts.error());
+  gate->accounts_ = std::move(*accounts);
   auto grants = GrantBook::open(state_dir + "/grants.journal", clock);
   if (!grants) return fail(grants.error());
   gate->grants_ = std::move(*grants);
@@ -83,14 +75,20 @@ Status Gate::note_row(const LedgerRow& row, const RowPlace& place) {
   const auto now_ms = clock_.utc_ms();
   if (row.intent) {
     serials_.note(row.intent->serial);
-    if (row.time_ms > now_ms - 3'600'000) budget_.note(row.intent->thumbprint, row.time_ms);
+    if (row.time_ms > now_ms - 3'600'000)
+      budget_.note(links_->origin(row.intent->thumbprint), row.time_ms);
+    certificates_.note_intent(row.number, *row.intent, place);
+    if (row.intent->eab_kid) accounts_->note(*row.intent->eab_kid);
     const OrderKey key{row.intent->ticket_id, row.intent->thumbprint, row.intent->csr_sha256,
-                       row.intent->ticket_expires_at_ms};
+                       row.intent->ticket_expires_at_ms, row.intent->star_period};
     issued_.note_intent(key, place, row.number, now_ms);
   }
   if (row.outcome)
     issued_.note_outcome(row.outcome->intent_row, row.outcome->result == OutcomeResult::kIssued,
                          place);
+  if (row.outcome) certificates_.note_outcome(*row.outcome, place);
+  if (row.revocation) certificates_.note_revocation(*row.revocation);
+  if (row.cancellation) issued_.note_cancellation(row.cancellation->ticket_id);
   if (row.outcome && row.outcome->result == OutcomeResult::kAbandoned) {
     log::warning("an intent without outcome was closed as abandoned",
                  {{"intent_row", row.outcome->intent_row}});
@@ -121,12 +119,19 @@ Verdict<wire::GrantAuthorityReply> Gate::grant_authority(const wire::GrantAuthor
   return wire::GrantAuthorityReply{};
 }
 
+Verdict<wire::GrantAccountReply> Gate::grant_account(const wire::GrantAccount& request) {
+  ISSUE_CHECK(accounts_->record(request, clock_.utc_ms()));
+  return wire::GrantAccountReply{};
+}
+
 // ---- orders, from acme
 
 Verdict<wire::IssuerGetReply> Gate::issuer_chain() const {
   wire::IssuerGetReply reply;
   reply.chain = issuer_.chain;
   reply.profiles = profiles_.infos();
+  reply.external_account_required = config_.external_account_required;
+  reply.alternates = config_.alternate_chains;
   return reply;
 }
 
@@ -136,63 +141,118 @@ Verdict<wire::TicketMintReply> Gate::mint_ticket(const wire::TicketMint& request
   if (verified.jws().header().url != config_.base_url + std::string(kNewOrderPath)) {
     return refuse("jws-url", "the client signed another URL than newOrder's");
   }
-  ISSUE_TRY(terms, read_new_order(verified.jws(), profiles_, config_.names));
+  const auto now_ms = clock_.utc_ms();
+  const OrderRules rules{
+      profiles_, config_.names, issuer_, {config_.backdate_ms, config_.not_before_ahead_ms}};
+  ISSUE_TRY(terms, read_new_order(verified.jws(), rules, now_ms));
   wire::TicketMintReply reply;
   reply.terms = wire::encode_body(terms);
-  reply.expires_at_ms = clock_.utc_ms() + limits::kOrderLifetimeMs;
+  // A series is asked for by its first ticket until it ends, and a little longer, so that a late
+  // client reads that it has ended.
+  reply.expires_at_ms = terms.star ? terms.star->end_ms : now_ms + limits::kOrderLifetimeMs;
+  const auto ticket_end_ms = reply.expires_at_ms + (terms.star ? limits::kStarTicketKeptMs : 0);
   reply.ticket =
-      ticket_key_.mint(verified.account()->thumbprint(), reply.terms, reply.expires_at_ms).text;
+      ticket_key_.mint(verified.account()->thumbprint(), reply.terms, ticket_end_ms).text;
   return reply;
 }
 
 Verdict<wire::CertificateIssueReply> Gate::issue(const wire::CertificateIssue& request) {
   ISSUE_CHECK(admit(request.account_jwk));
-  ISSUE_TRY(verified, verify(request.account_jwk, request.jws));
+  ISSUE_TRY(verified, verify_signature(request.account_jwk, request.jws));
   ISSUE_TRY(order, open_order(std::move(verified), request.terms));
+  ISSUE_CHECK(check_key_stands(order));
+  ISSUE_TRY(wanted, wanted_of(order));
   const OrderKey key{order.ticket().id, order.verified().account()->thumbprint(),
-                     order.csr_sha256(), order.ticket().expires_at_ms};
+                     order.csr_sha256(), order.ticket().expires_at_ms, wanted.star_period};
   ISSUE_TRY(seen, issued_.claim(key, clock_.utc_ms()));
-  if (const auto* place = std::get_if<IssuedPlace>(&seen)) return replay(*place);
+  if (const auto* place = std::get_if<IssuedPlace>(&seen)) return replay(*place, order.terms());
   auto& claim = std::get<OrderClaim>(seen);
-  ISSUE_TRY(checked, check(std::move(order)));
+  wanted.renews = claim.renews();
+  ISSUE_TRY(checked, check(std::move(order), wanted));
   ISSUE_TRY(tbs, build(checked));
   ISSUE_TRY(intent, record_intent(checked, std::move(tbs), claim));
   ISSUE_TRY(certificate, sign(intent));
   return conclude(checked, intent, certificate, claim);
 }
 
-// Two hash-table look-ups keep a flood of strangers away from the signature check. The thumbprint
+// RFC 8739 §3.1.2. The client's own word ends a series, for good: the ledger holds it before anybody
+// is told.
+Verdict<wire::OrderCancelReply> Gate::cancel_order(const wire::OrderCancel& request) {
+  ISSUE_TRY(verified, verify(request.account_jwk, request.jws));
+  const auto text = ticket_in(verified.jws().header().url, config_.base_url, "");
+  if (!text) return refuse("jws-url", "the client signed another URL than an order's");
+  const auto now_ms = clock_.utc_ms();
+  ISSUE_TRY(ticket, open_ticket(*text, verified, request.terms));
+  const auto terms = wire::decode_body<wire::OrderTerms>(request.terms);
+  if (!terms) return refuse(terms.error(), "ticket-terms");
+  ISSUE_CHECK(read_cancellation(verified.jws()));
+  if (!terms->star) return refuse("star-cancel-invalid", "the order has no automatic renewal");
+  ISSUE_CHECK(star_period(*terms->star, now_ms));
+  ISSUE_TRY(claim, issued_.claim_to_cancel(ticket.id, now_ms));
+  if (!claim) return wire::OrderCancelReply{};  // said before
+  claim->canceled();
+  const auto row = ledger_->append_cancellation(
+      {ticket.id, verified.account()->thumbprint(), verified.jws_sha256()});
+  if (!row) return refuse(row.error(), "ledger-unavailable");
+  return wire::OrderCancelReply{};
+}
+
+// A few hash-table look-ups keep a flood of strangers away from the signature check. The thumbprint
 // is the digest of the text (RFC 7638: verify() refuses a text that is not the canonical one).
 Verdict<void> Gate::admit(std::string_view account_jwk) {
-  const Digest256 thumbprint = crypto::sha256(view_of(account_jwk));
   const auto now_ms = clock_.utc_ms();
-  if (grants_->table().any_live(thumbprint, now_ms) || issued_.any_of(thumbprint, now_ms))
-    return {};
+  for (const auto& thumbprint : links_->with_earlier(crypto::sha256(view_of(account_jwk)))) {
+    if (grants_->table().any_live(thumbprint, now_ms) || issued_.any_of(thumbprint, now_ms))
+      return {};
+  }
   return refuse("no-grant", "nothing was proved for this account");
 }
 
 Verdict<VerifiedRequest> Gate::verify(std::string_view account_jwk, const wire::ClientJws& client) {
+  ISSUE_TRY(request, verify_signature(account_jwk, client));
+  if (links_->is_replaced(request.account()->thumbprint()))
+    return refuse("key-replaced", "the account has another key by now");
+  return std::move(request);
+}
+
+Verdict<VerifiedRequest> Gate::verify_signature(std::string_view account_jwk,
+                                                const wire::ClientJws& client) {
   auto account = keys_.get(account_jwk);
   if (!account) return refuse(account.error(), "jwk-malformed");
-  const jose::FlattenedJws jws{client.protected_b64, client.payload_b64, client.signature};
-  auto verified = jose::verify(jws, (*account)->key());
-  if (!verified) {
-    const bool refused = verified.error().kind == ErrorKind::kRefused;
-    return refuse(verified.error(),
-                  refused ? code_of_refused_jws(jws, (*account)->key()) : "jws-malformed");
-  }
+  ISSUE_TRY(verified, verify_client_jws(client, (*account)->key()));
   // RFC 8555 §6.2: these requests name an account; one with an embedded key was meant for something
   // else.
-  if (!verified->header().kid)
+  if (!verified.header().kid)
     return refuse("jws-malformed", "the request does not name an account (kid)");
-  return VerifiedRequest(std::move(*account), std::move(*verified), digest_of(client));
+  auto keys = links_->with_earlier((*account)->thumbprint());
+  return VerifiedRequest(std::move(*account), std::move(verified), digest_of(client),
+                         std::move(keys));
+}
+
+// A key that was replaced asks for nothing new. But what it ordered goes on (RFC 8555 §7.3.5): the
+// same CSR of an order that has reached the ledger gets the same certificate, or the next of its
+// series.
+Verdict<void> Gate::check_key_stands(const TicketedRequest& order) {
+  if (!links_->is_replaced(order.verified().account()->thumbprint())) return {};
+  if (issued_.reached_ledger(order.ticket().id, order.csr_sha256())) return {};
+  return refuse("key-replaced", "the account has another key by now");
+}
+
+Verdict<Ticket> Gate::open_ticket(std::string_view text, const VerifiedRequest& request,
+                                  ByteView terms) const {
+  const auto now_ms = clock_.utc_ms();
+  auto ticket = ticket_key_.open(text, request.account()->thumbprint(), terms, now_ms);
+  for (const auto& key : request.keys()) {
+    if (ticket || ticket.error().code != "ticket-forged") break;
+    ticket = ticket_key_.open(text, key, terms, now_ms);
+  }
+  return ticket;
 }
 
 Verdict<TicketedRequest> Gate::open_order(VerifiedRequest request, const Bytes& terms_der) {
-  const auto text = ticket_in(request.jws().header().url, config_.base_url);
+  const auto text = ticket_in(request.jws().header().url, config_.base_url, kFinalizePath);
   if (!text) return refuse("jws-url", "the client signed another URL than an order's finalize");
-  ISSUE_TRY(ticket,
-            ticket_key_.open(*text, request.account()->thumbprint(), terms_der, clock_.utc_ms()));
+  ISSUE_TRY(ticket, open_ticket(*text, request, terms_der));
   auto terms = wire::decode_body<wire::OrderTerms>(terms_der);
   if (!terms) return refuse(terms.error(), "ticket-terms");
   ISSUE_TRY(csr_der, read_finalize(request.jws()));
@@ -200,32 +260,62 @@ Verdict<TicketedRequest> Gate::open_order(VerifiedRequest request, const Bytes& 
                          std::move(csr_der));
 }
 
-Verdict<CheckedRequest> Gate::check(TicketedRequest order) {
+Verdict<Gate::Wanted> Gate::wanted_of(const TicketedRequest& order) const {
+  const auto& star = order.terms().star;
+  if (!star) return Wanted{};
+  ISSUE_TRY(period, star_period(*star, clock_.utc_ms()));
+  return Wanted{period, false};
+}
+
+Verdict<CheckedRequest> Gate::check(TicketedRequest order, const Wanted& wanted) {
   const auto& terms = order.terms();
   const Profile* profile = profiles_.find(terms.profile);
   if (profile == nullptr)
     return refuse("profile-unknown", "the order's profile is not offered any more");
   if (!takes(*profile, terms.identifiers))
     return refuse("profile-identifiers", "the order's identifiers do not fit its profile");
-  ISSUE_TRY(csr, read_csr(order.csr_der()));
-  ISSUE_CHECK(check_csr_extensions(csr));
-  ISSUE_CHECK(check_csr_names(csr, terms));
-  ISSUE_TRY(grants, cover_all(order, *profile));
-  ISSUE_CHECK(check_csr_key(csr.key, order.verified().account()->key()));
-  ISSUE_CHECK(check_attested_keys(*profile, grants, csr.key));
-  ISSUE_TRY(budget, budget_.reserve(order.verified().account()->thumbprint(), clock_.utc_ms()));
-  ISSUE_TRY(validity, check_time(*profile));
+  ISSUE_CHECK(check_series(terms, *profile, wanted.renews, clock_.utc_ms()));
+  ISSUE_TRY(csr, check_csr(order, *profile));
+  ISSUE_TRY(grants, wanted.renews ? permitted_all(terms) : cover_all(order, *profile));
+  ISSUE_CHECK(check_csr_key(csr.key, order.verified().account()->key(), profile->kind));
+  // A renewal has the first one's CSR, and so its key.
+  if (!wanted.renews) ISSUE_CHECK(check_attested_keys(*profile, grants, csr.key));
+  if (certificates_.is_compromised(csr.key.spki_sha256()))
+    return refuse("csr-key-compromised", "the CSR's key was reported as compromised");
+  const auto& keys = order.verified().keys();
+  ISSUE_TRY(quota, accounts_->reserve(keys, profile->name, clock_.utc_ms()));
+  ISSUE_TRY(budget, budget_.reserve(keys.back(), clock_.utc_ms()));
+  ISSUE_TRY(validity, check_time(order, *profile, grants, wanted));
   ISSUE_CHECK(check_token_ready());
   return CheckedRequest(std::move(order), *profile, csr.key, std::move(grants), std::move(budget),
-                        validity);
+                        std::move(quota), validity, wanted.star_period);
+}
+
+Verdict<x509::CertificateRequest> Gate::check_csr(const TicketedRequest& order,
+                                                  const Profile& profile) const {
+  const auto& terms = order.terms();
+  ISSUE_TRY(csr, read_csr(order.csr_der()));
+  ISSUE_CHECK(check_csr_extensions(csr, terms));
+  std::optional<std::string> own_name;
+  if (profile.kind == ProfileKind::kSti)
+    own_name = common_name_of(profile, issuer_, terms.identifiers);
+  ISSUE_CHECK(check_csr_names(csr, terms, own_name));
+  ISSUE_CHECK(check_csr_authority(csr, terms));
+  return std::move(csr);
+}
+
+// The proofs of a series were checked when its first certificate was made; the installation's own
+// rules hold for each.
+Verdict<std::vector<Grant>> Gate::permitted_all(const wire::OrderTerms& terms) const {
+  for (const auto& id : terms.identifiers) ISSUE_CHECK(check_permitted(id, config_.names));
+  return std::vector<Grant>();
 }
 
 Verdict<std::vector<Grant>> Gate::cover_all(const TicketedRequest& order,
                                             const Profile& profile) const {
   std::vector<Grant> out;
   const auto now_ms = clock_.utc_ms();
-  const std::vector<Digest256> thumbprints{order.verified().account()->thumbprint()};
-  const CoverQuery query{thumbprints, order.ticket().text, *order.verified().jws().header().kid,
+  const CoverQuery query{order.verified().keys(), order.ticket().text, order.verified().kid(),
                          profile.methods};
   for (const auto& id : order.terms().identifiers) {
     // Again, since the installation may have been narrowed after the order was made.
@@ -254,16 +344,21 @@ Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Gran
 
 // The floor of trusted time is the ledger's last row: a clock that was set back would hide an
 // issuance.
-Verdict<Validity> Gate::check_time(const Profile& profile) const {
+Verdict<Validity> Gate::check_time(const TicketedRequest& order, const Profile& profile,
+                                   const std::vector<Grant>& grants, const Wanted& wanted) const {
   const auto now_ms = clock_.utc_ms();
   if (now_ms + limits::kClockStepBackMsMax < ledger_->last_time_ms()) {
     return refuse_for_now("clock-behind-ledger", "the clock is behind the ledger's last entry",
                           60'000);
   }
-  const auto validity = validity_of(profile, issuer_, config_.backdate_ms, now_ms);
-  if (!validity)
-    return refuse("issuer-expired", "the issuing CA's own validity does not cover the present");
-  return *validity;
+  std::optional<std::int64_t> last_ms;
+  for (const auto& grant : grants) {
+    if (grant.not_after_max_ms)
+      last_ms = std::min(last_ms.value_or(INT64_MAX), *grant.not_after_max_ms);
+  }
+  ISSUE_TRY(validity, certificate_validity(order.terms(), profile, issuer_, config_.backdate_ms,
+                                           last_ms, now_ms));
+  return wanted.star_period ? star_validity(*order.terms().star, *wanted.star_period) : validity;
 }
 
 Verdict<void> Gate::check_token_ready() const {
@@ -275,8 +370,9 @@ Verdict<void> Gate::check_token_ready() const {
 Verdict<LintedTbs> Gate::build(const CheckedRequest& request) {
   const auto serial = serials_.next();
   if (!serial) return refuse(serial.error(), "ledger-unavailable");
-  const CertificatePlan plan{request.profile(), issuer_, request.order().terms().identifiers,
-                             request.key(),     *serial, request.validity()};
+  const CertificatePlan plan{request.profile(),       issuer_, request.order().terms().identifiers,
+                             request.key(),           *serial, request.validity(),
+                             &request.order().terms()};
   auto tbs = build_profile_tbs(plan);
   if (!tbs) return refuse(tbs.error(), "lint-failed");
   return lint_tbs(std::move(*tbs), plan, config_.backdate_ms);
@@ -294,17 +390,18 @@ Verdict<IntentRecorded> Gate::record_intent(CheckedRequest& request, LintedTbs t
   row.jws_sha256 = order.verified().jws_sha256();
   row.csr_sha256 = order.csr_sha256();
   row.profile = request.profile().name;
+  row.star_period = request.star_period();
+  row.eab_kid = request.quota_.kid();
   for (const auto& grant : request.grants()) {
     row.grants.push_back(
         {crypto::sha256(wire::encode_body(grant)), grant.method, grant.evidence_sha256});
   }
   const auto appended = ledger_->append_intent(row);
-  if (!appended) {
-    // It may stand on the disk all the same: the share of the budget stays used.
-    request.budget_.keep();
-    return refuse(appended.error(), "ledger-unavailable");
-  }
+  // Also after a failure it may stand on the disk: the shares of budget and quota stay used.
   request.budget_.keep();
+  request.quota_.keep();
+  if (!appended) return refuse(appended.error(), "ledger-unavailable");
+  certificates_.note_intent(appended->number, row, appended->place);
   claim.intent_written(appended->place);
   return IntentRecorded(std::move(tbs), *appended);
 }
@@ -341,8 +438,10 @@ Verdict<VerifiedCertificate> Gate::sign(const IntentRecorded& intent) {
 }
 
 void Gate::record_failure(const IntentRecorded& intent, std::string_view code) {
-  const auto appended = ledger_->append_outcome(
-      {intent.row().number, OutcomeResult::kFailed, std::nullopt, std::nullopt, std::string(code)});
+  const OutcomeRow row{intent.row().number, OutcomeResult::kFailed, std::nullopt, std::nullopt,
+                       std::string(code)};
+  const auto appended = ledger_->append_outcome(row);
+  certificates_.note_outcome(row, {});
   if (!appended)
     log::error("an outcome could not be recorded", appended.error(),
                {{"intent_row", intent.row().number}});
@@ -352,18 +451,20 @@ Verdict<wire::CertificateIssueReply> Gate::conclude(const CheckedRequest& reques
                                                     const IntentRecorded& intent,
                                                     const VerifiedCertificate& certificate,
                                                     OrderClaim& claim) {
-  const auto outcome =
-      ledger_->append_outcome({intent.row().number, OutcomeResult::kIssued, certificate.signature(),
-                               crypto::sha256(certificate.der()), std::nullopt});
+  const OutcomeRow row{intent.row().number, OutcomeResult::kIssued, certificate.signature(),
+                       crypto::sha256(certificate.der()), std::nullopt};
+  const auto outcome = ledger_->append_outcome(row);
   if (!outcome) return refuse(outcome.error(), "ledger-unavailable");  // the certificate stays here
   claim.issued(outcome->place);
+  certificates_.note_outcome(row, outcome->place);
   const auto& order = request.order();
-  grants_->table().drop_order(order.verified().account()->thumbprint(), order.ticket().text);
-  return answer(certificate.der(), outcome->number, false);
+  for (const auto& key : order.verified().keys())
+    grants_->table().drop_order(key, order.ticket().text);
+  return answer(certificate.der(), outcome->number, order.terms(), request.star_period());
 }
 
-Verdict<wire::CertificateIssueReply> Gate::replay(const IssuedPlace& place) const {
-  const auto intent = ledger_->read(place.intent);
+Verdict<Gate::StoredCertificate> Gate::read_certificate(const IssuedPlace& place) const {
+  auto intent = ledger_->read(place.intent);
   if (!intent) return refuse(intent.error(), "ledger-unavailable");
   const auto outcome = ledger_->read(place.outcome);
   if (!outcome) return refuse(outcome.error(), "ledger-unavailable");
@@ -371,13 +472,23 @@ Verdict<wire::CertificateIssueReply> Gate::replay(const IssuedPlace& place) cons
     return refuse(wire::FailureKind::kCorrupt, "ledger-unavailable",
                   "the ledger's rows do not belong together");
   }
-  const auto der = certificate_of(*intent->intent, *outcome->outcome);
+  auto der = certificate_of(*intent->intent, *outcome->outcome);
   if (!der) return refuse(der.error(), "ledger-unavailable");
-  return answer(*der, outcome->number, true);
+  return StoredCertificate{std::move(*intent->intent), intent->number, outcome->number,
+                           std::move(*der)};
 }
 
-Verdict<wire::CertificateIssueReply> Gate::answer(const Bytes& der, std::uint64_t ledger_row,
-                                                  bool replayed) const {
+Verdict<wire::CertificateIssueReply> Gate::replay(const IssuedPlace& place,
+                                                  const wire::OrderTerms& terms) const {
+  ISSUE_TRY(stored, read_certificate(place));
+  ISSUE_TRY(reply, answer(stored.der, stored.outcome_row, terms, place.star_period));
+  reply.replayed = true;
+  return std::move(reply);
+}
+
+Verdict<wire::CertificateIssueReply> Gate::answer(
+    const Bytes& der, std::uint64_t ledger_row, const wire::OrderTerms& terms,
+    const std::optional<std::uint64_t>& star_period) const {
   const auto certificate = x509::parse_certificate(der, x509::KeyReading::kSkip);
   if (!certificate) return refuse(certificate.error(), "ledger-unavailable");
   wire::CertificateIssueReply reply;
@@ -387,7 +498,7 @@ Verdict<wire::CertificateIssueReply> Gate::answer(const Bytes& der, std::uint64_
   reply.not_before_ms = certificate->not_before_ms;
   reply.not_after_ms = certificate->not_after_ms;
   reply.ledger_row = ledger_row;
-  reply.replayed = replayed;
+  if (terms.star && star_period) reply.star_next_at_ms = star_due_ms(*terms.star, *star_period + 1);
   return reply;
 }
 

@@ -15,17 +15,27 @@
 #include <string>
 #include <vector>
 
+#include "firmware/issue/account_grants.h"
 #include "firmware/issue/budget.h"
+#include "firmware/issue/certificate_index.h"
+#include "firmware/issue/client_jws.h"
 #include "firmware/issue/grant_journal.h"
 #include "firmware/issue/issued.h"
 #include "firmware/issue/key_cache.h"
+#include "firmware/issue/key_links.h"
 #include "firmware/issue/ledger.h"
 #include "firmware/issue/lint.h"
 #include "firmware/issue/order_policy.h"
 #include "firmware/issue/serial.h"
 #include "firmware/issue/ticket.h"
 #include "firmware/wire/messages/certificate_issue.h"
+#include "firmware/wire/messages/certificate_revoke.h"
+#include "firmware/wire/messages/grant_withdraw.h"
 #include "firmware/wire/messages/issuer_get.h"
+#include "firmware/wire/messages/key_change.h"
+#include "firmware/wire/messages/order_cancel.h"
+#include "firmware/wire/messages/possession_mint.h"
+#include "firmware/wire/messages/possession_verify.h"
 #include "firmware/wire/messages/ticket_mint.h"
 #include "hal/signing_token.h"
 
@@ -41,6 +51,10 @@ struct GateConfig {
   std::int64_t device_days = 365;
   std::int64_t server_days = 90;
   std::vector<Profile> profiles;  // empty: the two built-in ones
+  std::int64_t not_before_ahead_ms = 30LL * 86'400'000;
+  bool external_account_required = false;  // RFC 8555 §7.3.4: accounts need a credential
+  bool possession = false;                 // proof-of-possession-01 is served
+  std::vector<wire::AlternateChain> alternate_chains;  // checked: load_alternate_chain
   std::size_t ledger_segment_bytes_max = limits::kLedgerSegmentBytesMax;
 };
 
@@ -50,15 +64,22 @@ class VerifiedRequest {
   const std::shared_ptr<const jose::Jwk>& account() const { return account_; }
   const jose::VerifiedJws& jws() const { return jws_; }
   const Digest256& jws_sha256() const { return jws_sha256_; }
+  // Thumbprints of the account's key, then of its earlier ones (RFC 8555 §7.3.5).
+  const std::vector<Digest256>& keys() const { return keys_; }
+  const std::string& kid() const { return *jws_.header().kid; }
 
  private:
   friend class Gate;
   VerifiedRequest(std::shared_ptr<const jose::Jwk> account, jose::VerifiedJws jws,
-                  const Digest256& digest)
-      : account_(std::move(account)), jws_(std::move(jws)), jws_sha256_(digest) {}
+                  const Digest256& digest, std::vector<Digest256> keys)
+      : account_(std::move(account)),
+        jws_(std::move(jws)),
+        jws_sha256_(digest),
+        keys_(std::move(keys)) {}
   std::shared_ptr<const jose::Jwk> account_;
   jose::VerifiedJws jws_;
   Digest256 jws_sha256_;
+  std::vector<Digest256> keys_;
 };
 
 // It belongs to an order that the signer made for this account, with these terms.
@@ -93,23 +114,29 @@ class CheckedRequest {
   const crypto::PublicKey& key() const { return key_; }
   const std::vector<Grant>& grants() const { return grants_; }
   const Validity& validity() const { return validity_; }
+  const std::optional<std::uint64_t>& star_period() const { return star_period_; }
 
  private:
   friend class Gate;
   CheckedRequest(TicketedRequest order, const Profile& profile, crypto::PublicKey key,
-                 std::vector<Grant> grants, BudgetHold budget, Validity validity)
+                 std::vector<Grant> grants, BudgetHold budget, QuotaHold quota, Validity validity,
+                 std::optional<std::uint64_t> star_period)
       : order_(std::move(order)),
         profile_(profile),
         key_(std::move(key)),
         grants_(std::move(grants)),
         budget_(std::move(budget)),
-        validity_(validity) {}
+        quota_(std::move(quota)),
+        validity_(validity),
+        star_period_(star_period) {}
   TicketedRequest order_;
   const Profile& profile_;
   crypto::PublicKey key_;
   std::vector<Grant> grants_;
   BudgetHold budget_;
+  QuotaHold quota_;
   Validity validity_;
+  std::optional<std::uint64_t> star_period_;
 };
 
 // The ledger holds the intent, durably: only this may be signed.
@@ -150,9 +177,19 @@ class Gate {
   Verdict<wire::TicketMintReply> mint_ticket(const wire::TicketMint& request);
   Verdict<wire::CertificateIssueReply> issue(const wire::CertificateIssue& request);
   Verdict<wire::IssuerGetReply> issuer_chain() const;
+  Verdict<wire::OrderCancelReply> cancel_order(const wire::OrderCancel& request);
   Verdict<wire::GrantNameReply> grant_name(const wire::GrantName& request);
   Verdict<wire::GrantDeviceReply> grant_device(const wire::GrantDevice& request);
   Verdict<wire::GrantAuthorityReply> grant_authority(const wire::GrantAuthority& request);
+  Verdict<wire::GrantAccountReply> grant_account(const wire::GrantAccount& request);
+  // gate_account.cc
+  Verdict<wire::KeyChangeReply> change_key(const wire::KeyChange& request);
+  Verdict<wire::GrantWithdrawReply> withdraw_grants(const wire::GrantWithdraw& request);
+  // gate_revoke.cc
+  Verdict<wire::CertificateRevokeReply> revoke(const wire::CertificateRevoke& request);
+  // gate_possession.cc
+  Verdict<wire::PossessionMintReply> mint_possession(const wire::PossessionMint& request) const;
+  Verdict<wire::PossessionVerifyReply> verify_possession(const wire::PossessionVerify& request);
 
   // Whoever unlocks the token finds the key and checks it (check_token_key) before it says so here.
   void set_key_ready(bool ready) { key_ready_ = ready; }
@@ -166,11 +203,41 @@ class Gate {
   Status note_row(const LedgerRow& row, const RowPlace& place);
 
   Verdict<void> admit(std::string_view account_jwk);
+  // Signed by an account's key that is still its key: "key-replaced".
   Verdict<VerifiedRequest> verify(std::string_view account_jwk, const wire::ClientJws& jws);
+  Verdict<VerifiedRequest> verify_signature(std::string_view account_jwk,
+                                            const wire::ClientJws& jws);
+  Verdict<void> check_key_stands(const TicketedRequest& order);
+  // The ticket may have been minted for an earlier key of the account.
+  Verdict<Ticket> open_ticket(std::string_view text, const VerifiedRequest& request,
+                              ByteView terms) const;
+  struct StoredCertificate {
+    IntentRow intent;
+    std::uint64_t intent_row = 0;
+    std::uint64_t outcome_row = 0;
+    Bytes der;
+  };
+  Verdict<StoredCertificate> read_certificate(const IssuedPlace& place) const;
+  struct Revoker;
+  Verdict<Revoker> verify_revoker(const wire::CertificateRevoke& request);
+  Verdict<StoredCertificate> find_certificate(ByteView der) const;
+  Verdict<RevocationAuthority> authority_of(const Revoker& revoker, const StoredCertificate& stored,
+                                            const x509::Certificate& certificate) const;
+  Verdict<Digest256> find_proof(const wire::PossessionVerify& request, const jose::Jwk& key) const;
   Verdict<TicketedRequest> open_order(VerifiedRequest request, const Bytes& terms);
-  Verdict<CheckedRequest> check(TicketedRequest order);
+  // What was asked for, and how the present lies to it.
+  struct Wanted {
+    std::optional<std::uint64_t> star_period;  // automatic renewal
+    bool renews = false;  // not the first of its series: the first one's proofs stand for it
+  };
+  Verdict<Wanted> wanted_of(const TicketedRequest& order) const;
+  Verdict<CheckedRequest> check(TicketedRequest order, const Wanted& wanted);
   Verdict<std::vector<Grant>> cover_all(const TicketedRequest& order, const Profile& profile) const;
-  Verdict<Validity> check_time(const Profile& profile) const;
+  Verdict<std::vector<Grant>> permitted_all(const wire::OrderTerms& terms) const;
+  Verdict<x509::CertificateRequest> check_csr(const TicketedRequest& order,
+                                              const Profile& profile) const;
+  Verdict<Validity> check_time(const TicketedRequest& order, const Profile& profile,
+                               const std::vector<Grant>& grants, const Wanted& wanted) const;
   Verdict<void> check_token_ready() const;
   Verdict<LintedTbs> build(const CheckedRequest& request);
   Verdict<IntentRecorded> record_intent(CheckedRequest& request, LintedTbs tbs, OrderClaim& claim);
@@ -179,9 +246,11 @@ class Gate {
                                                 const IntentRecorded& intent,
                                                 const VerifiedCertificate& certificate,
                                                 OrderClaim& claim);
-  Verdict<wire::CertificateIssueReply> replay(const IssuedPlace& place) const;
-  Verdict<wire::CertificateIssueReply> answer(const Bytes& certificate_der,
-                                              std::uint64_t ledger_row, bool replayed) const;
+  Verdict<wire::CertificateIssueReply> replay(const IssuedPlace& place,
+                                              const wire::OrderTerms& terms) const;
+  Verdict<wire::CertificateIssueReply> answer(
+      const Bytes& certificate_der, std::uint64_t ledger_row, const wire::OrderTerms& terms,
+      const std::optional<std::uint64_t>& star_period) const;
   void record_failure(const IntentRecorded& intent, std::string_view code);
 
   GateConfig config_;
@@ -195,6 +264,9 @@ class Gate {
   Serials serials_;
   Budget budget_;
   IssuedOrders issued_;
+  std::unique_ptr<KeyLinks> links_;
+  std::unique_ptr<AccountGrants> accounts_;
+  CertificateIndex certificates_;
   std::unique_ptr<GrantBook> grants_;
   std::unique_ptr<Ledger> ledger_;
   std::atomic<bool> key_ready_ = false;

@@ -139,6 +139,13 @@ bool IssuedOrders::any_of(const Digest256& thumbprint, std::int64_t now_ms) {
   return intended_per_account_.contains(thumbprint);
 }
 
+bool IssuedOrders::reached_ledger(const TicketId& id, const Digest256& csr_sha256) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id);
+  return found != entries_.end() && found->second.intended &&
+         found->second.key.csr_sha256 == csr_sha256;
+}
+
 void IssuedOrders::note_intent(const OrderKey& key, const RowPlace& intent, std::uint64_t row,
                                std::int64_t now_ms) {
   if (key.expires_at_ms <= now_ms) return;

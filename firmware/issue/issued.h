@@ -77,6 +77,8 @@ class IssuedOrders {
   Verdict<std::optional<OrderClaim>> claim_to_cancel(
       const TicketId& id, std::int64_t now_ms, std::int64_t wait_ms = limits::kDuplicateWaitMs);
   bool any_of(const Digest256& thumbprint, std::int64_t now_ms);
+  // An intent for this order with this CSR stands in the ledger.
+  bool reached_ledger(const TicketId& id, const Digest256& csr_sha256) const;
 
   // Rebuilding from the ledger at start: rows in their order.
   void note_intent(const OrderKey& key, const RowPlace& intent, std::uint64_t row,

@@ -119,6 +119,18 @@ Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms) {
                 std::move(key_id), std::move(permitted)};
 }
 
+Result<std::vector<Bytes>> load_alternate_chain(std::string_view pem, const Issuer& issuer,
+                                                std::int64_t now_ms) {
+  KEYWARD_TRY(other, load_issuer(pem, now_ms));
+  const auto& first = other.certificate;
+  if (!equal(first.subject_der, issuer.certificate.subject_der) ||
+      !equal(first.spki_der, issuer.certificate.spki_der) || !equal(other.key_id, issuer.key_id)) {
+    return fail(ErrorKind::kRefused,
+                "an alternate chain does not begin with the issuing CA's name and key");
+  }
+  return std::move(other.chain_to_send);
+}
+
 Status check_token_key(const Issuer& issuer, const hal::TokenKey& key, KeyOrigin origin) {
   if (key.spki_der.empty() || !equal(key.spki_der, issuer.certificate.spki_der)) {
     return fail(ErrorKind::kRefused, "the token's key is not the issuing certificate's");

@@ -27,6 +27,12 @@ struct Issuer {
 // since nothing here would check them. Errors: kBadInput, kRefused.
 Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms);
 
+// Another way to a root for what this issuer signs (RFC 8555 §7.4.2): a chain as above, whose first
+// certificate has the issuer's name, key and key identifier: else kRefused. Gives what follows the
+// leaf, a self-signed root left out.
+Result<std::vector<Bytes>> load_alternate_chain(std::string_view pem, const Issuer& issuer,
+                                                std::int64_t now_ms);
+
 // The token's key is the issuer's, was generated inside, and cannot leave (DESIGN §3): else
 // kRefused. This comparison, made at every load of the key, is why a signature that the HAL
 // verified with the token key's public half is one that verifies under the CA certificate.

@@ -22,9 +22,11 @@ class Serials {
   // generator repeats.
   Result<Bytes> next();
 
+  // 64 of the random bits, never the same for two serials of this memory: a clash costs another
+  // try.
+  static std::uint64_t key_of(ByteView serial);
+
  private:
-  static std::uint64_t key_of(
-      ByteView serial);  // 64 of the random bits: a clash only costs another try
   std::size_t serials_max_;
   std::mutex mutex_;
   std::unordered_set<std::uint64_t> used_;

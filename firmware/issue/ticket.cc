@@ -37,6 +37,12 @@ Digest256 TicketKey::seal(ByteView head, const Digest256& thumbprint, ByteView t
   return crypto::hmac_sha256(key_.view(), message);
 }
 
+Digest256 TicketKey::tag(std::string_view label, ByteView message) const {
+  Bytes whole = to_bytes(label);
+  append(whole, message);
+  return crypto::hmac_sha256(key_.view(), whole);
+}
+
 Ticket TicketKey::mint(const Digest256& thumbprint, ByteView terms,
                        std::int64_t expires_at_ms) const {
   Ticket ticket;

@@ -32,6 +32,8 @@ class TicketKey {
   // "ticket-malformed", "ticket-forged", "ticket-expired", checked in this order.
   Verdict<Ticket> open(std::string_view text, const Digest256& thumbprint, ByteView terms,
                        std::int64_t now_ms) const;
+  // HMAC for another kind of statement; `label` keeps the kinds apart, none is a prefix of another.
+  Digest256 tag(std::string_view label, ByteView message) const;
 
  private:
   Digest256 seal(ByteView head, const Digest256& thumbprint, ByteView terms) const;
