@@ -58,6 +58,7 @@ Outcome<HttpResponse> existing_account(const Context& context, const wire::Accou
 struct NewAccountFields {
   Contacts contacts;
   bool terms_agreed = false;
+  std::optional<std::string> binding_json;
 };
 
 Outcome<NewAccountFields> read_fields(const Context& context, const json::Value& root) {
@@ -72,13 +73,84 @@ Outcome<NewAccountFields> read_fields(const Context& context, const json::Value&
   if (!context.config.terms_of_service.empty() && !fields.terms_agreed) {
     return refuse(terms_not_agreed(context.config));
   }
+  if (const auto binding = root.get("externalAccountBinding"); binding.exists()) {
+    fields.binding_json = binding.print();
+    if (fields.binding_json->size() > limits::kEabBytesMax)
+      return refuse(ProblemType::kMalformed, "binding.form", "the binding is too large");
+  }
   return fields;
+}
+
+// What attestation says of an external account binding (§7.3.4): the kid, or why not. Its secrets
+// are nowhere else; what is checked of it beside its form is checked there.
+Outcome<std::string> verify_binding(Context& context, const SignedRequest& request,
+                                    const std::string& binding_json) {
+  auto binding = jose::FlattenedJws::parse(binding_json);
+  if (!binding) return refuse(ProblemType::kMalformed, "binding.form", binding.error().what);
+  const auto& header = request.verified.header();
+  auto reply = context.backend.attestation.ask(wire::EabVerify{
+      header.jwk->canonical(), header.url,
+      wire::ClientJws{std::move(binding->protected_b64), std::move(binding->payload_b64),
+                      std::move(binding->signature)}});
+  if (!reply) return refuse(problem_from(reply.error()));
+  if (reply->problem) return refuse(problem_from(*reply->problem));
+  if (reply->recovers_account) {
+    return refuse(ProblemType::kUnauthorized, "binding.recovery-only",
+                  "this credential recovers an account; it makes none (see \"recoverAccount\")");
+  }
+  return std::move(reply->kid);
+}
+
+// What a new account needs, as far as it can be said without using a credential up.
+Outcome<void> may_be_made(Context& context, const SignedRequest& request,
+                          const Outcome<NewAccountFields>& fields) {
+  if (!fields) return refuse(fields.error());
+  const auto prefix = address_prefix(request.peer_address);
+  if (auto ok = context.rates.check({{Rate::kAccountsPerPrefix, prefix}, {Rate::kAccounts, {}}});
+      !ok) {
+    return ok;
+  }
+  if (fields->binding_json) return {};
+  auto issuer = issuer_info(context);
+  if (!issuer) return refuse(problem_from(issuer.error()));
+  if (!(*issuer)->external_account_required) return {};
+  return refuse(ProblemType::kExternalAccountRequired, "binding.required",
+                "an account here needs an \"externalAccountBinding\"");
 }
 
 Outcome<std::optional<wire::AccountRecord>> find_by_key(Context& context, const jose::Jwk& jwk) {
   auto reply = context.backend.store.ask(wire::AccountGet{std::nullopt, jwk.thumbprint()});
   if (!reply) return refuse(problem_from(reply.error()));
   return std::move(reply->account);
+}
+
+Outcome<HttpResponse> make_account(Context& context, const SignedRequest& request,
+                                   const NewAccountFields& fields) {
+  const auto& jwk = *request.verified.header().jwk;
+  wire::AccountRecord record;
+  record.id = random_id();
+  record.thumbprint = jwk.thumbprint();
+  record.jwk = jwk.canonical();
+  record.status = wire::AccountStatus::kValid;
+  record.contacts = fields.contacts;
+  record.terms_agreed = fields.terms_agreed;
+  record.created_at_ms = context.clock.utc_ms();
+  // Also where there are none: what comes later was then not agreed to.
+  if (record.terms_agreed) record.terms_url = context.config.terms_of_service;
+  if (fields.binding_json) {
+    auto kid = verify_binding(context, request, *fields.binding_json);
+    if (!kid) return refuse(std::move(kid.error()));
+    record.binding_json = fields.binding_json;
+    record.eab_kid = std::move(*kid);
+  }
+  const auto prefix = address_prefix(request.peer_address);
+  auto reply = context.backend.store.ask(wire::AccountPut{record});
+  if (!reply) return refuse(problem_from(reply.error()));
+  if (!reply->created) return existing_account(context, reply->account);
+  context.rates.charge({{Rate::kAccountsPerPrefix, prefix}, {Rate::kAccounts, {}}});
+  context.accounts.keep(std::make_shared<const Account>(Account{reply->account, jwk}),
+                        context.accounts.generation());
+  return account_response(context, reply->account, 201);
 }
 
 }  // namespace
@@ -135,29 +207,20 @@ Outcome<HttpResponse> new_account(Context& context, const SignedRequest& request
     return refuse(ProblemType::kMalformed, "account.form",
                   "\"onlyReturnExisting\" is not a boolean");
   }
-  auto fields = read_fields(context, root);
-  if (only_existing.boolean() || !fields) {
+  const auto fields = read_fields(context, root);
+  const auto may = may_be_made(context, request, fields);
+  // A binding is verified for a new account alone: that uses the credential up.
+  if (only_existing.boolean() || !may || fields->binding_json) {
     // For an existing account the other fields do not matter, be they good or bad (§7.3.1).
     auto found = find_by_key(context, jwk);
     if (!found) return refuse(found.error());
     if (*found) return existing_account(context, **found);
-    if (!only_existing.boolean()) return refuse(fields.error());
-    return refuse(ProblemType::kAccountDoesNotExist, "account.none", "no account has this key");
+    if (only_existing.boolean()) {
+      return refuse(ProblemType::kAccountDoesNotExist, "account.none", "no account has this key");
+    }
+    if (!may) return refuse(may.error());
   }
-  wire::AccountRecord record;
-  record.id = random_id();
-  record.thumbprint = jwk.thumbprint();
-  record.jwk = jwk.canonical();
-  record.status = wire::AccountStatus::kValid;
-  record.contacts = std::move(fields->contacts);
-  record.terms_agreed = fields->terms_agreed;
-  record.created_at_ms = context.clock.utc_ms();
-  auto reply = context.backend.store.ask(wire::AccountPut{record});
-  if (!reply) return refuse(problem_from(reply.error()));
-  if (!reply->created) return existing_account(context, reply->account);
-  context.accounts.keep(std::make_shared<const Account>(Account{reply->account, jwk}),
-                        context.accounts.generation());
-  return account_response(context, reply->account, 201);
+  return make_account(context, request, *fields);
 }
 
 Outcome<HttpResponse> account(Context& context, const SignedRequest& request) {

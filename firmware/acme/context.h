@@ -9,7 +9,9 @@
 
 #include "firmware/acme/accounts.h"
 #include "firmware/acme/backend.h"
+#include "firmware/acme/incident_book.h"
 #include "firmware/acme/jobs.h"
+#include "firmware/acme/pages.h"
 #include "firmware/acme/problem.h"
 #include "firmware/acme/rate_limits.h"
 #include "firmware/acme/render.h"
@@ -24,6 +26,13 @@ struct ServiceConfig {
   std::string state_dir;          // holds the nonce key
   std::int64_t order_poll_s = 1;  // Retry-After of what is processing
   RatePolicy rates;               // section [rate_limits]
+  bool cors = true;               // scripts of any origin may use the service (RFC 8555 §6.1)
+
+  // Accounts.
+  bool terms_change_asks = true;  // who agreed to other terms cannot order until they agree again
+  bool recovery = false;          // another key for an account whose key was lost
+  std::vector<std::string> recovery_methods = {"contact", "binding", "certificate"};
+  std::int64_t recovery_cooling_ms = 24LL * 3'600'000;  // between the proof and the new key
 
   // Authorizations.
   bool authz_reuse = true;                  // a valid one of a name serves further orders (D-A9)
@@ -34,10 +43,19 @@ struct ServiceConfig {
   bool subdomain_auth = false;       // RFC 9444
   std::string token_authority;       // hint in tkauth-01 challenges (RFC 9447 §3); empty: none
 
+  // Renewal information (RFC 9773).
+  std::int64_t renewal_start_percent = 67;  // of a certificate's life, when the window begins
+  std::int64_t renewal_poll_s = 21'600;     // Retry-After, §4.3
+
   // Directory, "meta".
   std::vector<std::string> caa_identities;
   std::vector<std::string> persist_issuers;  // dns-persist-01; empty: that method is not offered
   std::string account_hash_prefix;           // dns-persist-01
+
+  // Simulators alone (apps/acme refuses them elsewhere): what clients of other servers expect.
+  std::string directory_alias;    // a second path of the directory; empty: none
+  int nonce_reject_percent = 0;   // good nonces that are refused all the same, to try clients
+  std::uint64_t orders_page = 0;  // orders on one page; 0: limits::kOrdersPageMax
 };
 
 // What the signer last said about itself. Threads: any.
@@ -100,13 +118,18 @@ struct Context {
         backend(backend_in),
         clock(clock_in),
         accounts(limits::kAccountCacheMax),
-        rates(config.rates, clock) {}
+        rates(config.rates, clock),
+        page_key(open_page_key(config.state_dir + "/page.key")),
+        incidents(config.state_dir) {}
   const ServiceConfig config;
   const Urls urls;
   const Backend backend;
   const Clock& clock;
   AccountCache accounts;
   RateLimits rates;
+  const SecretBytes page_key;  // binds the addresses and codes that are told to people
+  std::mutex recovery_mutex;   // a veto and the end of a recovery, one after the other
+  IncidentBook incidents;
   InFlight in_flight;
   IssuerInfo issuer;
   // Last, so that their threads end before what the jobs use.

@@ -124,7 +124,10 @@ void Service::stop() {
 }
 
 HttpResponse Service::handle(const HttpRequest& request) {
-  const auto match = match_route(request.raw_path);
+  const bool alias = !context_.config.directory_alias.empty() &&
+                     request.raw_path == context_.config.directory_alias;
+  const auto match = match_route(alias ? std::string_view(route_of(Resource::kDirectory).pattern)
+                                       : std::string_view(request.raw_path));
   HttpResponse response;
   if (!match || !is_offered(context_.config, match->route->resource)) {
     response = not_found().response();

@@ -15,6 +15,7 @@ using wire::AccountStatus;
 using wire::AuthzStatus;
 using wire::ChallengeStatus;
 using wire::OrderStatus;
+using wire::RecoveryStatus;
 
 // Deactivation is the client's, revocation the server's; neither is ever taken back (§7.3.6).
 constexpr bool may_change(AccountStatus from, AccountStatus to) {
@@ -69,6 +70,24 @@ constexpr bool may_change(OrderStatus from, OrderStatus to) {
   return false;
 }
 
+// pending -> processing by a proof, processing -> valid after the cooling-off time; a veto or time
+// ends it.
+constexpr bool may_change(RecoveryStatus from, RecoveryStatus to) {
+  switch (from) {
+    case RecoveryStatus::kPending:
+      return to == RecoveryStatus::kProcessing || to == RecoveryStatus::kInvalid;
+    case RecoveryStatus::kProcessing:
+      return to == RecoveryStatus::kValid || to == RecoveryStatus::kInvalid;
+    case RecoveryStatus::kValid:
+    case RecoveryStatus::kInvalid:
+      return false;
+  }
+  return false;
+}
+
+constexpr bool is_final(RecoveryStatus status) {
+  return status == RecoveryStatus::kValid || status == RecoveryStatus::kInvalid;
+}
 constexpr bool is_final(OrderStatus status) {
   return status == OrderStatus::kValid || status == OrderStatus::kInvalid ||
          status == OrderStatus::kCanceled;
@@ -97,6 +116,11 @@ constexpr AuthzStatus at_time(AuthzStatus authz, std::int64_t expires_at_ms, std
 constexpr OrderStatus at_time(OrderStatus order, std::int64_t expires_at_ms, std::int64_t now_ms) {
   const bool waits_for_client = order == OrderStatus::kPending || order == OrderStatus::kReady;
   return waits_for_client && now_ms >= expires_at_ms ? OrderStatus::kInvalid : order;
+}
+
+constexpr RecoveryStatus at_time(RecoveryStatus recovery, std::int64_t ends_at_ms,
+                                 std::int64_t now_ms) {
+  return !is_final(recovery) && now_ms >= ends_at_ms ? RecoveryStatus::kInvalid : recovery;
 }
 
 // What an order becomes from the statuses of all its authorizations. An order without any is never

@@ -18,6 +18,7 @@
 #include "firmware/jose/jws.h"
 #include "firmware/json/json.h"
 #include "firmware/wire/messages/order_terms.h"
+#include "firmware/x509/certificate.h"
 #include "firmware/x509/csr.h"
 #include "firmware/x509/tbs.h"
 #include "hal/base/clock.h"
@@ -420,6 +421,17 @@ class FakeStore final : public StoreBackend, public Gate {
 
  private:
   // What one authorization's new status means for every order that relies on it.
+  wire::CertificateGetReply certificate_of_order(const std::string& ticket,
+                                                 const std::string& account_id) {
+    const auto at = orders_.find(ticket);
+    if (at == orders_.end()) return {};
+    const auto& order = at->second;
+    const auto terms = wire::decode_body<wire::OrderTerms>(order.terms);
+    const bool mine =
+        account_id.empty() ? order.certificate_get.value_or(false) : order.account_id == account_id;
+    if (!mine || !terms || !terms->star || !order.certificate_id) return {};
+    return {certificates_.at(*order.certificate_id), order.status, terms->star->end_ms};
+  }
   void settle(const std::string& authz_id) {
     for (auto& [ticket, order] : orders_) {
       const auto& ids = authz_ids_[ticket];
@@ -631,6 +643,10 @@ class FakeSigner final : public SignerBackend, public Gate {
       static_cast<void>(wildcard);
       terms.identifiers.push_back(*canonical);
     }
+    if (const auto star = document->root().get("auto-renewal"); star.exists())
+      terms.star = wire::StarTerms{0, clock_.utc_ms() + star.get("lifetime").integer() * 10'000,
+                                   star.get("lifetime").integer() * 1'000, 0,
+                                   star.get("allow-certificate-get").boolean()};
     const auto profile = document->root().get("profile").string();
     terms.profile = profile.empty() ? "server" : std::string(profile);
     return wire::TicketMintReply{random_id(56), clock_.utc_ms() + limits::kOrderLifetimeMs,
@@ -640,7 +656,9 @@ class FakeSigner final : public SignerBackend, public Gate {
     KEYWARD_FAKE_PASS(wire::CertificateIssue);
     const std::lock_guard lock(mutex_);
     const auto known = made_.find(m.jws.payload_b64);
-    if (known != made_.end()) {
+    const bool due = known != made_.end() && known->second.star_next_at_ms &&
+                     *known->second.star_next_at_ms <= clock_.utc_ms();
+    if (known != made_.end() && !due) {
       auto again = known->second;
       again.replayed = true;
       return again;
@@ -651,7 +669,10 @@ class FakeSigner final : public SignerBackend, public Gate {
     if (!csr) return failure(wire::FailureKind::kBadInput, "csr-malformed");
     const auto terms = wire::decode_body<wire::OrderTerms>(m.terms);
     ++signatures_;
-    const auto made = make(csr->key.spki_der(), terms->identifiers);
+    if (terms->star) life_ms = terms->star->lifetime_ms;
+    auto made = make(csr->key.spki_der(), terms->identifiers);
+    if (terms->star && made.not_after_ms < terms->star->end_ms)
+      made.star_next_at_ms = made.not_before_ms + life_ms / 2;
     made_[m.jws.payload_b64] = made;
     return made;
   }
@@ -660,6 +681,7 @@ class FakeSigner final : public SignerBackend, public Gate {
     const std::lock_guard lock(mutex_);
     wire::IssuerGetReply reply;
     reply.chain = {issuer_};
+    for (const auto& other : cross_) reply.alternates.push_back({{other, issuer_}});
     reply.external_account_required = external_account_required_;
     reply.profiles = profiles_;
     return reply;
@@ -719,6 +741,32 @@ class FakeSigner final : public SignerBackend, public Gate {
     const std::lock_guard lock(mutex_);
     return signatures_;
   }
+  // One more certificate of the same CA key, as another root would give.
+  void add_alternate() {
+    const std::lock_guard lock(mutex_);
+    cross_.push_back(self_signed("fake CA"));
+  }
+  wire::CertificateRevoke last_revoke() {
+    const std::lock_guard lock(mutex_);
+    return last_revoke_;
+  }
+  Answer<wire::CertificateRevokeReply> ask(const wire::CertificateRevoke& m,
+                                           std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::CertificateRevoke);
+    const std::lock_guard lock(mutex_);
+    last_revoke_ = m;
+    const auto document = json::Document::parse(text_of(*base64url_decode(m.jws.payload_b64)));
+    const auto leaf =
+        x509::parse_certificate(*base64url_decode(document->root().get("certificate").string()));
+    if (!leaf) return failure(wire::FailureKind::kBadInput, "payload-malformed");
+    if (!revoked_.insert(leaf->serial).second)
+      return failure(wire::FailureKind::kRefused, "revocation-already");
+    return wire::CertificateRevokeReply{leaf->serial, clock_.utc_ms(), std::nullopt};
+  }
+  Answer<wire::OrderCancelReply> ask(const wire::OrderCancel&, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::OrderCancel);
+    return wire::OrderCancelReply{};
+  }
   void change_issuer() {
     const std::lock_guard lock(mutex_);
     issuer_ = self_signed("other CA");
@@ -749,11 +797,15 @@ class FakeSigner final : public SignerBackend, public Gate {
   }
   wire::CertificateIssueReply make(ByteView spki, const std::vector<wire::Identifier>& names) {
     wire::CertificateIssueReply reply;
-    reply.serial = random_bytes(16);
     reply.not_before_ms = clock_.utc_ms();
     reply.not_after_ms = reply.not_before_ms + life_ms;
     reply.chain = {
-        certificate(spki, x509::name_der({}), {*x509::ext_subject_alt_name(names, true)}), issuer_};
+        certificate(
+            spki, x509::name_der({}),
+            {*x509::ext_subject_alt_name(names, true),
+             x509::ext_authority_key_id(ByteView(key_.public_key().spki_sha256()).first(20))}),
+        issuer_};
+    reply.serial = x509::parse_certificate(reply.chain[0])->serial;
     return reply;
   }
   const Clock& clock_;
@@ -772,6 +824,9 @@ class FakeSigner final : public SignerBackend, public Gate {
        {},
        {}}};
   int signatures_ = 0;
+  std::vector<Bytes> cross_;
+  std::set<Bytes> revoked_;
+  wire::CertificateRevoke last_revoke_;
   bool external_account_required_ = false;
   wire::KeyChange last_key_change_;
   bool lies_ = false;

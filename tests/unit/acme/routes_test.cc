@@ -20,7 +20,17 @@ std::string sample_path(const Route& route) {
   return path;
 }
 
+// Every resource that an installation can have.
+void with_everything(ServiceConfig& config) { config.recovery = true; }
+bool is_page(const Route& route) {
+  return route.resource == Resource::kTerms || route.resource == Resource::kVeto;
+}
+
 class EachRoute : public testing::TestWithParam<Route> {};
+
+bool takes_signed_posts(const Route& route) {
+  return (route.methods & kPost) != 0 && route.authentication != Authentication::kNone;
+}
 
 TEST_P(EachRoute, SamplePath_Matches_ThisRouteAlone) {
   const auto match = match_route(sample_path(GetParam()));
@@ -39,10 +49,11 @@ TEST_P(EachRoute, OtherPaths_DoNotMatch) {
 }
 
 TEST_P(EachRoute, WrongMethod_405WithAllow) {
-  World world;
+  World world{with_everything};
   for (const std::string method : {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS",
                                    "TRACE", "CONNECT", "get", ""}) {
     if ((GetParam().methods & method_bit(method)) != 0) continue;
+    if (method == "OPTIONS") continue;  // a browser's preflight: below
     HttpRequest request;
     request.method = method;
     request.raw_path = sample_path(GetParam());
@@ -60,7 +71,8 @@ TEST_P(EachRoute, WrongMethod_405WithAllow) {
 }
 
 TEST_P(EachRoute, WrongMediaType_415) {
-  World world;
+  if (!takes_signed_posts(GetParam())) GTEST_SKIP();
+  World world{with_everything};
   Client client(world);
   for (const std::string type :
        {"", "application/json", "application/jose", "application/jose+jsonx", "text/plain"}) {
@@ -72,11 +84,13 @@ TEST_P(EachRoute, WrongMediaType_415) {
 }
 
 TEST_P(EachRoute, TooLarge_413) {
-  World world;
+  if (!takes_signed_posts(GetParam())) GTEST_SKIP();
+  World world{with_everything};
   HttpRequest request;
   request.method = "POST";
   request.raw_path = sample_path(GetParam());
-  request.content_type = "application/jose+json";
+  request.content_type =
+      is_page(GetParam()) ? "application/x-www-form-urlencoded" : "application/jose+json";
   request.body = Bytes(GetParam().body_bytes_max + 1, '{');
   expect_problem(world.service->handle(request), 413, "malformed", "http.too-large");
   EXPECT_EQ(world.service->body_bytes_max("POST", request.raw_path), GetParam().body_bytes_max);
@@ -84,13 +98,13 @@ TEST_P(EachRoute, TooLarge_413) {
 }
 
 TEST_P(EachRoute, OtherStates_503WithRetryAfter) {
-  World world;
+  World world{with_everything};
   for (const auto state :
        {ApplianceState::kUnprovisioned, ApplianceState::kLocked, ApplianceState::kOperational,
         ApplianceState::kDegraded, ApplianceState::kFailed}) {
     world.service->set_state(state);
     HttpRequest request;
-    request.method = "POST";
+    request.method = (GetParam().methods & kPost) != 0 ? "POST" : "GET";
     request.raw_path = sample_path(GetParam());
     const auto response = world.service->handle(request);
     if ((GetParam().states & static_cast<std::uint8_t>(state)) != 0) {
@@ -103,7 +117,12 @@ TEST_P(EachRoute, OtherStates_503WithRetryAfter) {
 }
 
 TEST_P(EachRoute, WrongKindOfKey_Malformed) {
-  World world;
+  const auto authentication = GetParam().authentication;
+  if (authentication == Authentication::kNone || authentication == Authentication::kEither)
+    GTEST_SKIP() << "takes no key, or either kind";
+  if (!takes_signed_posts(GetParam())) GTEST_SKIP();
+  if (GetParam().authentication == Authentication::kEither) GTEST_SKIP();
+  World world{with_everything};
   Client client(world);
   client.register_account();
   const auto path = sample_path(GetParam());
@@ -119,13 +138,46 @@ TEST_P(EachRoute, WrongKindOfKey_Malformed) {
 }
 
 TEST_P(EachRoute, NotJson_Malformed) {
-  World world;
+  if (is_page(GetParam())) GTEST_SKIP() << "takes a form";
+  if (!takes_signed_posts(GetParam())) GTEST_SKIP();
+  World world{with_everything};
   HttpRequest request;
   request.method = "POST";
   request.raw_path = sample_path(GetParam());
   request.content_type = "application/jose+json";
   request.body = to_bytes("not json");
   expect_problem(world.service->handle(request), 400, "malformed", "jws.form");
+}
+
+TEST_P(EachRoute, Preflight_204WithMethodsAndContentType) {
+  World world{with_everything};
+  HttpRequest request;
+  request.method = "OPTIONS";
+  request.raw_path = sample_path(GetParam());
+  const auto response = world.service->handle(request);
+  EXPECT_EQ(response.status, 204);
+  EXPECT_EQ(response.body, "");
+  EXPECT_EQ(header_of(response, "Access-Control-Allow-Origin"), "*");
+  EXPECT_EQ(header_of(response, "Access-Control-Allow-Headers"), "content-type");
+  EXPECT_NE(header_of(response, "Access-Control-Max-Age"), "");
+  EXPECT_EQ(header_of(response, "Replay-Nonce"), "");
+  const auto methods = header_of(response, "Access-Control-Allow-Methods");
+  EXPECT_EQ(methods.find("POST") != std::string::npos, (GetParam().methods & kPost) != 0);
+  EXPECT_EQ(methods.find("GET") != std::string::npos, (GetParam().methods & kGet) != 0);
+}
+
+TEST_P(EachRoute, CorsOff_NoHeadersAndOptionsIs405) {
+  World world([](ServiceConfig& config) {
+    with_everything(config);
+    config.cors = false;
+  });
+  HttpRequest request;
+  request.method = "OPTIONS";
+  request.raw_path = sample_path(GetParam());
+  const auto response = world.service->handle(request);
+  expect_problem(response, 405, "malformed", "http.method");
+  EXPECT_EQ(header_of(response, "Access-Control-Allow-Origin"), "");
+  EXPECT_EQ(header_of(response, "Access-Control-Expose-Headers"), "");
 }
 
 std::string resource_name(const testing::TestParamInfo<Route>& info) {
@@ -138,9 +190,8 @@ INSTANTIATE_TEST_SUITE_P(Routes, EachRoute, testing::ValuesIn(kRoutes), resource
 
 TEST(Routes, UnknownPath_404) {
   World world;
-  for (const std::string path :
-       {"/", "", "/acme", "/acme/new-authz", "/acme/key-change", "/acme/revoke-cert",
-        "/acme/order/", "/acme/order/a b", "*", "https://ca.test:14000/acme/directory"}) {
+  for (const std::string path : {"/", "", "/acme", "/acme/order/", "/acme/order/a b", "*",
+                                 "https://ca.test:14000/acme/directory"}) {
     HttpRequest request;
     request.method = "GET";
     request.raw_path = path;
@@ -175,15 +226,30 @@ TEST(Directory, Get_ListsOnlyWhatWorks) {
   EXPECT_FALSE(test::has_link(response, "index"));
   const auto document = test::json_of(response);
   EXPECT_EQ(document.root().get("newOrder").string(), std::string(test::kBase) + "/acme/new-order");
-  for (const auto& absent : {"newAuthz", "keyChange", "revokeCert", "renewalInfo"}) {
-    EXPECT_FALSE(document.root().get(absent).exists()) << absent;
-  }
   // Every URL that is listed has a route.
   for (const auto& key : document.root().keys()) {
     if (key == "meta") continue;
-    EXPECT_TRUE(match_route(document.root().get(key).string().substr(test::kBase.size()))) << key;
+    auto path = std::string(document.root().get(key).string().substr(test::kBase.size()));
+    if (key == "renewalInfo") path += "/a.b";  // RFC 9773 §4.1: a base, to which the id is added
+    EXPECT_TRUE(match_route(path)) << key;
   }
   EXPECT_EQ(document.root().get("meta").get("termsOfService").string(), "https://ca.test/terms");
+}
+
+TEST(Directory, RecoveryConfigured_ListedElseUnknown) {
+  HttpRequest request;
+  request.method = "GET";
+  request.raw_path = "/acme/directory";
+  World world{with_everything};
+  EXPECT_EQ(test::text_at(world.service->handle(request), "recoverAccount"),
+            std::string(test::kBase) + "/acme/recover-account");
+  World without;
+  for (const auto* path :
+       {"/acme/recover-account", "/acme/recovery/a", "/acme/recovery/a/veto/b"}) {
+    request.method = "POST";
+    request.raw_path = path;
+    expect_problem(without.service->handle(request), 404, "malformed", "not-found");
+  }
 }
 
 TEST(Directory, AfterTheSignerAnswered_ShowsProfilesAndServes) {
