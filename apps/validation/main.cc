@@ -47,8 +47,9 @@ int main(int argc, char** argv) {
       take_or_die("cannot open the challenge token key",
                   challenge::TokenMint::open(settings.state_dir + "/challenge-token.key"));
   validate::http01_global_init();
-  auto resolver = take_or_die("resolver", validate::make_resolver(std::move(settings.resolver)));
-  auto& names = *resolver;
+  auto name_servers =
+      take_or_die("resolver", validate::make_name_servers(std::move(settings.resolver)));
+  auto& names = *name_servers;
   if (settings.validator.always_valid)
     log::error("ALWAYS VALID: this simulator proves nothing and grants everything");
   if (settings.validator.caa_identities.empty())
@@ -56,7 +57,7 @@ int main(int argc, char** argv) {
 
   auto& signer = task.peer(TaskId::kSigner);
   validate::Validator validator(
-      std::move(tokens), std::move(settings.validator), std::move(resolver),
+      std::move(tokens), std::move(settings.validator), std::move(name_servers),
       [&](const wire::GrantName& grant) { return signer.call(grant); }, system_clock());
   validate::Pool errands(kErrandWorkers, kErrandQueueMax);
   auto& server = task.server();
@@ -67,15 +68,15 @@ int main(int argc, char** argv) {
   server.on_deferred<wire::UrlFetch>(
       TaskId::kAcme, [&](const wire::UrlFetch& request, task::Responder responder) {
         run_in(errands, std::move(responder), [&settings, &names, url = request.url] {
-          return validate::fetch_url(url, settings.fetch, names);
+          return validate::fetch_url(url, settings.fetch, *names.open());
         });
       });
-  server.on_deferred<wire::MailSend>(
-      TaskId::kAcme, [&](const wire::MailSend& request, task::Responder responder) {
-        run_in(errands, std::move(responder), [&settings, &names, request] {
-          return validate::send_mail(request, settings.mail, names, system_clock().utc_ms());
-        });
-      });
+  server.on_deferred<wire::MailSend>(TaskId::kAcme, [&](const wire::MailSend& request,
+                                                        task::Responder responder) {
+    run_in(errands, std::move(responder), [&settings, &names, request] {
+      return validate::send_mail(request, settings.mail, *names.open(), system_clock().utc_ms());
+    });
+  });
   server.on_deferred<wire::NameValidate>(
       TaskId::kAcme, [&](const wire::NameValidate& request, task::Responder responder) {
         auto shared = std::make_shared<task::Responder>(std::move(responder));

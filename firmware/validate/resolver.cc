@@ -1,10 +1,7 @@
 #include "firmware/validate/resolver.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <cstring>
-#include <mutex>
-#include <thread>
+#include <deque>
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -17,7 +14,6 @@ constexpr int kTypeA = 1;      // RFC 1035
 constexpr int kTypeAaaa = 28;  // RFC 3596
 constexpr int kClassIn = 1;
 constexpr int kRcodeNxDomain = 3;
-constexpr int kDispatchMs = 500;
 constexpr std::size_t kAddressesMax = 8;  // of one family; more are not tried
 
 std::string lower(std::string text) {
@@ -27,8 +23,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-// One question under way: shared by the asker, who may leave at its deadline, and unbound's call
-// back.
 struct Answered {
   std::vector<Bytes> data;
   bool secure = false;
@@ -36,12 +30,16 @@ struct Answered {
   std::string detail;
 };
 
+// One question under way.
 struct Question {
-  std::mutex mutex;
-  std::condition_variable answered;
   bool done = false;
   Answered answer;
 };
+
+struct DeleteContext {
+  void operator()(ub_ctx* context) const { ::ub_ctx_delete(context); }
+};
+using ContextPtr = std::unique_ptr<ub_ctx, DeleteContext>;
 
 // All of the records or none: who reads some of a set may miss the one that forbids.
 void take_records(const ub_result& result, Answered& out) {
@@ -102,34 +100,24 @@ Resolution addresses_of(const Answered& answer) {
   return out;
 }
 
+// Runs in ub_process(), so in the asker's own thread.
 extern "C" void on_answer(void* user, int error, ub_result* result) {
-  const std::unique_ptr<std::shared_ptr<Question>> question(
-      static_cast<std::shared_ptr<Question>*>(user));
-  Answered answer = read_result(error, result);
+  auto& question = *static_cast<Question*>(user);
+  question.answer = read_result(error, result);
+  question.done = true;
   ::ub_resolve_free(result);
-  const std::lock_guard lock((*question)->mutex);
-  (*question)->answer = std::move(answer);
-  (*question)->done = true;
-  (*question)->answered.notify_all();
 }
 
 class UnboundResolver final : public Resolver {
  public:
-  UnboundResolver(StaticHosts hosts, ub_ctx* context)
-      : hosts_(std::move(hosts)),
-        context_(context),
-        dispatcher_([this](const std::stop_token& stop) { dispatch(stop); }) {}
-  ~UnboundResolver() override {
-    dispatcher_.request_stop();
-    dispatcher_.join();
-    ::ub_ctx_delete(context_);
-  }
+  UnboundResolver(std::shared_ptr<const ResolverOptions> options, ContextPtr context)
+      : options_(std::move(options)), context_(std::move(context)) {}
 
   Resolution resolve(const std::string& name, Deadline deadline) override {
-    const auto fixed = hosts_.find(lower(name));
-    if (fixed != hosts_.end()) return {fixed->second, "", ""};
-    const auto six = ask(name, kTypeAaaa);
-    const auto four = ask(name, kTypeA);
+    const auto fixed = options_->hosts.find(lower(name));
+    if (fixed != options_->hosts.end()) return {fixed->second, "", ""};
+    Question& six = ask(name, kTypeAaaa);
+    Question& four = ask(name, kTypeA);
     Resolution first = addresses_of(wait(six, deadline));
     const Resolution second = addresses_of(wait(four, deadline));
     first.addresses.insert(first.addresses.end(), second.addresses.begin(), second.addresses.end());
@@ -149,45 +137,34 @@ class UnboundResolver final : public Resolver {
   }
 
  private:
-  std::shared_ptr<Question> ask(const std::string& name, int type) {
-    auto question = std::make_shared<Question>();
-    auto held = std::make_unique<std::shared_ptr<Question>>(question);
-    const int code =
-        ::ub_resolve_async(context_, name.c_str(), type, kClassIn, held.get(), on_answer, nullptr);
-    if (code == 0) {
-      static_cast<void>(held.release());  // on_answer takes it
-    } else {
-      question->answer = read_result(code, nullptr);
-      question->done = true;
-    }
+  // The question lives as long as this resolver: one that nobody waits for any more may still be
+  // answered until the context ends.
+  Question& ask(const std::string& name, int type) {
+    Question& question = questions_.emplace_back();
+    const int code = !context_ ? UB_NOMEM
+                               : ::ub_resolve_async(context_.get(), name.c_str(), type, kClassIn,
+                                                    &question, on_answer, nullptr);
+    if (code != 0) question = {true, read_result(code, nullptr)};
     return question;
   }
-  static Answered wait(const std::shared_ptr<Question>& question, Deadline deadline) {
-    std::unique_lock lock(question->mutex);
-    const auto patience = std::chrono::milliseconds(deadline.remaining_ms());
-    if (!question->answered.wait_for(lock, patience, [&] { return question->done; })) {
-      return {{}, false, "dns.timeout", "the name servers did not answer in time"};
+  Answered wait(Question& question, Deadline deadline) {
+    while (!question.done) {
+      pollfd entry{::ub_fd(context_.get()), POLLIN, 0};
+      if (deadline.passed() || ::poll(&entry, 1, static_cast<int>(deadline.remaining_ms())) <= 0)
+        return {{}, false, "dns.timeout", "the name servers did not answer in time"};
+      ::ub_process(context_.get());
     }
-    return question->answer;
-  }
-  void dispatch(const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-      pollfd entry{::ub_fd(context_), POLLIN, 0};
-      if (::poll(&entry, 1, kDispatchMs) > 0) ::ub_process(context_);
-    }
+    return std::move(question.answer);
   }
 
-  StaticHosts hosts_;
-  ub_ctx* context_;
-  std::jthread dispatcher_;
+  std::shared_ptr<const ResolverOptions> options_;
+  std::deque<Question> questions_;  // references stay; outlive the context
+  ContextPtr context_;
 };
 
 // libunbound's option texts end with a colon.
 Status set_options(ub_ctx* context, const ResolverOptions& options) {
   constexpr std::pair<const char*, const char*> kOptions[] = {
-      {"cache-max-ttl:", "0"},           // see the header
-      {"cache-max-negative-ttl:", "0"},  // a record put there a moment ago shall be seen
-      {"aggressive-nsec:", "no"},        // for the same reason
       {"harden-dnssec-stripped:", "yes"},
       {"do-tcp:", "yes"},  // RFC 8555 §10.1 asks for it; also for what does not fit a datagram
   };
@@ -204,10 +181,49 @@ Status set_options(ub_ctx* context, const ResolverOptions& options) {
   return {};
 }
 
-// With forwarders, names that the public DNS keeps apart are the plant's (RFC 6761, RFC 8375).
-void open_local_zones(ub_ctx* context) {
-  for (const char* zone : {"test.", "home.arpa."}) ::ub_ctx_zone_add(context, zone, "transparent");
+// Begins the context, which takes no options afterwards. With forwarders, names that the public DNS
+// keeps apart are the plant's own (RFC 6761, RFC 8375).
+Status begin(ub_ctx* context, const ResolverOptions& options) {
+  for (const char* zone : {"test.", "home.arpa."}) {
+    const int code = options.forward.empty() ? ::ub_ctx_zone_remove(context, "keyward.invalid.")
+                                             : ::ub_ctx_zone_add(context, zone, "transparent");
+    if (code != 0) return fail(ErrorKind::kBadInput, "the trust anchor file cannot be used", code);
+  }
+  return {};
 }
+
+Result<ContextPtr> make_context(const ResolverOptions& options) {
+  ContextPtr context(::ub_ctx_create());
+  if (!context) return fail(ErrorKind::kExhausted, "cannot make a resolver");
+  ::ub_ctx_async(context.get(), 1);  // its work in a thread, not in a forked process
+  ::ub_ctx_debugout(context.get(), nullptr);
+  KEYWARD_CHECK(set_options(context.get(), options));
+  for (const auto& forward : options.forward) {
+    if (::ub_ctx_set_fwd(context.get(), forward.c_str()) != 0) {
+      return fail(ErrorKind::kBadInput, "a forwarder is written address or address@port");
+    }
+  }
+  if (!options.trust_anchor.empty() &&
+      ::ub_ctx_add_ta_file(context.get(), options.trust_anchor.c_str()) != 0) {
+    return fail(ErrorKind::kBadInput, "the trust anchor file cannot be used");
+  }
+  KEYWARD_CHECK(begin(context.get(), options));
+  return context;
+}
+
+class UnboundServers final : public NameServers {
+ public:
+  explicit UnboundServers(std::shared_ptr<const ResolverOptions> options)
+      : options_(std::move(options)) {}
+  std::unique_ptr<Resolver> open() override {
+    auto context = make_context(*options_);  // without one, each question fails
+    return std::make_unique<UnboundResolver>(options_,
+                                             context ? std::move(*context) : ContextPtr());
+  }
+
+ private:
+  std::shared_ptr<const ResolverOptions> options_;
+};
 
 }  // namespace
 
@@ -235,28 +251,11 @@ Result<StaticHosts> parse_hosts(const std::vector<std::string>& lines) {
   return hosts;
 }
 
-Result<std::unique_ptr<Resolver>> make_resolver(ResolverOptions options) {
-  struct Delete {
-    void operator()(ub_ctx* context) const { ::ub_ctx_delete(context); }
-  };
-  std::unique_ptr<ub_ctx, Delete> context(::ub_ctx_create());
-  if (!context) return fail(ErrorKind::kExhausted, "cannot make a resolver");
-  ::ub_ctx_async(context.get(), 1);  // its work in a thread, not in a forked process
-  ::ub_ctx_debugout(context.get(), nullptr);
-  KEYWARD_CHECK(set_options(context.get(), options));
-  for (const auto& forward : options.forward) {
-    if (::ub_ctx_set_fwd(context.get(), forward.c_str()) != 0) {
-      return fail(ErrorKind::kBadInput, "a forwarder is written address or address@port");
-    }
-  }
-  if (!options.trust_anchor.empty() &&
-      ::ub_ctx_add_ta_file(context.get(), options.trust_anchor.c_str()) != 0) {
-    return fail(ErrorKind::kBadInput, "the trust anchor file cannot be used");
-  }
-  // Last: this begins the context, which takes no options afterwards.
-  if (!options.forward.empty()) open_local_zones(context.get());
-  return std::unique_ptr<Resolver>(
-      new UnboundResolver(std::move(options.hosts), context.release()));
+Result<std::unique_ptr<NameServers>> make_name_servers(ResolverOptions options) {
+  const auto held = std::make_shared<const ResolverOptions>(std::move(options));
+  // Once before anybody asks, so that a wrong configuration ends the start and not a validation.
+  KEYWARD_CHECK(make_context(*held));
+  return std::unique_ptr<NameServers>(new UnboundServers(held));
 }
 
 }  // namespace keyward::validate

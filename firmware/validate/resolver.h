@@ -1,9 +1,10 @@
 // Owns what the DNS says, for validations: static hosts first for addresses, then libunbound (own
 // recursion or forwarders, DNSSEC when a trust anchor is given, TCP when an answer does not fit).
-// Must not know HTTP, policy or what a record means. Threads: any.
+// Must not know HTTP, policy or what a record means.
 // Errors stand in Resolution::code and Records::code, since a name that does not exist is not our
-// fault. Nothing is kept from one validation to the next: an answer of yesterday proves nothing
-// today (RFC 8555 §10.2, dns-persist-01 -02).
+// fault. Nothing is kept from one validation to the next, whatever its TTL: an answer of before
+// proves nothing now (dns-persist-01 -02), and a client that has just put its record there is not
+// told of the time when it was not. Threads: a NameServers any, a Resolver one.
 #pragma once
 
 #include <map>
@@ -35,12 +36,19 @@ struct Records {
   std::string detail;
 };
 
+// The questions of one validation.
 class Resolver {
  public:
   virtual ~Resolver() = default;
   virtual Resolution resolve(const std::string& name, Deadline deadline) = 0;
   // CNAME and DNAME are followed. Never asks the static hosts: these fix addresses alone.
   virtual Records query(const std::string& name, RecordType type, Deadline deadline) = 0;
+};
+
+class NameServers {
+ public:
+  virtual ~NameServers() = default;
+  virtual std::unique_ptr<Resolver> open() = 0;  // never null
 };
 
 // The text of one TXT record: its character-strings joined (RFC 7208 §3.3 shows the custom).
@@ -61,6 +69,6 @@ struct ResolverOptions {
 
 // kBadInput if a forwarder or the trust anchor is not one. `trust_anchor` may hold the anchor of any
 // zone, as a plant's own.
-Result<std::unique_ptr<Resolver>> make_resolver(ResolverOptions options);
+Result<std::unique_ptr<NameServers>> make_name_servers(ResolverOptions options);
 
 }  // namespace keyward::validate

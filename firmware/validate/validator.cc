@@ -95,10 +95,10 @@ std::optional<ValidationMethod> method_from(std::string_view name) {
 }
 
 Validator::Validator(challenge::TokenMint tokens, ValidatorOptions options,
-                     std::unique_ptr<Resolver> resolver, SendGrant send_grant, Clock& clock)
+                     std::unique_ptr<NameServers> name_servers, SendGrant send_grant, Clock& clock)
     : tokens_(std::move(tokens)),
       options_(std::move(options)),
-      resolver_(std::move(resolver)),
+      name_servers_(std::move(name_servers)),
       send_grant_(std::move(send_grant)),
       clock_(clock),
       pool_(options_.workers, options_.queue_max) {}
@@ -171,7 +171,7 @@ void Validator::validate(const wire::NameValidate& request, Reply reply) {
   }
 }
 
-LookOutcome Validator::look(const wire::NameValidate& request) const {
+LookOutcome Validator::look(const wire::NameValidate& request, Resolver& resolver) const {
   if (options_.sleep_ms_max > 0) {
     const auto draw = random_bytes(2);
     const auto part = (draw[0] << 8 | draw[1]) * options_.sleep_ms_max / 0xffff;
@@ -184,15 +184,15 @@ LookOutcome Validator::look(const wire::NameValidate& request) const {
   const auto deadline = Deadline::after_ms(options_.dns_total_ms);
   switch (request.method) {
     case ValidationMethod::kHttp01:
-      return http01_look(what, options_.http01, *resolver_);
+      return http01_look(what, options_.http01, resolver);
     case ValidationMethod::kTlsAlpn01:
-      return tls_alpn01_look(what, options_.tls_alpn01, *resolver_);
+      return tls_alpn01_look(what, options_.tls_alpn01, resolver);
     case ValidationMethod::kDns01:
-      return dns01_look(what, *resolver_, deadline);
+      return dns01_look(what, resolver, deadline);
     case ValidationMethod::kDnsAccount01:
-      return dns_account01_look(what, *resolver_, deadline);
+      return dns_account01_look(what, resolver, deadline);
     case ValidationMethod::kDnsPersist01:
-      return dns_persist01_look(what, options_.persist, *resolver_, clock_.utc_ms(), deadline);
+      return dns_persist01_look(what, options_.persist, resolver, clock_.utc_ms(), deadline);
     default:
       break;  // not_ours() let none of these pass
   }
@@ -201,21 +201,22 @@ LookOutcome Validator::look(const wire::NameValidate& request) const {
   return none;
 }
 
-CaaOutcome Validator::consult_caa(const wire::NameValidate& request) const {
+CaaOutcome Validator::consult_caa(const wire::NameValidate& request, Resolver& resolver) const {
   if (options_.caa_identities.empty() || request.identifier.type != IdentifierType::kDns ||
       options_.always_valid)
     return {};
   return caa_look({options_.caa_identities, request.identifier.value, request.wildcard,
                    std::string(method_name(request.method)), request.account_url},
-                  *resolver_, Deadline::after_ms(limits::kCaaLookMs));
+                  resolver, Deadline::after_ms(limits::kCaaLookMs));
 }
 
 Answer<wire::NameValidateReply> Validator::decide(const wire::NameValidate& request) const {
-  auto outcome = look(request);
+  const auto resolver = name_servers_->open();
+  auto outcome = look(request, *resolver);
   wire::NameValidateReply reply;
   reply.problem = std::move(outcome.problem);
   if (reply.problem) return reply;
-  auto caa = consult_caa(request);
+  auto caa = consult_caa(request, *resolver);
   reply.problem = std::move(caa.problem);
   if (reply.problem) return reply;
   reply.validated_at_ms = clock_.utc_ms();

@@ -63,7 +63,7 @@ class Validator {
   using SendGrant = std::function<Answer<wire::GrantNameReply>(const wire::GrantName&)>;
   using Reply = std::function<void(Answer<wire::NameValidateReply>)>;
   Validator(challenge::TokenMint tokens, ValidatorOptions options,
-            std::unique_ptr<Resolver> resolver, SendGrant send_grant, Clock& clock);
+            std::unique_ptr<NameServers> name_servers, SendGrant send_grant, Clock& clock);
 
   Answer<wire::NameTokenMintReply> mint(const wire::NameTokenMint& request) const;
   // Checks at once; looks in a worker; `reply` is called exactly once, from any thread.
@@ -74,11 +74,11 @@ class Validator {
   template <class Request>
   std::optional<wire::Failure> not_ours(const Request& request) const;
   Answer<wire::NameValidateReply> decide(const wire::NameValidate& request) const;
-  LookOutcome look(const wire::NameValidate& request) const;
-  CaaOutcome consult_caa(const wire::NameValidate& request) const;
+  LookOutcome look(const wire::NameValidate& request, Resolver& resolver) const;
+  CaaOutcome consult_caa(const wire::NameValidate& request, Resolver& resolver) const;
   challenge::TokenMint tokens_;
   ValidatorOptions options_;
-  std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<NameServers> name_servers_;
   SendGrant send_grant_;
   Clock& clock_;
   Pool pool_;  // last: its threads end before what they use

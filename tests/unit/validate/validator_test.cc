@@ -71,6 +71,25 @@ class HeldResolver final : public Resolver {
   std::atomic<int> asked{0};
 };
 
+class HeldServers final : public NameServers {
+ public:
+  explicit HeldServers(HeldResolver& resolver) : resolver_(resolver) {}
+  std::unique_ptr<Resolver> open() override { return std::make_unique<Passing>(resolver_); }
+
+ private:
+  struct Passing final : Resolver {
+    explicit Passing(HeldResolver& to) : resolver(to) {}
+    Resolution resolve(const std::string& name, Deadline deadline) override {
+      return resolver.resolve(name, deadline);
+    }
+    Records query(const std::string& name, RecordType type, Deadline deadline) override {
+      return resolver.query(name, type, deadline);
+    }
+    HeldResolver& resolver;
+  };
+  HeldResolver& resolver_;
+};
+
 class ValidatorTest : public ::testing::Test {
  protected:
   void make(int workers = 1, std::size_t queue_max = 2) {
@@ -79,10 +98,10 @@ class ValidatorTest : public ::testing::Test {
     options.queue_max = queue_max;
     options.grant_lifetime_ms = 60'000;
     options.appliance_names = *parse_appliance_names({"ca.plant.example", "127.0.0.1"});
-    auto resolver = std::make_unique<HeldResolver>();
-    resolver_ = resolver.get();
+    resolver_ = std::make_unique<HeldResolver>();
     validator_.emplace(
-        challenge::TokenMint(SecretBytes(Bytes(32, 9))), std::move(options), std::move(resolver),
+        challenge::TokenMint(SecretBytes(Bytes(32, 9))), std::move(options),
+        std::make_unique<HeldServers>(*resolver_),
         [this](const wire::GrantName& grant) -> Answer<wire::GrantNameReply> {
           grants_.push_back(grant);
           if (signer_away_)
@@ -129,7 +148,7 @@ class ValidatorTest : public ::testing::Test {
   SetClock clock_;
   std::vector<wire::GrantName> grants_;
   bool signer_away_ = false;
-  HeldResolver* resolver_ = nullptr;
+  std::unique_ptr<HeldResolver> resolver_;
   std::optional<Validator> validator_;
 };
 
