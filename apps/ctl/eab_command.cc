@@ -248,7 +248,7 @@ EabCommand::EabCommand(CLI::App& app)
   revoke_->add_option("kid", o.kid, "The credential")->required();
   add_->add_option("--kid", o.kid, "Its name; else one is made up");
   add_->add_option("--profile", o.profiles, "Profiles its accounts may use; else all");
-  add_->add_option("--quota", o.quota, "Certificates that one account may get in all")
+  add_->add_option("--quota", o.quota, "Certificates that its accounts may get, all together")
       ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int32_t>::max() * 1L));
   add_->add_option("--expires", o.expires, "No new account after it: a time in UTC, 30d, 12h");
   add_->add_option("--accounts", o.accounts, "Accounts it may admit; 0: any number")

@@ -95,10 +95,14 @@ bool Admissions::tell_some(bool withdrawn, int& left) {
     if (left-- <= 0) return false;
     const auto told = tell(thumbprint, kid);
     if (told) continue;
-    if (!said_away_)
-      log::warning("the signer does not take account grants", {{"code", told.error().code}});
-    said_away_ = true;
-    return false;
+    const bool away = told.error().kind == wire::FailureKind::kUnavailable;
+    if (!away || !said_away_) {
+      log::warning("the signer did not take an account grant",
+                   {{"code", told.error().code}, {"kid", kid}});
+    }
+    said_away_ = away;
+    if (away) return false;
+    told_[thumbprint] = terms.revision;  // it has decided: asking again would only hold up the rest
   }
   return true;
 }

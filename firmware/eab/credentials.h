@@ -32,7 +32,8 @@ struct Credential {
   std::int64_t created_ms = 0;
   std::optional<std::int64_t> expires_ms;  // no new account after it; those it has stay
   std::vector<std::string> profiles;       // none: all
-  std::optional<std::uint64_t> quota;      // certificates of one account in all; absent: no bound
+  std::optional<std::uint64_t>
+      quota;  // certificates of all its accounts together; absent: no bound
   std::optional<std::uint64_t> accounts_max;  // absent: any number
   OnExcess on_excess = OnExcess::kRefuse;
   std::optional<std::int64_t> revoked_ms;

@@ -29,7 +29,7 @@ struct AuthorityTokenSpec {
   std::optional<std::int64_t> nbf_s = std::nullopt;
   std::optional<std::string> claims = std::nullopt;  // the whole payload
   bool other_key = false;                            // signed by a key without certificate
-  std::string other_payload;                         // put in after signing
+  std::string other_payload = {};                         // put in after signing
 };
 
 struct AuthorityChainSpec {

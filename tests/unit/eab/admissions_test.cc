@@ -32,6 +32,10 @@ class AdmissionsTest : public ::testing::Test {
         return Admissions::Told(tl::unexpected(
             wire::Failure::of(wire::FailureKind::kUnavailable, "peer-lost", "away")));
       }
+      if (grant.thumbprint == refused_) {
+        return Admissions::Told(tl::unexpected(
+            wire::Failure::of(wire::FailureKind::kRefused, "account-withdrawn", "no")));
+      }
       told_.push_back(grant);
       return Admissions::Told();
     });
@@ -69,6 +73,7 @@ class AdmissionsTest : public ::testing::Test {
   std::string directory_;
   CredentialBook book_;
   bool away_ = false;
+  Digest256 refused_{};
   std::vector<wire::GrantAccount> told_;
   wire::EabVerifyReply reply_;
   std::unique_ptr<Admissions> admissions_;
@@ -201,6 +206,20 @@ TEST_F(AdmissionsTest, Restart_TellsTheSignerOfAllAgain_WithdrawalsFirst) {
   EXPECT_FALSE(told_[1].withdrawn);
   EXPECT_TRUE(admissions_->turn());
   EXPECT_EQ(told_.size(), 2u);
+}
+
+TEST_F(AdmissionsTest, OneThatTheSignerRefuses_DoesNotHoldUpTheOthers) {
+  credential("device-7");
+  const auto second = test::new_account_key();
+  EXPECT_EQ(verify(account_), "good");
+  EXPECT_EQ(verify(second), "good");
+  told_.clear();
+  refused_ = std::min(account_.thumbprint(), second.thumbprint());  // asked first
+  open();
+  EXPECT_TRUE(admissions_->turn());
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_NE(told_[0].thumbprint, refused_);
+  EXPECT_EQ(verify(account_.thumbprint() == refused_ ? account_ : second), "account-withdrawn");
 }
 
 TEST_F(AdmissionsTest, SameKeyUnderAnotherCredential_FollowsTheNewOne) {

@@ -1,0 +1,391 @@
+// The real keyward-attestation, spoken to as supervisor, acme and signer: what the signer is told
+// and when, and each refusal as acme hears it.
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <optional>
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "firmware/jose/jwk.h"
+#include "firmware/operate/operator_file.h"
+#include "firmware/task/server.h"
+#include "firmware/task/task.h"
+#include "firmware/wire/messages/authority_verify.h"
+#include "firmware/wire/messages/device_token_mint.h"
+#include "firmware/wire/messages/device_verify.h"
+#include "firmware/wire/messages/grant_account.h"
+#include "firmware/wire/messages/grant_authority.h"
+#include "firmware/wire/messages/grant_device.h"
+#include "hal/base/file.h"
+#include "tests/support/authority/authority.h"
+#include "tests/support/eab/eab.h"
+#include "tests/support/statement/statement.h"
+#include "tests/support/task_process/task_process.h"
+
+namespace keyward::attest {
+namespace {
+
+using wire::IdentifierType;
+using wire::TaskId;
+using wire::ValidationMethod;
+
+constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::int64_t kTurnMs = 10'000;  // far more than one look at the file takes
+
+// The signer's side. Never freed: the threads of a Server end with their process.
+struct SignerSide {
+  task::Server server;
+  std::mutex mutex;
+  std::condition_variable came;
+  std::vector<wire::GrantAccount> accounts;
+  std::vector<wire::GrantAuthority> authorities;
+  std::vector<wire::GrantDevice> devices;
+
+  template <class Grant>
+  void take(std::vector<Grant>& into, const Grant& grant) {
+    const std::lock_guard lock(mutex);
+    into.push_back(grant);
+    came.notify_all();
+  }
+};
+
+Digest256 filled(std::uint8_t value) {
+  Digest256 out{};
+  out.fill(value);
+  return out;
+}
+
+class AttestationTaskTest : public ::testing::Test {
+ protected:
+  AttestationTaskTest() : now_ms_(system_clock().utc_ms()), maker_(now_ms_), authority_(now_ms_) {
+    auto name = (std::filesystem::temp_directory_path() / "keyward-attest-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) ::abort();
+    directory_ = name;
+    write("ak.pem", x509::to_pem("CERTIFICATE", maker_.anchor().der));
+    write("roots.pem", authority_.root_pem());
+    write("chain.pem", authority_.chain_pem());
+  }
+  ~AttestationTaskTest() override {
+    task_.kill_now();
+    if (HasFailure()) std::fputs(test::log_text(directory_ + "/log").c_str(), stderr);
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+  }
+  void write(const std::string& name, const std::string& text) {
+    ASSERT_TRUE(replace_file(directory_ + "/" + name, view_of(text), 0600));
+  }
+  std::string roots() const { return "authority_roots = [\"" + directory_ + "/roots.pem\"]\n"; }
+  std::string files() const {
+    return "authority_files = [\"" + std::string(test::kX5u) + "=" + directory_ + "/chain.pem\"]\n";
+  }
+  void start(const std::string& more = "") {
+    const std::string config = "state_dir = \"" + directory_ + "\"\nak_roots = [\"" + directory_ +
+                               "/ak.pem\"]\n" + more +
+                               "[appliance]\nbase_url = \"https://ca.example\"\n";
+    ASSERT_TRUE(task_.start("keyward-attestation", TaskId::kAttestation, config,
+                            {{TaskId::kAcme, true}, {TaskId::kSigner, false}},
+                            directory_ + "/log"));
+    ASSERT_TRUE(task_.wait_ready());
+    attestation_.emplace(TaskId::kAttestation);
+    attestation_->rebind(task_.take(TaskId::kAcme));
+    signer_end_ = task_.take(TaskId::kSigner);
+    auto* side = signer_ = new SignerSide;
+    side->server.on<wire::GrantAccount>(TaskId::kAttestation, [side](const auto& grant) {
+      side->take(side->accounts, grant);
+      return task::Answer<wire::GrantAccountReply>(wire::GrantAccountReply{});
+    });
+    side->server.on<wire::GrantAuthority>(TaskId::kAttestation, [side](const auto& grant) {
+      side->take(side->authorities, grant);
+      return task::Answer<wire::GrantAuthorityReply>(wire::GrantAuthorityReply{});
+    });
+    side->server.on<wire::GrantDevice>(TaskId::kAttestation, [side](const auto& grant) {
+      side->take(side->devices, grant);
+      return task::Answer<wire::GrantDeviceReply>(wire::GrantDeviceReply{});
+    });
+  }
+  void start_signer() { signer_->server.serve(TaskId::kAttestation, std::move(signer_end_), 1); }
+
+  void save(const eab::CredentialBook& book) {
+    auto folder = operate::OperatorDirectory::open(directory_, std::string(eab::kFolder));
+    ASSERT_TRUE(folder);
+    ASSERT_TRUE(folder->replace(std::string(eab::kCredentialsFile), book.to_lines().view()));
+  }
+  // "good", the problem's "type code", or the failure's code.
+  template <class Request>
+  std::string ask(const Request& request) {
+    const auto answer = attestation_->call(request);
+    if (!answer) return answer.error().code;
+    if (!answer->problem) return "good";
+    return answer->problem->type + " " + answer->problem->code;
+  }
+  // Waits for the signer's n-th account grant.
+  std::optional<wire::GrantAccount> account_grant(std::size_t n) {
+    std::unique_lock lock(signer_->mutex);
+    const bool came = signer_->came.wait_for(lock, std::chrono::milliseconds(kTurnMs),
+                                             [&] { return signer_->accounts.size() >= n; });
+    return came ? std::optional(signer_->accounts[n - 1]) : std::nullopt;
+  }
+
+  wire::AuthorityVerify authority_question(const test::AuthorityTokenSpec& spec = {}) {
+    wire::DeviceTokenMint mint;
+    mint.thumbprint = filled(0x5a);
+    mint.identifier = {IdentifierType::kTnAuthList, std::string(test::kTnAuthList)};
+    mint.ticket = "ticket-1";
+    mint.expires_at_ms = now_ms_ + 2 * kHourMs;
+    mint.method = ValidationMethod::kTkauth01;
+    const auto minted = attestation_->call(mint);
+    EXPECT_TRUE(minted) << minted.error().code;
+    wire::AuthorityVerify out;
+    out.thumbprint = mint.thumbprint;
+    out.identifier = mint.identifier;
+    out.ticket = mint.ticket;
+    out.expires_at_ms = mint.expires_at_ms;
+    out.token = minted ? minted->token : "";
+    auto token = spec;
+    token.thumbprint = filled(0x5a);
+    out.tkauth = authority_.token(token);
+    return out;
+  }
+
+  std::int64_t now_ms_;
+  test::StatementMaker maker_;
+  test::AuthorityMaker authority_;
+  std::string directory_;
+  test::TaskProcess task_;
+  std::optional<task::Peer> attestation_;
+  UniqueFd signer_end_;
+  SignerSide* signer_ = nullptr;
+};
+
+TEST_F(AttestationTaskTest, Eab_Right_TheSignerHasTheGrantFirst) {
+  eab::CredentialBook book;
+  ASSERT_TRUE(book.add(test::credential()));
+  save(book);
+  start();
+  start_signer();
+  const auto account = test::new_account_key();
+  EXPECT_EQ(ask(test::binding(account)), "good");
+  ASSERT_EQ(signer_->accounts.size(), 1u);
+  EXPECT_EQ(signer_->accounts[0].thumbprint, account.thumbprint());
+  EXPECT_FALSE(signer_->accounts[0].withdrawn);
+}
+
+TEST_F(AttestationTaskTest, Eab_Refused_LeavesTheTaskByTypeAndCode) {
+  eab::CredentialBook book;
+  ASSERT_TRUE(book.add(test::credential()));
+  save(book);
+  start();
+  start_signer();
+  const auto account = test::new_account_key();
+  EXPECT_EQ(ask(test::binding(account, {.kid = "other"})), "unauthorized eab.mac");
+  EXPECT_EQ(ask(test::binding(account, {.mac_key = Bytes(32, 1)})), "unauthorized eab.mac");
+  EXPECT_EQ(ask(test::binding(account, {.url = "https://ca.example/"})), "malformed eab.url");
+  EXPECT_TRUE(signer_->accounts.empty());
+}
+
+TEST_F(AttestationTaskTest, Eab_CredentialMadeAndRevokedWhileItRuns_IsNoticed) {
+  start();
+  start_signer();
+  const auto account = test::new_account_key();
+  EXPECT_EQ(ask(test::binding(account)), "unauthorized eab.mac");
+  eab::CredentialBook book;
+  ASSERT_TRUE(book.add(test::credential()));
+  save(book);
+  EXPECT_EQ(ask(test::binding(account)), "good");
+  book.find("device-7")->revoked_ms = 1;
+  save(book);
+  const auto withdrawn = account_grant(2);
+  ASSERT_TRUE(withdrawn);
+  EXPECT_TRUE(withdrawn->withdrawn);
+  EXPECT_EQ(withdrawn->thumbprint, account.thumbprint());
+  EXPECT_EQ(ask(test::binding(account)), "unauthorized eab.revoked");
+}
+
+TEST_F(AttestationTaskTest, Eab_Restart_TellsTheSignerAgain) {
+  eab::CredentialBook book;
+  ASSERT_TRUE(book.add(test::credential()));
+  save(book);
+  start();
+  start_signer();
+  const auto account = test::new_account_key();
+  EXPECT_EQ(ask(test::binding(account)), "good");
+  task_.kill_now();
+  start();
+  start_signer();
+  const auto again = account_grant(1);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->thumbprint, account.thumbprint());
+}
+
+TEST_F(AttestationTaskTest, Eab_SignerAway_IsUnavailable) {
+  eab::CredentialBook book;
+  ASSERT_TRUE(book.add(test::credential()));
+  save(book);
+  start();
+  signer_end_.reset();
+  EXPECT_EQ(ask(test::binding(test::new_account_key())), "peer-lost");
+}
+
+TEST_F(AttestationTaskTest, Authority_Good_TheSignerHasTheGrantFirst) {
+  start(roots() + files());
+  start_signer();
+  const auto question = authority_question();
+  const auto answer = attestation_->call(question);
+  ASSERT_TRUE(answer) << answer.error().code;
+  EXPECT_FALSE(answer->problem) << answer->problem->code;
+  ASSERT_EQ(signer_->authorities.size(), 1u);
+  const auto& grant = signer_->authorities[0];
+  EXPECT_EQ(grant.thumbprint, filled(0x5a));
+  EXPECT_EQ(grant.identifier, question.identifier);
+  EXPECT_EQ(grant.ticket, "ticket-1");
+  EXPECT_EQ(grant.not_after_max_ms, (now_ms_ + kHourMs) / 1'000 * 1'000);
+  EXPECT_EQ(grant.expires_at_ms, grant.not_after_max_ms);  // before its order's
+  EXPECT_EQ(grant.evidence_sha256, crypto::sha256(view_of(question.tkauth)));
+  EXPECT_EQ(answer->grant_expires_at_ms, grant.expires_at_ms);
+}
+
+TEST_F(AttestationTaskTest, Authority_SecondOrder_IsAReplayOverARestart) {
+  start(roots() + files());
+  start_signer();
+  const auto question = authority_question();
+  EXPECT_EQ(ask(question), "good");
+  EXPECT_EQ(ask(question), "good");  // the same answer again
+  task_.kill_now();
+  start(roots() + files());
+  start_signer();
+  auto mint = wire::DeviceTokenMint{question.thumbprint, question.identifier, "ticket-2",
+                                    question.expires_at_ms, ValidationMethod::kTkauth01};
+  auto other = question;
+  other.ticket = mint.ticket;
+  other.token = attestation_->call(mint)->token;
+  EXPECT_EQ(ask(other), "unauthorized tkauth.replayed");
+  EXPECT_TRUE(signer_->authorities.empty());
+}
+
+TEST_F(AttestationTaskTest, Authority_X5uElsewhere_IsAskedForAndThenVerified) {
+  start(roots() + "authority_hosts = [\"authority.example\"]\n");
+  start_signer();
+  auto question = authority_question();
+  const auto asked = attestation_->call(question);
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->fetch_url, std::string(test::kX5u));
+  EXPECT_FALSE(asked->problem);
+  EXPECT_TRUE(signer_->authorities.empty());
+  question.fetched = to_bytes(test::AuthorityMaker(now_ms_).chain_pem());  // a stranger's
+  EXPECT_EQ(ask(question), "unauthorized tkauth.certificate");
+  question.fetched = to_bytes(authority_.chain_pem());
+  EXPECT_EQ(ask(question), "good");
+  EXPECT_EQ(signer_->authorities.size(), 1u);
+}
+
+TEST_F(AttestationTaskTest, Authority_RefusedToken_GrantsNothing) {
+  start(roots() + files());
+  start_signer();
+  EXPECT_EQ(ask(authority_question({.fingerprint = "SHA256 00"})),
+            "unauthorized tkauth.fingerprint");
+  EXPECT_EQ(ask(authority_question({.tkvalue = "MAigBhYENzA5Sw"})),
+            "incorrectResponse tkauth.value");
+  EXPECT_EQ(ask(authority_question({.ca = "true"})), "unauthorized tkauth.ca");
+  EXPECT_TRUE(signer_->authorities.empty());
+}
+
+TEST_F(AttestationTaskTest, Authority_NoRoots_IsNotOfferedAndNotVerified) {
+  start(files());
+  start_signer();
+  wire::DeviceTokenMint mint;
+  mint.identifier = {IdentifierType::kTnAuthList, std::string(test::kTnAuthList)};
+  mint.method = ValidationMethod::kTkauth01;
+  const auto minted = attestation_->call(mint);
+  ASSERT_FALSE(minted);
+  EXPECT_EQ(minted.error().code, "authority-not-configured");
+  wire::AuthorityVerify question;
+  question.identifier = mint.identifier;
+  EXPECT_EQ(ask(question), "authority-not-configured");
+}
+
+TEST_F(AttestationTaskTest, Mint_MethodAndTypeThatDoNotGoTogether_AreRefused) {
+  start(roots());
+  const auto code = [&](IdentifierType type, ValidationMethod method) {
+    wire::DeviceTokenMint mint;
+    mint.identifier = {type, "x"};
+    mint.method = method;
+    const auto minted = attestation_->call(mint);
+    return minted ? std::string("minted") : minted.error().code;
+  };
+  const auto no = "identifier-unsupported";
+  EXPECT_EQ(code(IdentifierType::kPermanentIdentifier, ValidationMethod::kDeviceAttest01),
+            "minted");
+  EXPECT_EQ(code(IdentifierType::kTnAuthList, ValidationMethod::kTkauth01), "minted");
+  EXPECT_EQ(code(IdentifierType::kTnAuthList, ValidationMethod::kDeviceAttest01), no);
+  EXPECT_EQ(code(IdentifierType::kPermanentIdentifier, ValidationMethod::kTkauth01), no);
+  EXPECT_EQ(code(IdentifierType::kDns, ValidationMethod::kTkauth01), no);
+  EXPECT_EQ(code(IdentifierType::kDns, ValidationMethod::kHttp01), no);
+}
+
+TEST_F(AttestationTaskTest, Authority_ChallengeTokenOfSomethingElse_IsRefused) {
+  start(roots() + files());
+  start_signer();
+  const auto good = authority_question();
+  const auto forged = "challenge-token-forged";
+  auto other = good;
+  other.ticket = "ticket-2";
+  EXPECT_EQ(ask(other), forged);
+  other = good;
+  other.thumbprint = filled(1);
+  EXPECT_EQ(ask(other), forged);
+  other = good;
+  other.expires_at_ms += 1;
+  EXPECT_EQ(ask(other), forged);
+  other = good;
+  other.identifier = {IdentifierType::kTnAuthList, "MAigBhYENzA5Sw"};
+  EXPECT_EQ(ask(other), forged);
+  other = good;
+  other.identifier = {IdentifierType::kTnAuthList, std::string(test::kTnAuthList) + "=="};
+  EXPECT_EQ(ask(other), "identifier-unsupported");  // not canonical
+  EXPECT_TRUE(signer_->authorities.empty());
+}
+
+// RFC 8555 §7.3.5: the account changed its key while the challenge was open.
+TEST_F(AttestationTaskTest, Device_TokenOfAnEarlierKey_AnswersForTheKeyOfToday) {
+  start();
+  start_signer();
+  wire::DeviceTokenMint mint;
+  mint.thumbprint = filled(1);
+  mint.identifier = {IdentifierType::kPermanentIdentifier, "DEVICE-1"};
+  mint.ticket = "ticket-1";
+  mint.expires_at_ms = now_ms_ + kHourMs;
+  const auto minted = attestation_->call(mint);
+  ASSERT_TRUE(minted);
+  wire::DeviceVerify question;
+  question.thumbprint = filled(2);
+  question.identifier = mint.identifier;
+  question.ticket = mint.ticket;
+  question.expires_at_ms = mint.expires_at_ms;
+  question.token = minted->token;
+  auto statement = test::StatementMaker::good();
+  statement.key_authorization = jose::key_authorization(question.token, question.thumbprint);
+  question.attestation_object = maker_.attestation_object(statement);
+  EXPECT_EQ(ask(question), "challenge-token-forged");
+  question.earlier_keys = {{filled(9)}, {filled(1)}};
+  EXPECT_EQ(ask(question), "good");
+  ASSERT_EQ(signer_->devices.size(), 1u);
+  EXPECT_EQ(signer_->devices[0].thumbprint, filled(2));
+  // What answers is never compared with an earlier key.
+  statement.key_authorization = jose::key_authorization(question.token, filled(1));
+  question.attestation_object = maker_.attestation_object(statement);
+  EXPECT_EQ(ask(question), "badAttestationStatement tpm.extra-data");
+}
+
+TEST_F(AttestationTaskTest, Authority_TokenForAnEarlierKey_IsRefused) {
+  start(roots() + files());
+  start_signer();
+  auto question = authority_question();
+  question.earlier_keys = {{question.thumbprint}};
+  question.thumbprint = filled(2);
+  EXPECT_EQ(ask(question), "unauthorized tkauth.fingerprint");
+}
+
+}  // namespace
+}  // namespace keyward::attest
