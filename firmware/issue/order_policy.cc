@@ -101,13 +101,13 @@ Verdict<std::vector<Identifier>> read_identifiers(const json::Value& list,
 
 Verdict<const Profile*> choose_profile(const json::Value& wanted,
                                        const std::vector<Identifier>& identifiers,
-                                       const Profiles& profiles) {
+                                       const Profiles& profiles, bool renewed) {
   const Profile* profile = nullptr;
   if (wanted.exists()) {
     profile = wanted.is_string() ? profiles.find(wanted.string()) : nullptr;
     if (profile == nullptr) return refuse("profile-unknown", "no such profile");
   } else {
-    profile = profiles.fitting(identifiers);
+    profile = profiles.fitting(identifiers, renewed);
   }
   if (profile == nullptr || !takes(*profile, identifiers))
     return refuse("profile-identifiers",
@@ -199,10 +199,11 @@ Verdict<wire::OrderTerms> read_new_order(const jose::VerifiedJws& jws, const Ord
   const auto root = document->root();
   wire::OrderTerms terms;
   ISSUE_TRY(identifiers, read_identifiers(root.get("identifiers"), rules.names));
-  ISSUE_TRY(profile, choose_profile(root.get("profile"), identifiers, rules.profiles));
+  const auto renewal = root.get("auto-renewal");
+  ISSUE_TRY(profile,
+            choose_profile(root.get("profile"), identifiers, rules.profiles, renewal.exists()));
   terms.identifiers = std::move(identifiers);
   terms.profile = profile->name;
-  const auto renewal = root.get("auto-renewal");
   if (!renewal.exists()) {
     ISSUE_CHECK(read_validity(root, *profile, rules.issuer, rules.validity, now_ms, terms));
     return terms;

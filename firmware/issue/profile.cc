@@ -206,9 +206,12 @@ const Profile* Profiles::find(std::string_view name) const {
   return found == profiles_.end() ? nullptr : &*found;
 }
 
-const Profile* Profiles::fitting(const std::vector<wire::Identifier>& identifiers) const {
-  const auto found = std::find_if(profiles_.begin(), profiles_.end(),
-                                  [&](const Profile& p) { return takes(p, identifiers); });
+const Profile* Profiles::fitting(const std::vector<wire::Identifier>& identifiers,
+                                 bool renewed) const {
+  const auto found = std::find_if(profiles_.begin(), profiles_.end(), [&](const Profile& p) {
+    return takes(p, identifiers) && (!renewed || p.star);
+  });
+  if (found == profiles_.end() && renewed) return fitting(identifiers);  // who refuses says why
   return found == profiles_.end() ? nullptr : &*found;
 }
 

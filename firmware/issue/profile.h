@@ -63,8 +63,10 @@ class Profiles {
   Profiles(std::int64_t device_days, std::int64_t server_days);
   explicit Profiles(std::vector<Profile> profiles);  // checked: profile_config.h
   const Profile* find(std::string_view name) const;
-  // The preferred one that takes them; mixed, empty, or of no profile: null.
-  const Profile* fitting(const std::vector<wire::Identifier>& identifiers) const;
+  // The preferred one that takes them, with automatic renewal if that is `renewed`; mixed, empty, or
+  // of no profile: null.
+  const Profile* fitting(const std::vector<wire::Identifier>& identifiers,
+                         bool renewed = false) const;
   std::vector<wire::ProfileInfo> infos() const;
 
  private:

@@ -328,14 +328,6 @@ TEST_F(GateTest, Issue_SubtreesNarrowedAfterTheOrder_IdentifierNotPermitted) {
             "identifier-not-permitted");
 }
 
-TEST_F(GateTest, Mint_ValidityAsked_ValidityNotSupported) {
-  open();
-  EXPECT_EQ(
-      code(gate_->mint_ticket(client_.new_order(
-          R"({"identifiers":[{"type":"dns","value":"a.example"}],"notAfter":"2027-01-01T00:00:00Z"})"))),
-      "validity-not-supported");
-}
-
 TEST_F(GateTest, Mint_Profiles_ByNameOrByIdentifiers) {
   open();
   EXPECT_EQ(code(gate_->mint_ticket(

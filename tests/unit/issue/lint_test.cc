@@ -51,8 +51,8 @@ class LintTest : public ::testing::Test {
     if (!certificate) return {"parse"};
     std::set<std::string> out;
     for (const auto& lint : issue::all_lints()) {
-      if (lint.check({*certificate, profile, *issuer_, identifiers_, key_->public_key(), 60'000}) !=
-          nullptr)
+      if (lint.check({*certificate, profile, *issuer_, identifiers_, key_->public_key(), 60'000,
+                      terms_ ? &*terms_ : nullptr}) != nullptr)
         out.insert(lint.name);
     }
     return out;
@@ -65,6 +65,16 @@ class LintTest : public ::testing::Test {
   issue::Profiles profiles_;
   std::vector<wire::Identifier> identifiers_{dns("a.plant.example"), dns("*.b.plant.example")};
   x509::TbsSpec spec_;
+  std::optional<wire::OrderTerms> terms_;
+
+  // A good telephone certificate instead of the server's.
+  void make_telephone() {
+    identifiers_ = {{wire::IdentifierType::kTnAuthList, "MAigBhYENzA5Sg"}};
+    spec_.subject_name_der = x509::name_der({{"2.5.4.3", "SHAKEN 709J"}});
+    spec_.extensions.resize(kConstraints + 1);
+    spec_.extensions.push_back(issue::authority_extensions(identifiers_)->front());
+  }
+  issue::Profile telephone_ = issue::make_profile("phone", issue::ProfileKind::kSti, 90);
 };
 
 TEST_F(LintTest, GoodCertificate_PassesAll) { EXPECT_EQ(refused(), Only{}); }
@@ -205,6 +215,74 @@ TEST_F(LintTest, NameBesideTheSubtree_NameConstraints) {
   identifiers_ = {dns("*.example")};
   spec_.extensions[kNames] = *x509::ext_subject_alt_name(identifiers_, false);
   EXPECT_EQ(refused(), Only{"name-constraints"});
+}
+
+TEST_F(LintTest, GoodTelephoneCertificate_PassesAll) {
+  make_telephone();
+  EXPECT_EQ(refused(telephone_), Only{});
+}
+
+TEST_F(LintTest, TelephoneIdentityNotTheOrders_AuthorityIdentity) {
+  make_telephone();
+  const auto good = spec_.extensions.back();
+  spec_.extensions.back() =
+      x509::extension_der("1.3.6.1.5.5.7.1.26", true, *base64url_decode("MAigBhYENzA5Sg"));
+  EXPECT_EQ(refused(telephone_), Only{"authority-identity"});  // critical
+  spec_.extensions.back() =
+      x509::extension_der("1.3.6.1.5.5.7.1.26", false, *base64url_decode("MAigBhYEMTIzNA"));
+  EXPECT_EQ(refused(telephone_), Only{"authority-identity"});
+  spec_.extensions.pop_back();
+  EXPECT_EQ(refused(telephone_), Only{"authority-identity"});
+  spec_.extensions.push_back(good);
+  spec_.extensions.push_back(
+      x509::extension_der("1.3.6.1.5.5.7.1.27", false, *base64url_decode("MAigBhYENzA5Sg")));
+  EXPECT_EQ(refused(telephone_), Only{"authority-identity"});
+}
+
+TEST_F(LintTest, TelephoneIdentityOfAServer_AuthorityIdentity) {
+  spec_.extensions.push_back(
+      x509::extension_der("1.3.6.1.5.5.7.1.26", false, *base64url_decode("MAigBhYENzA5Sg")));
+  EXPECT_EQ(refused(), Only{"authority-identity"});
+}
+
+TEST_F(LintTest, TelephoneWithNameOrPurpose_AlternativeNamesAndExtendedKeyUsage) {
+  make_telephone();
+  spec_.extensions.push_back(*x509::ext_subject_alt_name({dns("a.plant.example")}, false));
+  EXPECT_EQ(refused(telephone_), Only{"alternative-names"});
+  spec_.extensions.back() = x509::ext_extended_key_usage({"1.3.6.1.5.5.7.3.1"});
+  EXPECT_EQ(refused(telephone_), Only{"extended-key-usage"});
+}
+
+TEST_F(LintTest, TelephoneWithoutSubject_SubjectName) {
+  make_telephone();
+  spec_.subject_name_der = x509::name_der({});
+  EXPECT_EQ(refused(telephone_), Only{"subject-name"});
+}
+
+TEST_F(LintTest, NotTheValidityThatWasAsked_ValidityAsAsked) {
+  terms_ = wire::OrderTerms{identifiers_, "server", spec_.not_before_ms, spec_.not_after_ms, {}};
+  EXPECT_EQ(refused(), Only{});
+  terms_->not_before_ms = spec_.not_before_ms - 1'000;
+  EXPECT_EQ(refused(), Only{"validity-as-asked"});
+  terms_->not_before_ms = std::nullopt;
+  terms_->not_after_ms = spec_.not_after_ms + 1'000;
+  EXPECT_EQ(refused(), Only{"validity-as-asked"});
+}
+
+TEST_F(LintTest, BesideTheSeries_RenewalBounds) {
+  constexpr std::int64_t kLifetimeMs = 86'400'000;
+  spec_.not_after_ms = spec_.not_before_ms + kLifetimeMs;
+  const wire::StarTerms star{spec_.not_before_ms, spec_.not_after_ms, kLifetimeMs, 0};
+  terms_ = wire::OrderTerms{identifiers_, "server", std::nullopt, std::nullopt, star};
+  EXPECT_EQ(refused(), Only{});
+  terms_->star->start_ms += 1'000;
+  EXPECT_EQ(refused(), Only{"renewal-bounds"});
+  terms_->star = star;
+  terms_->star->end_ms -= 1'000;
+  EXPECT_EQ(refused(), Only{"renewal-bounds"});
+  terms_->star = star;
+  terms_->star->lifetime_ms = kLifetimeMs / 2;  // with its lead: three quarters
+  EXPECT_EQ(refused(), Only{"renewal-bounds"});
 }
 
 TEST_F(LintTest, TbsWithRubbishBehind_ParseRefuses) {
