@@ -9,6 +9,7 @@
 #include "firmware/acme/service.h"
 #include "firmware/https/https_server.h"
 #include "firmware/log/log.h"
+#include "hal/base/file.h"
 
 using namespace keyward;  // NOLINT(google-build-using-namespace): main.cc alone
 
@@ -38,7 +39,33 @@ struct Configuration {
   acme::ServiceConfig service;
   acme::ApplianceOptions appliance;
   https::HttpsOptions https;
+  bool simulator = false;
+  std::string tls_chain;  // the operator's own TLS certificate; empty: the appliance makes its own
+  std::string tls_key;
 };
+
+const char* fault_of(const Configuration& config) {
+  const auto& trial = config.service;
+  const bool simulated =
+      !trial.directory_alias.empty() || trial.nonce_reject_percent != 0 || trial.orders_page != 0;
+  if (simulated && !config.simulator) return "acme.simulation is for simulators alone";
+  if (config.tls_chain.empty() != config.tls_key.empty())
+    return "acme.tls_chain and acme.tls_key belong together";
+  if (!trial.base_url.starts_with("https://") || trial.base_url.ends_with('/'))
+    return "appliance.base_url must begin with https:// and end without a slash";
+  return acme::fault_of_authz_settings(trial);
+}
+
+std::optional<acme::TlsIdentity> own_identity(const Configuration& config) {
+  if (config.tls_chain.empty()) return std::nullopt;
+  auto chain = read_text_file(config.tls_chain, limits::kTlsIdentityBytesMax);
+  auto key = read_text_file(config.tls_key, limits::kTlsIdentityBytesMax);
+  if (!chain || !key) {
+    log::error("acme.tls_chain or acme.tls_key", chain ? key.error() : chain.error());
+    task::Task::exit(task::kExitConfig);
+  }
+  return acme::TlsIdentity{std::move(*chain), std::move(*key)};
+}
 
 Configuration read(task::Task& task) {
   constexpr std::size_t kNamesMax = 16;
@@ -55,6 +82,15 @@ Configuration read(task::Task& task) {
   out.appliance.base_url = out.service.base_url;
   out.appliance.names = appliance.strings_or_empty("names", kNamesMax);
   out.appliance.state_dir = out.service.state_dir;
+  out.simulator = appliance.boolean_or("simulator", false);
+  auto& trial = out.service;
+  trial.directory_alias = section.string_or("simulation.directory_alias", "");
+  trial.nonce_reject_percent =
+      static_cast<int>(section.integer_or("simulation.nonce_reject_percent", 0, 100, 0));
+  trial.orders_page = static_cast<std::uint64_t>(
+      section.integer_or("simulation.orders_page", 0, limits::kOrdersPageMax, 0));
+  out.tls_chain = section.string_or("tls_chain", "");
+  out.tls_key = section.string_or("tls_key", "");
   (void)appliance.text();  // shared with every task: the rest is for others
   return out;
 }
@@ -66,14 +102,11 @@ int main(int argc, char** argv) {
   task::Task task(wire::TaskId::kAcme, acme::peers());
   auto config = read(task);
   task.finish_config_or_die();
-  if (!config.service.base_url.starts_with("https://") || config.service.base_url.ends_with('/')) {
-    log::error("appliance.base_url must begin with https:// and end without a slash");
-    task::Task::exit(task::kExitConfig);
-  }
-  if (const char* fault = acme::fault_of_authz_settings(config.service)) {
+  if (const char* fault = fault_of(config)) {
     log::error(fault);
     task::Task::exit(task::kExitConfig);
   }
+  const auto own_tls = own_identity(config);
   config.https.hosts = config.appliance.names;
   config.https.hosts.push_back(host_of(config.service.base_url));
   config.https.public_port = port_of(config.service.base_url);
@@ -100,7 +133,15 @@ int main(int argc, char** argv) {
           log::error("the TLS identity", set.error());
       },
       [&](std::string_view state, std::string_view detail) { task.report_state(state, detail); });
-  task.report_state("starting", "waiting for a TLS certificate");
+  if (own_tls) {
+    if (auto set = (*server)->set_identity(*own_tls); !set) {
+      log::error("acme.tls_chain and acme.tls_key", set.error());
+      task::Task::exit(task::kExitConfig);
+    }
+    task.report_state("operational", "serves with the TLS certificate of acme.tls_chain");
+  } else {
+    task.report_state("starting", "waiting for a TLS certificate");
+  }
   task.on_stop([&] {
     certificate.stop();
     const std::lock_guard lock(server_mutex);
@@ -108,6 +149,6 @@ int main(int argc, char** argv) {
     service.stop();
   });
   service.start();
-  certificate.start();
+  if (!own_tls) certificate.start();
   task::Task::exit(task.run());
 }

@@ -256,6 +256,7 @@ Outcome<HttpResponse> orders(Context& context, const SignedRequest& request) {
   wire::OrderList ask;
   ask.account_id = request.account->record.id;
   if (!request.match.cursor.empty()) ask.cursor = std::string(request.match.cursor);
+  if (context.config.orders_page != 0) ask.limit = context.config.orders_page;
   auto reply = context.backend.store.ask(ask);
   if (!reply) return refuse(problem_from(reply.error()));
   auto response = json_response(200, orders_json(context.urls, reply->tickets));

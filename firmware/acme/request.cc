@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "hal/base/rng.h"
+
 namespace keyward::acme {
 namespace {
 
@@ -45,12 +47,19 @@ Outcome<void> check_header(const jose::ProtectedHeader& header) {
   return {};
 }
 
-Outcome<void> check_nonce(Nonces& nonces, const jose::ProtectedHeader& header, const Route& route) {
+// A simulator refuses some good nonces too: a client must be able to go on (RFC 8555 §6.5).
+bool rejected_for_trial(int percent) {
+  return percent > 0 && random_bytes(1)[0] * 100 < percent * 256;
+}
+
+Outcome<void> check_nonce(Nonces& nonces, const jose::ProtectedHeader& header, const Route& route,
+                          int reject_percent) {
   if (!header.nonce)
     return refuse(ProblemType::kBadNonce, "nonce.missing", "the protected header has no nonce");
   switch (nonces.consume(*header.nonce, route.repeat == Repeat::kHarmless)) {
     case NonceVerdict::kGood:
-      return {};
+      if (!rejected_for_trial(reject_percent)) return {};
+      break;
     case NonceVerdict::kMalformed:
       return refuse(ProblemType::kMalformed, "nonce.malformed", "the nonce is not base64url");
     case NonceVerdict::kBad:
@@ -119,7 +128,8 @@ Outcome<SignedRequest> authenticate(Context& context, Nonces& nonces, const Http
   auto header = jose::parse_protected(jws->protected_b64);
   if (!header) return refuse(ProblemType::kMalformed, "jws.header", header.error().what);
   if (auto ok = check_header(*header); !ok) return refuse(ok.error());
-  if (auto ok = check_nonce(nonces, *header, route); !ok) return refuse(ok.error());
+  if (auto ok = check_nonce(nonces, *header, route, context.config.nonce_reject_percent); !ok)
+    return refuse(ok.error());
   if (header->url != context.urls.of_path(request.raw_path)) {
     return refuse(ProblemType::kUnauthorized, "jws.url",
                   "\"url\" in the header is not the URL of the request");  // D-A3

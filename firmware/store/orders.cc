@@ -38,13 +38,19 @@ const char* fault_of(const wire::OrderPut& request) {
   return nullptr;
 }
 
+bool is_renewal(const wire::OrderUpdate& request) {
+  return request.expected == OrderStatus::kValid && request.status == OrderStatus::kValid;
+}
+
 const char* fault_of(const wire::OrderUpdate& request) {
   const bool issued = request.status == OrderStatus::kValid;
   if (issued != request.certificate.has_value())
     return "a valid order has a certificate, no other has";
   if (request.star_next_at_ms && !issued) return "the next certificate follows one";
   const bool waits = request.status == OrderStatus::kProcessing;
-  if (waits != request.finalize.has_value())
+  // One that renews may bring what is kept already.
+  const bool renews = is_renewal(request) || request.star_next_at_ms;
+  if (!renews && waits != request.finalize.has_value())
     return "a processing order keeps its finalize, no other brings one";
   if (waits) {
     const auto& jws = *request.finalize;
@@ -54,10 +60,6 @@ const char* fault_of(const wire::OrderUpdate& request) {
   if (request.error_json && request.status != OrderStatus::kInvalid)
     return "only an invalid order has an error";
   return nullptr;
-}
-
-bool is_renewal(const wire::OrderUpdate& request) {
-  return request.expected == OrderStatus::kValid && request.status == OrderStatus::kValid;
 }
 
 tl::unexpected<wire::Failure> not_an_order_edge() {
@@ -168,15 +170,18 @@ Answer<wire::OrderListReply> Store::order_list(const wire::OrderList& request) {
       return malformed("the cursor is not one of ours");
   }
   const auto now_ms = clock_.utc_ms();
+  if (request.limit && *request.limit == 0) return malformed("a page holds at least one order");
+  const auto page = static_cast<std::size_t>(
+      std::min<std::uint64_t>(request.limit.value_or(limits::kOrdersPageMax), limits::kOrdersPageMax));
   return read([&](Connection& db) -> Answer<wire::OrderListReply> {
     wire::OrderListReply reply;
     std::int64_t last = 0;
     Query query(db, kOrdersOfAccount, request.account_id, after, now_ms,
-                std::int64_t{limits::kOrdersPageMax} + 1);
+                static_cast<std::int64_t>(page) + 1);
     while (true) {
       STORE_TRY(row, query.next());
       if (!row) return reply;
-      if (reply.tickets.size() == limits::kOrdersPageMax) {
+      if (reply.tickets.size() == page) {
         reply.next = std::to_string(last);
         return reply;
       }
@@ -187,11 +192,13 @@ Answer<wire::OrderListReply> Store::order_list(const wire::OrderList& request) {
 }
 
 // Of an order that renews (RFC 8739): when the next certificate is due, and that the order lives
-// until the renewals end, so that housekeeping leaves it.
+// until the last one ends, so that housekeeping leaves it.
 Answer<bool> Store::put_star(Connection& db, std::int64_t number, wire::OrderRecord& record,
                              const wire::OrderUpdate& request) {
   const auto star = star_terms(record);
-  if (!star) return malformed("the order's terms say nothing of renewals");
+  if (!star && request.star_next_at_ms)
+    return malformed("the order's terms say nothing of renewals");
+  if (!star) return true;
   record.star_next_at_ms = request.star_next_at_ms;
   record.expires_at_ms = std::max(record.expires_at_ms, star->end_ms);
   STORE_CHECK(
@@ -205,11 +212,15 @@ Answer<bool> Store::set_result(Connection& db, std::int64_t number, wire::OrderR
     STORE_CHECK(put_certificate(db, *request.certificate, record));
     record.certificate_id = request.certificate->id;
   }
-  if (request.star_next_at_ms || record.star_next_at_ms)
+  if (is_final(request.status) && request.status != OrderStatus::kInvalid)
     STORE_CHECK(put_star(db, number, record, request));
   record.status = request.status;
-  // Needed again for each certificate to come.
-  if (!request.star_next_at_ms) record.finalize = request.finalize;
+  // Of an order that renews the finalize is needed for each certificate to come.
+  if (request.status == OrderStatus::kProcessing) {
+    record.finalize = request.finalize;
+  } else if (!record.star_next_at_ms) {
+    record.finalize.reset();
+  }
   record.error_json = request.error_json;
   std::optional<Bytes> finalize;
   if (record.finalize) finalize = wire::encode_body(*record.finalize);
