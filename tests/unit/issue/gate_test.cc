@@ -81,7 +81,8 @@ TEST_F(GateTest, Issue_Wildcard_WithGrantForAllBelow_IsIssued) {
   const auto made = order(client_, {dns("*.plant.example")});
   wire::GrantName grant{
       client_.thumbprint(), dns("plant.example"),      true, ValidationMethod::kDns01,
-      std::nullopt,         clock_.utc_ms() + kHourMs, {}};
+      std::nullopt,         clock_.utc_ms() + kHourMs, {},   false,
+      std::nullopt};
   ASSERT_TRUE(gate_->grant_name(grant));
   EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("*.plant.example")})))),
             "issued");
@@ -121,7 +122,9 @@ TEST_F(GateTest, Issue_GrantForTheDigestOfGarbage_JwkMalformed) {
                         ValidationMethod::kHttp01,
                         std::nullopt,
                         clock_.utc_ms() + kHourMs,
-                        {}};
+                        {},
+                        false,
+                        std::nullopt};
   ASSERT_TRUE(gate_->grant_name(grant));
   auto request = client_.finalize(made, make_csr(*key_, {dns("a.example")}));
   request.account_jwk = "garbage";

@@ -15,7 +15,8 @@ constexpr std::int64_t kNow = 1'800'000'000'000, kHourMs = 3'600'000;
 
 wire::GrantName name_grant(const wire::Identifier& identifier) {
   return {Digest256{1}, identifier,     false, ValidationMethod::kHttp01,
-          std::nullopt, kNow + kHourMs, {}};
+          std::nullopt, kNow + kHourMs, {},    false,
+          std::nullopt};
 }
 wire::GrantDevice device_grant() {
   return {Digest256{1}, device("SN-1"), "tpm", "ticket", Digest256{7}, kNow + kHourMs, {}};
