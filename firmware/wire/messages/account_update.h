@@ -26,7 +26,7 @@ struct AccountUpdate {
   std::string id;
   std::optional<std::vector<std::string>> contacts;
   std::optional<AccountStatus> status;
-  std::optional<std::string> terms_url;  // agreed to now
+  std::optional<std::string> terms_url{};  // agreed to now
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "id", m.id, limits::kIdBytesMax);

@@ -30,7 +30,7 @@ struct ChallengeUpdate {
   ChallengeStatus status{};
   std::optional<std::int64_t> validated_at_ms;
   std::optional<std::string> error_json;
-  std::optional<std::int64_t> authz_expires_at_ms;  // with valid: as long as the signer's grant
+  std::optional<std::int64_t> authz_expires_at_ms{};  // with valid: as long as the signer's grant
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "id", m.id, limits::kIdBytesMax);

@@ -26,7 +26,7 @@ struct OrderList {
   static constexpr std::string_view kName = "order-list";
   std::string account_id;
   std::optional<std::string> cursor;  // from `next`; base64url alphabet; absent: from the start
-  std::optional<std::uint64_t> limit;  // of the page; absent or too large: limits::kOrdersPageMax
+  std::optional<std::uint64_t> limit{};  // of the page; absent or too large: limits::kOrdersPageMax
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "account_id", m.account_id, limits::kIdBytesMax);
