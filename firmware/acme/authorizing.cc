@@ -5,6 +5,7 @@
 #include "firmware/acme/states.h"
 #include "firmware/identifier/identifier.h"
 #include "firmware/json/json.h"
+#include "firmware/log/log.h"
 #include "hal/base/rng.h"
 
 namespace keyward::acme {
@@ -197,6 +198,16 @@ Answer<std::vector<wire::AuthzRecord>> find_reusable(Context& context, const Acc
     }
   }
   return out;
+}
+
+void revoke_proofs(Context& context, const wire::OrderRecord& order) {
+  auto found = context.backend.store.ask(wire::OrderGet{order.ticket, order.account_id});
+  if (!found) return;
+  for (const auto& id : found->authz_ids) {
+    auto reply = context.backend.store.ask(
+        wire::AuthzUpdate{id, order.account_id, wire::AuthzStatus::kRevoked});
+    if (!reply) log::info("authorization kept", {{"code", reply.error().code}});
+  }
 }
 
 }  // namespace keyward::acme

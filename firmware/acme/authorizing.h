@@ -33,4 +33,9 @@ Answer<std::vector<wire::AuthzRecord>> find_reusable(Context& context, const Acc
 // May `authz` serve an order that wants this? `live_until_ms`, UTC: it must live so long.
 bool serves(const wire::AuthzRecord& authz, const AuthzPlan& plan, std::int64_t live_until_ms);
 
+// The signer has no proof behind what the order relies on: no further order may rely on it either
+// (RFC 8555 §7.1.6, valid -> revoked). A store that is away is left alone: the next finalize says so
+// again.
+void revoke_proofs(Context& context, const wire::OrderRecord& order);
+
 }  // namespace keyward::acme

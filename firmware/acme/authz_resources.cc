@@ -49,10 +49,8 @@ HttpResponse authz_response(const Context& context, int status, const wire::Auth
 Outcome<HttpResponse> deactivate(Context& context, const SignedRequest& request,
                                  const wire::AuthzRecord& authz) {
   const auto& account = *request.account;
-  auto identifier = authz.identifier;
-  if (authz.wildcard) identifier.value.insert(0, "*.");
   auto withdrawn = context.backend.signer.ask(
-      wire::GrantWithdraw{account.record.jwk, request.original, std::move(identifier)});
+      wire::GrantWithdraw{account.record.jwk, request.original, authz.identifier});
   if (!withdrawn) return refuse(problem_from(withdrawn.error()));
   auto reply = context.backend.store.ask(
       wire::AuthzUpdate{authz.id, account.record.id, AuthzStatus::kDeactivated});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "firmware/acme/authorizing.h"
 #include "firmware/acme/states.h"
 #include "firmware/log/log.h"
 #include "hal/base/rng.h"
@@ -42,6 +43,11 @@ IssueStep keep_certificate(Context& context, wire::OrderRecord order,
   return move_order(context, std::move(order), std::move(update), std::nullopt);
 }
 
+// The signer's word: what the store calls valid is not, or not any more.
+bool is_proof_gone(std::string_view code) {
+  return code == "no-grant" || code == "grant-missing" || code == "grant-expired";
+}
+
 IssueStep after_failure(Context& context, wire::OrderRecord order, const wire::Failure& failure,
                         Audience audience) {
   auto fate = fate_of(failure);
@@ -57,6 +63,7 @@ IssueStep after_failure(Context& context, wire::OrderRecord order, const wire::F
     return {std::move(order), std::nullopt, std::max(asked_ms, limits::kJobBackoffMsMin)};
   }
   log::info("certificate refused", {{"code", failure.code}, {"detail", failure.detail}});
+  if (is_proof_gone(failure.code)) revoke_proofs(context, order);
   wire::OrderUpdate update;
   update.status = fate == OrderFate::kStaysReady ? OrderStatus::kReady : OrderStatus::kInvalid;
   if (fate == OrderFate::kInvalid) update.error_json = problem.stored_json();

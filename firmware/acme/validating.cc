@@ -20,7 +20,9 @@ struct Place {
 
 // What a client may still be putting right, or the network: worth another look. All else is the
 // answer (a CAA record says no, the address is one that is never asked).
-bool may_pass(ProblemType type) {
+bool may_pass(const Problem& problem) {
+  if (problem.code == "egress.refused") return false;
+  const auto type = problem.type;
   return type == ProblemType::kDns || type == ProblemType::kConnection ||
          type == ProblemType::kTls || type == ProblemType::kUnauthorized ||
          type == ProblemType::kIncorrectResponse || type == ProblemType::kServerInternal;
@@ -48,8 +50,7 @@ std::optional<std::int64_t> after_failed_look(const Context& context,
                                               const wire::AuthzRecord& authz,
                                               const Problem& problem, int& failed_looks) {
   ++failed_looks;
-  if (!may_pass(problem.type) || failed_looks >= context.config.validation_tries)
-    return std::nullopt;
+  if (!may_pass(problem) || failed_looks >= context.config.validation_tries) return std::nullopt;
   const auto pause_ms = context.config.validation_retry_ms;
   if (context.clock.utc_ms() + pause_ms >= authz.expires_at_ms) return std::nullopt;
   log::info("validation will be tried again", {{"code", problem.code}, {"detail", problem.detail}});

@@ -271,6 +271,21 @@ TEST_F(Authorizations, Reuse_StoreAway_503) {
   expect_problem(dns_order("a.example"), 503, "serverInternal", "peer-lost");
 }
 
+TEST_F(Authorizations, Reuse_NotWhenTheSignerHasNoProofAnyMore) {
+  prove(authzs_of(dns_order("a.example")).at(0));
+  const auto order = dns_order("a.example");
+  ASSERT_EQ(text_at(order, "status"), "ready");
+  world.signer.break_message("certificate-issue",
+                             wire::Failure::of(wire::FailureKind::kRefused, "grant-missing", "x"));
+  const auto key = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
+  const auto csr = x509::build_csr(key, {{IdentifierType::kDns, "a.example"}});
+  expect_problem(
+      client.post_url(text_at(order, "finalize"), R"({"csr":")" + base64url_encode(*csr) + R"("})"),
+      403, "unauthorized", "grant-missing");
+  EXPECT_EQ(text_at(client.read(authzs_of(order).at(0)), "status"), "revoked");
+  EXPECT_EQ(text_at(dns_order("a.example"), "status"), "pending");
+}
+
 class NoReuse : public Authorizations {
  protected:
   NoReuse() : Authorizations([](ServiceConfig& config) { config.authz_reuse = false; }) {}
@@ -537,7 +552,7 @@ TEST_F(Authorizations, Deactivate_TheSignerForgetsTheProofFirst) {
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(text_at(response, "status"), "deactivated");
   const auto seen = world.signer.withdrawn();
-  EXPECT_EQ(seen.identifier.value, "*.a.example");
+  EXPECT_EQ(seen.identifier.value, "a.example");
   EXPECT_EQ(text_of(*base64url_decode(seen.jws.payload_b64)), R"({"status":"deactivated"})");
   EXPECT_EQ(text_at(client.read(header_of(order, "Location")), "status"), "invalid");
   EXPECT_EQ(text_at(dns_order("*.a.example"), "status"), "pending");

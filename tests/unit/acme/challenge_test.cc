@@ -178,10 +178,14 @@ TEST_F(Challenges, FailedLooks_AsOftenAsConfigured_Invalid) {
 }
 
 TEST_F(Challenges, RefusalThatCannotPass_InvalidAtTheFirstLook) {
-  for (const std::string_view type : {"caa", "rejectedIdentifier", "malformed"}) {
-    const auto order = client.new_order("dns", std::string(type) + ".example");
+  const std::pair<std::string, std::string> refusals[] = {{"caa", "no"},
+                                                          {"rejectedIdentifier", "no"},
+                                                          {"malformed", "no"},
+                                                          {"connection", "egress.refused"}};
+  for (const auto& [type, code] : refusals) {
+    const auto order = client.new_order("dns", type + ".example");
     const int before = world.validation.count("name-validate");
-    world.validation.answer(wire::ChallengeProblem{std::string(type), "no", "x"});
+    world.validation.answer(wire::ChallengeProblem{type, code, "x"});
     client.post_url(order.challenge, "{}");
     EXPECT_TRUE(eventually([&] { return challenge_status(order) == "invalid"; })) << type;
     EXPECT_EQ(world.validation.count("name-validate"), before + 1) << type;

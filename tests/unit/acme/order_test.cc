@@ -106,9 +106,10 @@ TEST_F(Orders, SignersFaults_BecomeSubproblems) {
 }
 
 TEST_F(Orders, ProfileGoneAtTheSigner_InvalidProfile) {
-  world.signer.set_profiles({{"other", "x", {"dns"}, {"http-01"}, {}, {}}});
-  expect_problem(order_for(R"({"type":"dns","value":"a.example"})"), 400, "invalidProfile",
-                 "profile-unknown");
+  expect_problem(
+      client.post("/acme/new-order",
+                  R"({"profile":"gone","identifiers":[{"type":"dns","value":"a.example"}]})"),
+      400, "invalidProfile", "profile-unknown");
 }
 
 TEST_F(Orders, ProfileNewAtTheSigner_AskedForAgain) {
@@ -134,8 +135,8 @@ TEST_F(Orders, SignerRefusals_ReachTheClientByCode) {
                  "identifier-malformed");
   expect_problem(refused("rate-account", wire::FailureKind::kExhausted), 429, "rateLimited",
                  "rate-account");
-  expect_problem(refused("validity-not-supported", wire::FailureKind::kRefused), 400, "malformed",
-                 "validity-not-supported");
+  expect_problem(refused("validity-not-permitted", wire::FailureKind::kRefused), 400, "malformed",
+                 "validity-not-permitted");
 }
 
 TEST_F(Orders, EachPeerAway_503AndNothingStored) {
