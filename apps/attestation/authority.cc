@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "apps/attestation/loop.h"
 #include "firmware/identifier/identifier.h"
 #include "firmware/log/log.h"
 #include "firmware/wire/cbor.h"
@@ -49,7 +48,7 @@ task::Answer<wire::AuthorityVerifyReply> Authority::verify(const wire::Authority
   binding.method = wire::ValidationMethod::kTkauth01;
   binding.ticket = request.ticket;
   binding.expires_at_ms = request.expires_at_ms;
-  if (const auto token = check_token(mint_, request.token, binding, request.earlier_keys, now_ms);
+  if (const auto token = mint_.check(request.token, binding, request.earlier_keys, now_ms);
       !token) {
     return task::refuse(
         wire::FailureKind::kRefused, token.error().what,

@@ -53,18 +53,6 @@ Result<std::vector<x509::Certificate>> load_anchors(const std::vector<std::strin
   return anchors;
 }
 
-Status check_token(const challenge::TokenMint& mint, std::string_view token,
-                   challenge::TokenBinding binding, std::span<const wire::EarlierKey> earlier_keys,
-                   std::int64_t now_ms) {
-  auto checked = mint.check(token, binding, now_ms);
-  for (const auto& key : earlier_keys) {
-    if (checked) break;
-    binding.thumbprint = key.thumbprint;
-    if (auto earlier = mint.check(token, binding, now_ms); earlier) checked = earlier;
-  }
-  return checked;
-}
-
 task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint& request) const {
   using wire::ValidationMethod;
   const auto type = request.identifier.type;
@@ -87,7 +75,7 @@ task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint&
 task::Answer<wire::DeviceVerifyReply> Loop::verify(const wire::DeviceVerify& request) {
   const std::int64_t now_ms = system_clock().utc_ms();
   const auto binding = binding_of(request, wire::ValidationMethod::kDeviceAttest01);
-  if (const auto token = check_token(mint_, request.token, binding, request.earlier_keys, now_ms);
+  if (const auto token = mint_.check(request.token, binding, request.earlier_keys, now_ms);
       !token) {
     return task::refuse(
         wire::FailureKind::kRefused, token.error().what,

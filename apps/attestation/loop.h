@@ -2,7 +2,6 @@
 // not know the network, a device node or a database.
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
@@ -17,13 +16,6 @@ namespace keyward::attestation {
 // Reads every certificate of every file. kBadInput with no certificate at all: a verifier without
 // an anchor would only ever refuse, which an operator should hear at start.
 Result<std::vector<x509::Certificate>> load_anchors(const std::vector<std::string>& pem_paths);
-
-// The token was minted by `mint` for this account under its key of today or one it had before
-// (RFC 8555 §7.3.5). Which keys those were is acme's word: it is believed for nothing else, since
-// what answers the challenge is always compared with the key of today.
-Status check_token(const challenge::TokenMint& mint, std::string_view token,
-                   challenge::TokenBinding binding, std::span<const wire::EarlierKey> earlier_keys,
-                   std::int64_t now_ms);
 
 class Loop {
  public:
