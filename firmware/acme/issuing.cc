@@ -63,11 +63,13 @@ IssueStep after_failure(Context& context, wire::OrderRecord order, const wire::F
     return {std::move(order), std::nullopt, std::max(asked_ms, limits::kJobBackoffMsMin)};
   }
   log::info("certificate refused", {{"code", failure.code}, {"detail", failure.detail}});
-  if (is_proof_gone(failure.code)) revoke_proofs(context, order);
   wire::OrderUpdate update;
   update.status = fate == OrderFate::kStaysReady ? OrderStatus::kReady : OrderStatus::kInvalid;
   if (fate == OrderFate::kInvalid) update.error_json = problem.stored_json();
-  return move_order(context, std::move(order), std::move(update), std::move(problem));
+  const wire::OrderRecord ended = order;
+  auto step = move_order(context, std::move(order), std::move(update), std::move(problem));
+  if (is_proof_gone(failure.code)) revoke_proofs(context, ended);  // after the order has its reason
+  return step;
 }
 
 // Empty: the order has come to its end.

@@ -193,8 +193,10 @@ Answer<bool> Store::end_orders_on(Connection& db, std::int64_t authz_number) {
 }
 
 Answer<wire::AuthzUpdateReply> Store::authz_update(const wire::AuthzUpdate& request) {
-  if (request.status != AuthzStatus::kDeactivated)
-    return edge_refused("a client may only deactivate");
+  // The client deactivates; acme revokes what the signer has no proof for any more.
+  const bool ends =
+      request.status == AuthzStatus::kDeactivated || request.status == AuthzStatus::kRevoked;
+  if (!ends) return edge_refused("an authorization is deactivated or revoked, nothing else");
   return write(Promise::kDurable, [&](Connection& db) -> Answer<wire::AuthzUpdateReply> {
     std::int64_t number = 0;
     {
@@ -204,10 +206,10 @@ Answer<wire::AuthzUpdateReply> Store::authz_update(const wire::AuthzUpdate& requ
       number = query.integer(0);
     }
     STORE_TRY(authz, authz_of(db, kAuthzByNumber, number, {}, {}));
-    if (authz.status == AuthzStatus::kDeactivated) return wire::AuthzUpdateReply{std::move(authz)};
-    if (!may_change(authz.status, AuthzStatus::kDeactivated))
+    if (authz.status == request.status) return wire::AuthzUpdateReply{std::move(authz)};
+    if (!may_change(authz.status, request.status))
       return edge_refused("the authorization has ended");
-    STORE_CHECK(Query(db, kAuthzSetStatus, number, AuthzStatus::kDeactivated).finish());
+    STORE_CHECK(Query(db, kAuthzSetStatus, number, request.status).finish());
     STORE_CHECK(end_orders_on(db, number));
     STORE_TRY(after, authz_of(db, kAuthzByNumber, number, {}, {}));
     return wire::AuthzUpdateReply{std::move(after)};

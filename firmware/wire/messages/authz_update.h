@@ -1,4 +1,5 @@
-// acme -> store: deactivate an authorization (RFC 8555 §7.5.2); orders that need it become invalid.
+// acme -> store: deactivate an authorization (RFC 8555 §7.5.2), or revoke one that the signer has no
+// proof for; orders that need it become invalid.
 #pragma once
 
 #include "firmware/wire/codec.h"
@@ -24,7 +25,7 @@ struct AuthzUpdate {
   static constexpr std::string_view kName = "authz-update";
   std::string id;
   std::string account_id;
-  AuthzStatus status{};  // deactivated is the only one a client may ask for
+  AuthzStatus status{};  // deactivated, which alone a client may ask for, or revoked
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "id", m.id, limits::kIdBytesMax);
