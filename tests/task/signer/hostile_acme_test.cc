@@ -2,10 +2,12 @@
 // signer and attempts what DESIGN §2 forbids. After every attempt: signatures that the module made
 // == intents in the ledger, and no certificate that no validation authorised.
 #include <algorithm>
+#include <ctime>
 
 #include <gtest/gtest.h>
 
 #include "firmware/wire/messages/issuer_get.h"
+#include "firmware/wire/messages/order_cancel.h"
 #include "firmware/wire/messages/order_terms.h"
 #include "tests/support/signer_stage/signer_stage.h"
 
@@ -18,7 +20,9 @@ constexpr int kExitProtocol = 70;
 class HostileAcme : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    stage_ = std::make_unique<SignerStage>("budgets.account_per_hour = 1000");
+    stage_ = std::make_unique<SignerStage>(
+        "budgets.account_per_hour = 1000\nprofiles.server.star = true\n"
+        "profiles.phone.kind = \"sti\"\nprofiles.phone.days = 30");
     stage_->start();
   }
   static void TearDownTestSuite() { stage_.reset(); }
@@ -65,6 +69,16 @@ class HostileAcme : public ::testing::Test {
     auto made = order(client_, {dns(name)});
     EXPECT_TRUE(stage_->prove(client_, dns(name)));
     return made;
+  }
+  // Renewed daily for ten days.
+  static std::string star_order(const std::string& name) {
+    const std::time_t end = system_clock().utc_ms() / 1'000 + 10 * 86'400;
+    std::tm parts{};
+    ::gmtime_r(&end, &parts);
+    char text[32];
+    (void)std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return R"({"identifiers":[{"type":"dns","value":")" + name +
+           R"("}],"auto-renewal":{"end-date":")" + text + R"(","lifetime":86400}})";
   }
   wire::GrantName name_grant() const {
     return {client_.thumbprint(),
@@ -397,6 +411,80 @@ TEST_F(HostileAcme, IssuedOrderWithAnotherCsr_Refused) {
 }
 
 // ---- names in other forms
+
+// ---- automatic renewal (RFC 8739)
+
+TEST_F(HostileAcme, RenewalEarlyWithAnotherCsrOrAfterTheEnd_Refused) {
+  const auto made = stage_->call(
+      TaskId::kAcme,
+      client_.new_order(R"({"identifiers":[{"type":"dns","value":"star.example"}],"auto-renewal":)"
+                        R"({"end-date":"2036-01-01T00:00:00Z","lifetime":86400}})"));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, "star-terms");  // longer than the profile's max-duration
+  const auto order = stage_->call(TaskId::kAcme, client_.new_order(star_order("star.example")));
+  ASSERT_TRUE(order) << order.error().code << " " << order.error().detail;
+  const auto finalize = client_.finalize(*order, make_csr(key_, {dns("star.example")}));
+  EXPECT_EQ(attempt(finalize), "no-grant");
+  ASSERT_TRUE(stage_->prove(client_, dns("star.example")));
+  EXPECT_EQ(attempt(finalize), "issued");
+  const auto again = stage_->call(TaskId::kAcme, finalize);  // nothing is due yet
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->replayed);
+  ASSERT_TRUE(again->star_next_at_ms);
+  EXPECT_GT(*again->star_next_at_ms, system_clock().utc_ms());
+  const auto other = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
+  EXPECT_EQ(attempt(client_.finalize(*order, make_csr(other, {dns("star.example")}))),
+            "order-already-issued");
+  auto longer = finalize;
+  auto terms = wire::decode_body<wire::OrderTerms>(order->terms);
+  ASSERT_TRUE(terms && terms->star);
+  terms->star->lifetime_ms /= 2;
+  longer.terms = wire::encode_body(*terms);
+  EXPECT_EQ(attempt(longer), "ticket-forged");
+  const wire::OrderCancel cancel{
+      client_.jwk(),
+      client_.sign(std::string(kBaseUrl) + "/acme/order/" + order->ticket,
+                   R"({"status":"canceled"})"),
+      order->terms};
+  ASSERT_TRUE(stage_->call(TaskId::kAcme, cancel));
+  EXPECT_EQ(attempt(finalize), "star-canceled");
+  EXPECT_EQ(expected_, 1u);
+}
+
+TEST_F(HostileAcme, CancellationThatNobodySigned_Refused) {
+  const auto order = stage_->call(TaskId::kAcme, client_.new_order(star_order("kept.example")));
+  ASSERT_TRUE(order) << order.error().code;
+  ASSERT_TRUE(stage_->prove(client_, dns("kept.example")));
+  const auto finalize = client_.finalize(*order, make_csr(key_, {dns("kept.example")}));
+  EXPECT_EQ(attempt(finalize), "issued");
+  const auto code = [&](const wire::OrderCancel& request) {
+    const auto reply = stage_->call(TaskId::kAcme, request);
+    return reply ? "canceled" : reply.error().code;
+  };
+  const TestClient other;
+  const std::string url = std::string(kBaseUrl) + "/acme/order/" + order->ticket;
+  const std::string body = R"({"status":"canceled"})";
+  EXPECT_EQ(code({client_.jwk(), other.sign(url, body), order->terms}), "jws-signature");
+  EXPECT_EQ(code({other.jwk(), other.sign(url, body), order->terms}), "ticket-forged");
+  EXPECT_EQ(code({client_.jwk(), finalize.jws, order->terms}), "ticket-malformed");
+  EXPECT_EQ(code({client_.jwk(), client_.sign(url, "{}"), order->terms}), "payload-malformed");
+  EXPECT_EQ(attempt(finalize), "issued");  // the one there is
+  EXPECT_EQ(expected_, 1u);
+}
+
+// ---- telephone identities (RFC 8226)
+
+TEST_F(HostileAcme, TelephoneIdentityThatNoTokenVouchesFor_Refused) {
+  const wire::Identifier list{wire::IdentifierType::kTnAuthList, "MAigBhYENzA5Sg"};
+  const auto made = order(client_, {list});
+  CsrSpec spec;
+  spec.extensions = {
+      x509::extension_der("1.3.6.1.5.5.7.1.26", false, *base64url_decode("MAigBhYENzA5Sg"))};
+  const auto finalize = client_.finalize(made, make_csr(key_, spec));
+  EXPECT_EQ(attempt(finalize), "no-grant");
+  ASSERT_TRUE(stage_->prove(client_, dns("a.example")));
+  EXPECT_EQ(attempt(finalize), "grant-missing");
+}
 
 TEST_F(HostileAcme, CaseAndTrailingDot_AreTheSameNameAndNoOther) {
   const auto made = order(client_, {dns("MIXED.Example.")});
