@@ -343,6 +343,16 @@ TEST(ProfileConfig, WrongInAnyWay_DoesNotLoad) {
   }
 }
 
+TEST_F(NewOrderTest, ProfileWithdrawnBeforeFinalize_ProfileUnknown) {
+  open();
+  const auto made = order(client_, {dns("a.example")});
+  prove(client_, dns("a.example"));
+  config_.profiles = {issue::make_profile("device", issue::ProfileKind::kDevice, 365)};
+  open();
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})))),
+            "profile-unknown");
+}
+
 TEST_F(NewOrderTest, ProofByAMethodThatTheProfileLacks_GrantMethod) {
   auto profile = issue::make_profile("server", issue::ProfileKind::kServer, 90);
   profile.methods = {wire::ValidationMethod::kDns01};
