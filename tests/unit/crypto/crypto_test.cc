@@ -79,6 +79,33 @@ TEST(Hmac_Rfc4231, Match) {
             "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+// RFC 4231 §4.3 and §4.7.
+TEST(Hmac_OfEachHash, IsTheRfcs) {
+  const auto mac = [](HashAlgorithm algorithm, ByteView key, std::string_view text) {
+    return hex_encode(hmac(algorithm, key, view_of(text)));
+  };
+  const auto key = view_of("Jefe");
+  const std::string_view text = "what do ya want for nothing?";
+  EXPECT_EQ(mac(HashAlgorithm::kSha256, key, text),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_EQ(mac(HashAlgorithm::kSha384, key, text),
+            "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e"
+            "8e2240ca5e69e2c78b3239ecfab21649");
+  EXPECT_EQ(mac(HashAlgorithm::kSha512, key, text),
+            "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+            "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
+  const Bytes long_key(131, 0xaa);
+  const std::string_view long_text = "Test Using Larger Than Block-Size Key - Hash Key First";
+  EXPECT_EQ(mac(HashAlgorithm::kSha256, long_key, long_text),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+  EXPECT_EQ(mac(HashAlgorithm::kSha384, long_key, long_text),
+            "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c6"
+            "0c2ef6ab4030fe8296248df163f44952");
+  EXPECT_EQ(mac(HashAlgorithm::kSha512, long_key, long_text),
+            "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
+            "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598");
+}
+
 TEST(EcKey_PointOnCurve, IsMade) {
   const auto key = PublicKey::from_ec(KeyKind::kEcP256, b64(kA3X), b64(kA3Y));
   ASSERT_TRUE(key);
