@@ -3,6 +3,7 @@
 #include <charconv>
 #include <mutex>
 
+#include "apps/acme/account_settings.h"
 #include "apps/acme/authz_settings.h"
 #include "apps/acme/peers.h"
 #include "firmware/acme/appliance_certificate.h"
@@ -53,6 +54,7 @@ const char* fault_of(const Configuration& config) {
     return "acme.tls_chain and acme.tls_key belong together";
   if (!trial.base_url.starts_with("https://") || trial.base_url.ends_with('/'))
     return "appliance.base_url must begin with https:// and end without a slash";
+  if (const char* fault = acme::fault_of_account_settings(trial)) return fault;
   return acme::fault_of_authz_settings(trial);
 }
 
@@ -76,7 +78,10 @@ Configuration read(task::Task& task) {
   out.service.terms_of_service = section.string_or("terms_of_service", "");
   out.service.website = section.string_or("website", "");
   out.service.order_poll_s = section.integer_or("order_poll_s", 1, 3'600, 1);
+  acme::read_account_settings(section, out.service);
   acme::read_authz_settings(section, out.service);
+  out.service.renewal_start_percent = section.integer_or("renewal_start_percent", 10, 95, 67);
+  out.service.renewal_poll_s = section.integer_or("renewal_poll_s", 60, 86'400, 21'600);
   out.service.state_dir = task.state_dir();
   out.https.listen = section.string("listen");
   out.appliance.base_url = out.service.base_url;

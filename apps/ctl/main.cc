@@ -1,8 +1,10 @@
 // keywardctl: what an operator does at the unit itself. Wiring of the command line alone.
 #include <CLI/CLI.hpp>
 
+#include "apps/ctl/account_command.h"
 #include "apps/ctl/ceremony_command.h"
 #include "apps/ctl/eab_command.h"
+#include "apps/ctl/incident_command.h"
 #include "apps/ctl/ledger_command.h"
 
 int main(int argc, char** argv) {
@@ -49,12 +51,16 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::ExistingFile);
 
+  const ctl::AccountCommand account(app);
   const ctl::EabCommand eab(app);
+  const ctl::IncidentCommand incident(app);
 
   app.footer(
       "Exit status: 0 done, 1 failed, 2 the ledger is broken, 78 a file is wrong, others: usage.");
   CLI11_PARSE(app, argc, argv);
+  if (account.parsed()) return account.run();
   if (eab.parsed()) return eab.run();
+  if (incident.parsed()) return incident.run();
   if (show->parsed()) return ctl::show_ledger(ledger);
   if (verify->parsed()) return ctl::verify_ledger(ledger);
   if (ceremony_command->parsed()) return ctl::run_ceremony(ceremony);

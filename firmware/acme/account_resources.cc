@@ -101,6 +101,14 @@ Outcome<std::string> verify_binding(Context& context, const SignedRequest& reque
   return std::move(reply->kid);
 }
 
+// Known since the service became operational; asked for where it was not.
+Answer<bool> binding_required(Context& context) {
+  if (const auto known = context.issuer.get()) return known->external_account_required;
+  auto reply = context.backend.signer.ask(wire::IssuerGet{});
+  if (!reply) return tl::unexpected<wire::Failure>(std::move(reply.error()));
+  return reply->external_account_required;
+}
+
 // What a new account needs, as far as it can be said without using a credential up.
 Outcome<void> may_be_made(Context& context, const SignedRequest& request,
                           const Outcome<NewAccountFields>& fields) {
@@ -111,9 +119,9 @@ Outcome<void> may_be_made(Context& context, const SignedRequest& request,
     return ok;
   }
   if (fields->binding_json) return {};
-  auto issuer = issuer_info(context);
-  if (!issuer) return refuse(problem_from(issuer.error()));
-  if (!(*issuer)->external_account_required) return {};
+  auto required = binding_required(context);
+  if (!required) return refuse(problem_from(required.error()));
+  if (!*required) return {};
   return refuse(ProblemType::kExternalAccountRequired, "binding.required",
                 "an account here needs an \"externalAccountBinding\"");
 }

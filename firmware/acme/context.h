@@ -29,7 +29,8 @@ struct ServiceConfig {
   bool cors = true;               // scripts of any origin may use the service (RFC 8555 §6.1)
 
   // Accounts.
-  bool terms_change_asks = true;  // who agreed to other terms cannot order until they agree again
+  // "ask": who agreed to other terms cannot order until they agree again; "continue".
+  std::string terms_change = "ask";
   bool recovery = false;          // another key for an account whose key was lost
   std::vector<std::string> recovery_methods = {"contact", "binding", "certificate"};
   std::int64_t recovery_cooling_ms = 24LL * 3'600'000;  // between the proof and the new key

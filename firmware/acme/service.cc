@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "firmware/acme/account_desk.h"
 #include "firmware/acme/account_resources.h"
 #include "firmware/acme/authz_resources.h"
 #include "firmware/acme/certificate_resources.h"
@@ -275,14 +276,20 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
 }
 
 void Service::take_care() {
+  AccountDesk desk(context_);
+  std::int64_t sweep_at_ms = 0;
   for (;;) {
-    const bool profiles = refresh_profiles();
-    const bool work = resume_work();
-    if (context_.config.recovery) post_mails(context_);
+    const auto now_ms = system_clock().monotonic_ms();
+    if (now_ms >= sweep_at_ms) {
+      const bool profiles = refresh_profiles();
+      const bool work = resume_work();
+      if (context_.config.recovery) post_mails(context_);
+      sweep_at_ms = now_ms + (profiles && work ? limits::kWorkSweepMs : kCareRetryMs);
+    }
+    desk.look();
+    const auto pause = std::min(limits::kDeskLookMs, kCareRetryMs);
     std::unique_lock lock(mutex_);
-    const auto pause =
-        std::chrono::milliseconds(profiles && work ? limits::kWorkSweepMs : kCareRetryMs);
-    if (stop_.wait_for(lock, pause, [this] { return stopped_; })) return;
+    if (stop_.wait_for(lock, std::chrono::milliseconds(pause), [this] { return stopped_; })) return;
   }
 }
 

@@ -58,7 +58,7 @@ HttpResponse no_such_page() {
 Outcome<void> require_terms(const Context& context, const Account& account) {
   const auto& config = context.config;
   const auto& record = account.record;
-  if (config.terms_of_service.empty() || !config.terms_change_asks) return {};
+  if (config.terms_of_service.empty() || config.terms_change != "ask") return {};
   if (record.terms_url && *record.terms_url == config.terms_of_service) return {};
   // An account of a release that did not record which terms: it agreed to what stood then, and is
   // not asked for what cannot be known.

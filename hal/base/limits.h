@@ -201,6 +201,9 @@ inline constexpr std::int64_t kValidationHurryMs =
 inline constexpr std::int64_t kIssueWaitMs =
     5'000;  // a finalize answer waits so long, then says processing
 inline constexpr std::size_t kOrdersPageMax = 100;     // orders on one page of an account's list
+inline constexpr std::size_t kAccountRequestsMax = 64;  // of the operator, open or answered
+inline constexpr std::size_t kAccountRequestsBytesMax = 262'144;  // 64 of 4 KiB
+inline constexpr std::int64_t kDeskLookMs = 1'000;  // an operator at the unit waits for the answer
 inline constexpr std::size_t kFormBodyBytesMax = 256;  // one button of a page of ours
 inline constexpr std::int64_t kTermsTokenMs =
     30LL * 24 * 3'600'000;  // the address of an agreement page; a person has to read a mail

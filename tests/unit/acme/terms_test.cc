@@ -42,10 +42,10 @@ class Terms : public testing::Test {
   std::string instance() { return text_at(new_order(), "instance"); }
 
   std::string terms = "https://ca.test/terms-1";
-  bool asks = true;
+  std::string change = "ask";
   World world{[this](ServiceConfig& config) {
     config.terms_of_service = terms;
-    config.terms_change_asks = asks;
+    config.terms_change = change;
   }};
   Client client{world};
   Client::Order order;
@@ -130,7 +130,7 @@ TEST_F(Terms, AfterARestart_TheAddressIsStillGood) {
 }
 
 TEST_F(Terms, PolicyContinue_NobodyIsAsked) {
-  asks = false;
+  change = "continue";
   world.restart();
   EXPECT_EQ(new_order().status, 201);
 }
