@@ -45,6 +45,7 @@ class StoreTaskTest : public ::testing::Test {
                                             wire::ChallengeStatus::kPending,
                                             wire::ChallengeStatus::kValid,
                                             1,
+                                            {},
                                             {}}))
       return false;
     wire::OrderUpdate update;

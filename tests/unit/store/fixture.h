@@ -86,6 +86,43 @@ inline wire::OrderPut order(const std::string& account_id, const std::string& ti
   return put;
 }
 
+// Whose authorizations serve further orders as well (their ticket is empty).
+inline wire::OrderPut shared_order(const std::string& account_id, const std::string& ticket,
+                                   int names = 1) {
+  auto put = order(account_id, ticket, names);
+  for (auto& authz : put.authorizations) authz.ticket.clear();
+  return put;
+}
+
+// One that relies on authorizations which are there, and on no other.
+inline wire::OrderPut relying_order(const std::string& account_id, const std::string& ticket,
+                                    std::vector<std::string> reused_ids) {
+  auto put = order(account_id, ticket);
+  put.authorizations.clear();
+  put.reused_ids = std::move(reused_ids);
+  put.order.status = wire::OrderStatus::kReady;
+  return put;
+}
+
+// Begun without an order (RFC 8555 §7.4.1); challenges ID-c0, ID-c1.
+inline wire::AuthzRecord lone_authz(const std::string& account_id, const std::string& id,
+                                    const std::string& name) {
+  auto authz = order(account_id, id).authorizations[0];
+  authz.id = id;
+  authz.ticket.clear();
+  authz.identifier.value = name;
+  for (std::size_t c = 0; c < authz.challenges.size(); ++c) {
+    authz.challenges[c].id = id + "-c" + std::to_string(c);
+    authz.challenges[c].authz_id = id;
+  }
+  return authz;
+}
+
+template <class T>
+std::string code_of(const Answer<T>& answer) {
+  return answer ? "answered" : answer.error().code;
+}
+
 inline wire::ClientJws finalize() {
   return {"eyJhbGciOiJFUzI1NiJ9", "eyJjc3IiOiIifQ", Bytes(64, 7)};
 }
@@ -97,6 +134,8 @@ inline wire::CertificateRecord certificate(const std::string& account_id,
   record.account_id = account_id;
   record.ticket = ticket;
   record.serial = Bytes(16, 0x42);
+  for (std::size_t i = 0; i < ticket.size(); ++i)  // each its own
+    record.serial[i % 16] = static_cast<std::uint8_t>(record.serial[i % 16] * 31 + ticket[i]);
   record.not_after_ms = kNowMs + 90 * kDayMs;
   record.chain = {Bytes(700, 1), Bytes(600, 2)};
   return record;
@@ -121,7 +160,7 @@ class StoreTest : public ::testing::Test {
   }
   wire::ChallengeUpdateReply challenge(const std::string& id, wire::ChallengeStatus from,
                                        wire::ChallengeStatus to) {
-    wire::ChallengeUpdate update{id, from, to, {}, {}};
+    wire::ChallengeUpdate update{id, from, to, {}, {}, {}};
     if (to == wire::ChallengeStatus::kValid) update.validated_at_ms = kNowMs;
     if (to == wire::ChallengeStatus::kInvalid)
       update.error_json = R"({"type":"urn:ietf:params:acme:error:dns"})";

@@ -11,11 +11,6 @@ using wire::AuthzStatus;
 using wire::ChallengeStatus;
 using wire::OrderStatus;
 
-template <class T>
-std::string code_of(const Answer<T>& answer) {
-  return answer ? "answered" : answer.error().code;
-}
-
 TEST_F(StoreTest, AccountPut_NewKey_IsCreatedAndReadBackWhole) {
   const auto put = store_->account_put({account("alice")});
   ASSERT_TRUE(put);
@@ -100,7 +95,7 @@ TEST_F(StoreTest, AccountUpdate_Deactivation_EndsOpenOrdersAndKeepsFinishedOnes)
   add_order("alice", "done");
   issue("done");
   add_order("bob", "other");
-  wire::AccountUpdate update{"alice", {}, AccountStatus::kDeactivated};
+  wire::AccountUpdate update{"alice", {}, AccountStatus::kDeactivated, {}};
   const auto reply = store_->account_update(update);
   ASSERT_TRUE(reply && reply->account);
   EXPECT_EQ(reply->account->status, AccountStatus::kDeactivated);
@@ -117,12 +112,12 @@ TEST_F(StoreTest, AccountUpdate_Deactivation_EndsOpenOrdersAndKeepsFinishedOnes)
 
 TEST_F(StoreTest, AccountUpdate_Reactivation_IsRefused) {
   add_account("alice");
-  ASSERT_TRUE(store_->account_update({"alice", {}, AccountStatus::kDeactivated}));
-  EXPECT_EQ(code_of(store_->account_update({"alice", {}, AccountStatus::kValid})),
+  ASSERT_TRUE(store_->account_update({"alice", {}, AccountStatus::kDeactivated, {}}));
+  EXPECT_EQ(code_of(store_->account_update({"alice", {}, AccountStatus::kValid, {}})),
             "edge-not-allowed");
-  EXPECT_EQ(code_of(store_->account_update({"alice", std::vector<std::string>{}, {}})),
+  EXPECT_EQ(code_of(store_->account_update({"alice", std::vector<std::string>{}, {}, {}})),
             "account-not-valid");
-  EXPECT_FALSE(store_->account_update({"nobody", {}, AccountStatus::kDeactivated})->account);
+  EXPECT_FALSE(store_->account_update({"nobody", {}, AccountStatus::kDeactivated, {}})->account);
 }
 
 TEST_F(StoreTest, OrderPut_ReadBack_IsTheSame) {
@@ -158,7 +153,7 @@ TEST_F(StoreTest, OrderPut_SixtyFourNames_KeepTheirSequence) {
 TEST_F(StoreTest, OrderPut_UnknownOrDeactivatedAccount_IsRefused) {
   EXPECT_EQ(code_of(store_->order_put(order("alice", "t1"))), "account-unknown");
   add_account("alice");
-  ASSERT_TRUE(store_->account_update({"alice", {}, AccountStatus::kDeactivated}));
+  ASSERT_TRUE(store_->account_update({"alice", {}, AccountStatus::kDeactivated, {}}));
   EXPECT_EQ(code_of(store_->order_put(order("alice", "t1"))), "account-not-valid");
 }
 
@@ -278,16 +273,24 @@ TEST_F(StoreTest, ChallengeUpdate_ImpossibleEdgeOrFields_AreRefused) {
   const auto refused = [&](wire::ChallengeUpdate update) {
     return code_of(store_->challenge_update(update));
   };
-  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kValid, ChallengeStatus::kPending, {}, {}}),
+  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kValid, ChallengeStatus::kPending, {}, {}, {}}),
             "edge-not-allowed");
-  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kInvalid, ChallengeStatus::kValid, kNowMs, {}}),
-            "edge-not-allowed");
-  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kValid, {}, {}}),
+  EXPECT_EQ(
+      refused({"t1-a0-c0", ChallengeStatus::kInvalid, ChallengeStatus::kValid, kNowMs, {}, {}}),
+      "edge-not-allowed");
+  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kValid, {}, {}, {}}),
             "record-malformed");
-  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kInvalid, {}, {}}),
+  EXPECT_EQ(refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kInvalid, {}, {}, {}}),
+            "record-malformed");
+  EXPECT_EQ(refused({"t1-a0-c0",
+                     ChallengeStatus::kPending,
+                     ChallengeStatus::kInvalid,
+                     {},
+                     "{}",
+                     kNowMs + kDayMs}),
             "record-malformed");
   EXPECT_EQ(
-      refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kProcessing, {}, "{}"}),
+      refused({"t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kProcessing, {}, "{}", {}}),
       "record-malformed");
 }
 
@@ -405,6 +408,18 @@ TEST_F(StoreTest, AuthzUpdate_OtherStatusOrEndedAuthorization_IsRefused) {
   ASSERT_TRUE(challenge("t1-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kInvalid).applied);
   EXPECT_EQ(code_of(store_->authz_update({"t1-a0", "alice", AuthzStatus::kDeactivated})),
             "edge-not-allowed");
+}
+
+TEST_F(StoreTest, AuthzUpdate_Revocation_OfWhatWasProvedAlone) {
+  add_account("alice");
+  add_order("alice", "t1");
+  EXPECT_EQ(code_of(store_->authz_update({"t1-a0", "alice", AuthzStatus::kRevoked})),
+            "edge-not-allowed");
+  prove("t1");
+  const auto reply = store_->authz_update({"t1-a0", "alice", AuthzStatus::kRevoked});
+  ASSERT_TRUE(reply && reply->authz);
+  EXPECT_EQ(reply->authz->status, AuthzStatus::kRevoked);
+  EXPECT_EQ(order_status("t1"), OrderStatus::kInvalid);
 }
 
 TEST_F(StoreTest, AuthzUpdate_OfAnIssuedOrder_KeepsTheOrderValid) {
