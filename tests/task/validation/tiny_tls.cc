@@ -124,6 +124,29 @@ Owned<SSL_CTX> context_for(const MadeCertificate& made, TinyTls::Options& option
 
 }  // namespace
 
+namespace {
+
+void say(int fd, const std::string& text) { ::send(fd, text.data(), text.size(), MSG_NOSIGNAL); }
+
+// One line at a time and not an octet more: the handshake follows.
+std::string hear(int fd) {
+  std::string line;
+  char octet = 0;
+  while (line.size() < 1'024 && ::recv(fd, &octet, 1, 0) == 1 && octet != '\n') line += octet;
+  return line;
+}
+
+bool until_starttls(int fd) {
+  say(fd, "220 relay\r\n");
+  hear(fd);
+  say(fd, "250-relay\r\n250 STARTTLS\r\n");
+  if (!hear(fd).starts_with("STARTTLS")) return false;
+  say(fd, "220 go\r\n");
+  return true;
+}
+
+}  // namespace
+
 TinyTls::TinyTls(Handler handler) : handler_(std::move(handler)) {
   ::signal(SIGPIPE, SIG_IGN);  // the client closes at once, by design
   listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -182,6 +205,7 @@ void TinyTls::serve(int fd) {
     }
     return;
   }
+  if (options.starttls && !until_starttls(fd)) return;
   const auto context = context_for(certificate, options);
   const Owned<SSL> ssl(::SSL_new(context.get()));
   ::SSL_set_fd(ssl.get(), fd);

@@ -37,10 +37,11 @@ MadeCertificate make_certificate(const TestCertificate& wanted);
 class TinyTls {
  public:
   struct Options {
-    std::string alpn;     // chosen whatever is offered, if the client offered it; empty: none
-    bool tls11 = false;   // speaks TLS 1.1 at most
-    bool reject = false;  // alerts no_application_protocol
-    bool silent = false;  // accepts and says nothing
+    std::string alpn;       // chosen whatever is offered, if the client offered it; empty: none
+    bool tls11 = false;     // speaks TLS 1.1 at most
+    bool reject = false;    // alerts no_application_protocol
+    bool silent = false;    // accepts and says nothing
+    bool starttls = false;  // speaks SMTP in the clear until STARTTLS
   };
   using Handler = std::function<void(ssl_st*)>;
   explicit TinyTls(Handler handler = nullptr);
