@@ -86,7 +86,13 @@ Status save(operate::OperatorDirectory& folder, const CredentialBook& book) {
 std::optional<std::string> option_problem(const EabOptions& options, std::int64_t now_ms,
                                           Credential& out) {
   out.kid = options.kid.empty() ? "eab-" + random_id(kMadeUpKidBytes) : options.kid;
-  out.key = SecretBytes(random_bytes(limits::kEabKeyBytesMin));
+  if (options.key.empty()) {
+    out.key = SecretBytes(random_bytes(limits::kEabKeyBytesMin));
+  } else {
+    const auto given = base64url_decode(options.key);
+    if (!given) return "--key is base64url without padding";
+    out.key = SecretBytes(*given);
+  }
   out.created_ms = now_ms;
   out.profiles = options.profiles;
   if (options.quota >= 0) out.quota = static_cast<std::uint64_t>(options.quota);
@@ -258,6 +264,9 @@ EabCommand::EabCommand(CLI::App& app)
                    "One account more: refuse it, or revoke the credential with all accounts")
       ->capture_default_str()
       ->check(CLI::IsMember({"refuse", "revoke"}));
+  add_->add_option("--key", options_.key,
+                   "An HMAC key that the client has already, base64url (others on this machine see "
+                   "the command line); else one is made up");
   add_->add_option("--recovers", o.recovers, "For the recovery of this account alone (its id)");
 }
 

@@ -21,6 +21,7 @@ struct EabOptions {
   std::int64_t accounts = 1;  // 0: any number
   std::string on_excess = "refuse";
   std::string recovers;  // id of an account
+  std::string key;       // add: base64url; empty: one is made
   bool json = false;
 };
 

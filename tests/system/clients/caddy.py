@@ -74,7 +74,7 @@ def http(lab):
 
 @with_lab("signer.external_account_required=true")
 def account_binding(lab):
-    made = json.loads(lab.keywardctl("eab", "add", "--state", lab.sim / "state", "--json"))
+    made = json.loads(lab.keywardctl("eab", "add", lab.sim / "state/attestation", "--json"))
     Caddy(lab, "bound.plant.example", challenge="tls-alpn-01", binding=made).judge()
 
 

@@ -82,7 +82,7 @@ def account_binding(lab):
     words = ["certonly", "--webroot", "-w", lab.webroot, "-d", "e.plant.example", "--agree-tos", "-m", "op@plant.example"]
     refused = certbot(*words, status=1)
     expect(re.search("external.?account", refused, re.I), f"without a binding certbot hears: {refused}")
-    made = json.loads(lab.keywardctl("eab", "add", "--state", lab.sim / "state", "--json"))
+    made = json.loads(lab.keywardctl("eab", "add", lab.sim / "state/attestation", "--json"))
     certbot(*words, "--eab-kid", made["kid"], "--eab-hmac-key", made["key"])
     lab.check(certbot.live("e.plant.example") / "fullchain.pem", "e.plant.example")
 

@@ -62,7 +62,7 @@ esac
 
 @with_lab("signer.external_account_required=true")
 def account_binding(lab):
-    made = json.loads(lab.keywardctl("eab", "add", "--state", lab.sim / "state", "--json"))
+    made = json.loads(lab.keywardctl("eab", "add", lab.sim / "state/attestation", "--json"))
     client = Dehydrated(lab, f"EAB_KID={made['kid']}", f"EAB_HMAC_KEY={made['key']}")
     client("--register", "--accept-terms")
     client("-c", "-d", "bound.plant.example")

@@ -80,7 +80,7 @@ def account_binding(lab):
     lego = Lego(lab)
     refused = lego(lego.http(), ["e.plant.example"], "run", status=None)
     expect(re.search("external.?account", refused, re.I), f"without a binding lego hears: {refused}")
-    made = json.loads(lab.keywardctl("eab", "add", "--state", lab.sim / "state", "--json"))
+    made = json.loads(lab.keywardctl("eab", "add", lab.sim / "state/attestation", "--json"))
     lego = Lego(lab, "lego-bound")
     lego(lego.http(), ["e.plant.example"], "run", more=["--eab", "--kid", made["kid"], "--hmac", made["key"]])
     lab.check(lego.chain("e.plant.example"), "e.plant.example")

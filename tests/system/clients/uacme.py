@@ -81,7 +81,7 @@ def address(lab):
 @with_lab("signer.external_account_required=true")
 def account_binding(lab):
     uacme = Uacme(lab)
-    made = json.loads(lab.keywardctl("eab", "add", "--state", lab.sim / "state", "--json"))
+    made = json.loads(lab.keywardctl("eab", "add", lab.sim / "state/attestation", "--json"))
     uacme("-e", f"{made['kid']}:{made['key']}", "new", "op@plant.example")
     uacme("-h", uacme.http_hook(), "issue", "bound.plant.example")
     lab.check(uacme.dir / "bound.plant.example/cert.pem", "bound.plant.example")
