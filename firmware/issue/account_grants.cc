@@ -35,6 +35,9 @@ void AccountGrants::apply(const wire::GrantAccount& grant) {
   auto& credential = credentials_[grant.kid];
   if (grant.withdrawn) {
     credential.withdrawn = true;
+    // Also an account that was never heard of: it is known as one of this credential from now on.
+    if (grant.thumbprint != Digest256{} && accounts_.size() < accounts_max_)
+      accounts_.try_emplace(grant.thumbprint, Entry{grant.kid, {}, {}, 0});
     return;
   }
   accounts_[grant.thumbprint] = Entry{grant.kid, grant.profiles, grant.quota, grant.expires_at_ms};
@@ -43,7 +46,9 @@ void AccountGrants::apply(const wire::GrantAccount& grant) {
 bool AccountGrants::is_known(const wire::GrantAccount& grant) const {
   if (grant.withdrawn) {
     const auto credential = credentials_.find(grant.kid);
-    return credential != credentials_.end() && credential->second.withdrawn;
+    return credential != credentials_.end() && credential->second.withdrawn &&
+           (grant.thumbprint == Digest256{} || accounts_.contains(grant.thumbprint) ||
+            accounts_.size() >= accounts_max_);
   }
   const auto account = accounts_.find(grant.thumbprint);
   return account != accounts_.end() &&
@@ -62,9 +67,9 @@ Verdict<void> AccountGrants::record(const wire::GrantAccount& grant, std::int64_
     const auto credential = credentials_.find(grant.kid);
     if (!grant.withdrawn && credential != credentials_.end() && credential->second.withdrawn)
       return refuse("account-withdrawn", "the credential was withdrawn");
-    const bool fits =
-        grant.withdrawn ? credentials_.size() < accounts_max_
-                        : accounts_.contains(grant.thumbprint) || accounts_.size() < accounts_max_;
+    // The withdrawal of a known credential always fits.
+    const bool fits = accounts_.contains(grant.thumbprint) || accounts_.size() < accounts_max_ ||
+                      (grant.withdrawn && credential != credentials_.end());
     if (!fits) {
       return refuse(wire::FailureKind::kExhausted, "accounts-full",
                     "no more admitted accounts can be remembered");

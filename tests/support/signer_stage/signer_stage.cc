@@ -144,7 +144,8 @@ task::Answer<wire::GrantNameReply> SignerStage::prove(const TestClient& client,
   return call(
       wire::TaskId::kValidation,
       wire::GrantName{client.thumbprint(), identifier, false, wire::ValidationMethod::kHttp01,
-                      std::nullopt, system_clock().utc_ms() + lifetime_ms, Digest256{1}});
+                      std::nullopt, system_clock().utc_ms() + lifetime_ms, Digest256{1}, false,
+                      std::nullopt});
 }
 
 task::Answer<wire::GrantDeviceReply> SignerStage::attest(const TestClient& client,

@@ -361,6 +361,15 @@ TEST_F(AccountGateTest, Admission_OfNobodyOrByNothing_GrantNotPermitted) {
   EXPECT_EQ(said(gate_->grant_account(grant)), "grant-expired");
 }
 
+TEST_F(AccountGateTest, Admission_WithdrawnBeforeItWasHeardOf_AccountWithdrawn) {
+  open();
+  prove(client_, dns("a.example"));
+  auto withdrawn = admission(client_, "kid-1");
+  withdrawn.withdrawn = true;
+  ASSERT_TRUE(gate_->grant_account(withdrawn));
+  EXPECT_EQ(issued(client_, "a.example"), "account-withdrawn");
+}
+
 TEST(AccountGrants, Full_AccountsFull) {
   TempDir directory;
   auto grants = issue::AccountGrants::open(directory.path("accounts"), true, 1);
