@@ -85,6 +85,72 @@ TEST_F(StoreTaskTest, Enrolment_OverTheWire_EndsInACertificate) {
   EXPECT_EQ(task_.wait_exit(), 0);
 }
 
+TEST_F(StoreTaskTest, EveryFurtherOperation_IsServedOverTheWire) {
+  start();
+  ASSERT_TRUE(store_->call(wire::AccountPut{account("alice")})->created);
+  auto alone = lone_authz("alice", "z1", "pump.plant.example");
+  alone.expires_at_ms = system_clock().utc_ms() + kDayMs;
+  ASSERT_TRUE(store_->call(wire::AuthzPut{alone}));
+  ASSERT_TRUE(store_->call(wire::ChallengeUpdate{"z1-c0",
+                                                 wire::ChallengeStatus::kPending,
+                                                 wire::ChallengeStatus::kValid,
+                                                 1,
+                                                 {},
+                                                 alone.expires_at_ms}));
+  const auto found =
+      store_->call(wire::AuthzFind{"alice", {{wire::IdentifierType::kDns, "pump.plant.example"}}});
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->authorizations.size(), 1u);
+  auto relying = relying_order("alice", "t1", {"z1"});
+  relying.order.expires_at_ms = alone.expires_at_ms;
+  ASSERT_TRUE(store_->call(relying));
+  ASSERT_TRUE(enrol("alice", "t2"));
+  const auto serial = certificate("alice", "t2").serial;
+  EXPECT_TRUE(store_->call(wire::CertificateFind{serial})->certificate);
+  EXPECT_TRUE(store_->call(wire::CertificateMark{serial, 5, 1})->applied);
+  wire::AccountRekey rekey{"alice", account("alice").thumbprint, account("new").thumbprint,
+                           account("new").jwk, true};
+  EXPECT_TRUE(store_->call(rekey)->applied);
+  wire::RecoveryRecord recovery;
+  recovery.id = "r1";
+  recovery.account_id = "nobody";
+  recovery.jwk = "{}";
+  recovery.status = wire::RecoveryStatus::kPending;
+  recovery.expires_at_ms = alone.expires_at_ms;
+  EXPECT_TRUE(store_->call(wire::RecoveryPut{recovery}));
+  EXPECT_EQ(store_->call(wire::RecoveryGet{"r1", {}})->recoveries.size(), 1u);
+  EXPECT_TRUE(store_
+                  ->call(wire::RecoveryUpdate{
+                      "r1", wire::RecoveryStatus::kPending, wire::RecoveryStatus::kInvalid, {}, {}})
+                  ->applied);
+  EXPECT_TRUE(store_->call(wire::MailPut{{"m1", "a@b.example", "s", "t", 1, 1, 0}}));
+  EXPECT_EQ(store_->call(wire::MailTake{})->mails.size(), 1u);
+  EXPECT_TRUE(store_->call(wire::MailDone{"m1", {}}));
+  EXPECT_TRUE(store_->call(wire::MailTake{})->mails.empty());
+  task_.send_stop();
+  EXPECT_EQ(task_.wait_exit(), 0);
+}
+
+// What a client was told of its key outlives the process: killed right after each answer.
+TEST_F(StoreTaskTest, KillNine_AfterKeyChanges_KeepsEachOfThem) {
+  start();
+  ASSERT_TRUE(store_->call(wire::AccountPut{account("key0")})->created);
+  for (int i = 0; i < 6; ++i) {
+    const auto from = account("key" + std::to_string(i));
+    const auto to = account("key" + std::to_string(i + 1));
+    const auto changed =
+        store_->call(wire::AccountRekey{"key0", from.thumbprint, to.thumbprint, to.jwk, false});
+    task_.kill_now();
+    ASSERT_TRUE(changed && changed->applied) << i;
+    start();
+    const auto found = store_->call(wire::AccountGet{.id = {}, .thumbprint = to.thumbprint});
+    ASSERT_TRUE(found && found->account) << i;
+    EXPECT_EQ(found->account->id, "key0");
+    EXPECT_EQ(found->account->earlier_keys.size(), static_cast<std::size_t>(i + 1));
+    EXPECT_FALSE(store_->call(wire::AccountGet{.id = {}, .thumbprint = from.thumbprint})->account);
+  }
+}
+
 // Killed at whatever moment, again and again: what was acknowledged as durable is there afterwards.
 TEST_F(StoreTaskTest, KillNine_UnderWrites_KeepsAllThatWasAcknowledged) {
   constexpr int kRounds = 8;
