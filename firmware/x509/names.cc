@@ -64,7 +64,7 @@ Result<Bytes> general_name(const Identifier& identifier) {
     case IdentifierType::kEnhancedJwtClaimConstraints:
       break;
   }
-  return bad("san: an identifier that is no name");
+  return bad("san: unknown identifier type");
 }
 
 // A "/" inside would make the rebuilt text ambiguous: the OID could be part of the value.

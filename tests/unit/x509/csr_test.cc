@@ -95,6 +95,18 @@ TEST(Csr_RequestsForMore_AreReported, NotJudged) {
             (std::vector<std::string>{"1.3.6.1.5.5.7.1.24", "1.2.3.4"}));
 }
 
+TEST(Csr_TelephoneIdentitiesByTheOpensslProgram, AreKeptOctetForOctet) {
+  const auto csr = parse_csr(openssl_csr(
+      config("CN=SHAKEN 709J",
+             "1.3.6.1.5.5.7.1.26=DER:3008a00616043730394a\n1.3.6.1.5.5.7.1.33=DER:3000")));
+  ASSERT_TRUE(csr) << csr.error().what;
+  ASSERT_EQ(csr->authority_extensions.size(), 2U);
+  EXPECT_EQ(csr->authority_extensions[0].oid, "1.3.6.1.5.5.7.1.26");
+  EXPECT_EQ(csr->authority_extensions[0].value, *hex_decode("3008a00616043730394a"));
+  EXPECT_EQ(csr->authority_extensions[1].oid, "1.3.6.1.5.5.7.1.33");
+  EXPECT_TRUE(csr->other_extension_oids.empty());
+}
+
 TEST(Csr_DeviceNamesByTheOpensslProgram, AreRebuiltAsText) {
   const auto csr = parse_csr(openssl_csr(config(
       "CN=a",
