@@ -1,4 +1,4 @@
-// Owns newOrder, order, finalize and certificate (RFC 8555 §7.4). Must not know transport or
+// Owns newOrder, order and finalize (RFC 8555 §7.4). Must not know transport or
 // policy: the signer decides.
 #pragma once
 
@@ -9,6 +9,5 @@ namespace keyward::acme {
 Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request);
 Outcome<HttpResponse> order(Context& context, const SignedRequest& request);
 Outcome<HttpResponse> finalize(Context& context, const SignedRequest& request);
-Outcome<HttpResponse> certificate(Context& context, const SignedRequest& request);
 
 }  // namespace keyward::acme

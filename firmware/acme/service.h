@@ -31,6 +31,10 @@ class Service final : public HttpHandler {
   std::size_t body_bytes_max(std::string_view method, std::string_view raw_path) const override;
   HttpResponse refuse_transport(int status, std::string_view detail) override;
 
+  // One turn of what the caretaker does again and again after `start`; false: a peer is away.
+  bool refresh_profiles();  // asks the signer what it offers
+  bool resume_work();       // asks the store what is unfinished or due
+
   void set_state(ApplianceState state) { state_ = state; }
   ApplianceState state() const { return state_; }
 
@@ -41,8 +45,6 @@ class Service final : public HttpHandler {
   HttpResponse directory();
   void finish(HttpResponse& response, bool with_nonce, bool with_index);
   void take_care();  // the caretaker thread
-  bool refresh_profiles();
-  bool resume_work();
 
   Context context_;
   std::unique_ptr<Nonces> nonces_;

@@ -102,7 +102,7 @@ std::optional<std::int64_t> after_refusal(Context& context, const wire::OrderRec
     const auto done = store_canceled(context, order);
     return done ? std::nullopt : std::optional(backoff_ms(attempt));
   }
-  if (failure.code == "star-ended") return std::nullopt;
+  if (failure.code == "star-expired") return std::nullopt;
   const bool comes_back = fate_of(failure) == OrderFate::kProcessing;
   log::warning("renewal waits", {{"code", failure.code}, {"detail", failure.detail}});
   const auto asked_ms = static_cast<std::int64_t>(std::min<std::uint64_t>(

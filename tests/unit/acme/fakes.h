@@ -372,6 +372,12 @@ class FakeStore final : public StoreBackend, public Gate {
     const std::lock_guard lock(mutex_);
     change(accounts_.at(id));
   }
+  void change_certificate(const Bytes& serial,
+                          const std::function<void(wire::CertificateRecord&)>& change) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [id, certificate] : certificates_)
+      if (certificate.serial == serial) change(certificate);
+  }
   void change_order(const std::string& ticket,
                     const std::function<void(wire::OrderRecord&)>& change) {
     const std::lock_guard lock(mutex_);
@@ -393,6 +399,10 @@ class FakeStore final : public StoreBackend, public Gate {
   std::size_t accounts() {
     const std::lock_guard lock(mutex_);
     return accounts_.size();
+  }
+  void keep_certificate(const wire::CertificateRecord& record) {
+    const std::lock_guard lock(mutex_);
+    certificates_[record.id] = record;
   }
   std::map<std::string, wire::RecoveryRecord> recoveries() {
     const std::lock_guard lock(mutex_);
@@ -724,6 +734,10 @@ class FakeSigner final : public SignerBackend, public Gate {
     const auto inner = jose::FlattenedJws::parse(text_of(*payload));
     if (lies_) return wire::KeyChangeReply{};
     return wire::KeyChangeReply{jose::parse_protected(inner->protected_b64)->jwk->thumbprint()};
+  }
+  Bytes certificate_of(const crypto::PublicKey& key) {
+    const std::lock_guard lock(mutex_);
+    return certificate(key.spki_der(), x509::name_der({{"2.5.4.3", "a device"}}), {});
   }
   void lie_about_key_change() {
     const std::lock_guard lock(mutex_);
