@@ -38,6 +38,9 @@ const char* fault_of_authz_settings(const ServiceConfig& config) {
     if (!caa.empty() && std::find(caa.begin(), caa.end(), name) == caa.end())
       return "acme.persist_issuer_names: each of them must stand in acme.caa_identities too";
   }
+  // Names below may have CAA records of their own, which nobody would look at.
+  if (config.subdomain_auth && !config.caa_identities.empty())
+    return "acme.subdomain_auth and acme.caa_identities exclude each other";
   if (config.token_authority.size() > limits::kUrlBytesMax)
     return "acme.token_authority is too long";
   return nullptr;

@@ -75,6 +75,11 @@ Subproblem no_method(const Wanted& wanted) {
           identifier};
 }
 
+// At the task that would prove it: no fault of anybody's.
+bool is_switched_off(const wire::Failure& failure) {
+  return failure.code == "method-unsupported" || failure.code == "possession-off";
+}
+
 bool is_about_identifier(const wire::Failure& failure) {
   return failure.kind == wire::FailureKind::kBadInput ||
          failure.kind == wire::FailureKind::kRefused;
@@ -146,7 +151,7 @@ tl::expected<wire::AuthzRecord, NotAuthorized> make_authz(Context& context, cons
     auto token = mint_token(context, account, authz, method);
     if (!token) {
       const auto& failure = token.error();
-      if (failure.code == "method-unsupported") continue;  // switched off at the task that proves
+      if (is_switched_off(failure)) continue;
       NotAuthorized not_made;
       const auto problem = problem_from(failure);
       if (is_about_identifier(failure)) {

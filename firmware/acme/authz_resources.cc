@@ -77,6 +77,11 @@ Outcome<HttpResponse> new_authz(Context& context, const SignedRequest& request) 
   if (!document) return refuse(document.error());
   auto wanted = wanted_from(context, document->root().get("identifier"));
   if (!wanted) return refuse(wanted.error());
+  // The same work as an order's, so it counts as one.
+  if (auto ok =
+          context.rates.admit({{Rate::kOrdersPerAccount, account.record.id}, {Rate::kOrders, {}}});
+      !ok)
+    return refuse(std::move(ok.error()));
   auto info = issuer_info(context);
   if (!info) return refuse(problem_from(info.error()));
   auto methods = methods_for((*info)->profiles, *wanted);

@@ -171,6 +171,8 @@ Outcome<HttpResponse> conclude(Context& context, const Asked& asked, Verdict ver
     problem = problem_from(*verdict.problem);
     log::info("proof refused", {{"code", problem->code}, {"detail", problem->detail}});
     update.error_json = problem->stored_json();
+    const auto failures = failure_key(asked.account.record.id, asked.authz.identifier);
+    context.rates.charge({{Rate::kFailuresPerName, failures}, {Rate::kFailures, {}}});
   } else {
     update.validated_at_ms = verdict.validated_at_ms;
     if (verdict.grant_expires_at_ms > 0) update.authz_expires_at_ms = verdict.grant_expires_at_ms;
@@ -191,6 +193,8 @@ Outcome<HttpResponse> conclude(Context& context, const Asked& asked, Verdict ver
 Outcome<HttpResponse> respond(Context& context, const Asked& asked, const json::Value& payload) {
   const auto& record = asked.record;
   if (record.status == ChallengeStatus::kProcessing) {  // §8.2: the client asks for another try
+    if (auto ok = context.rates.admit(Rate::kChallengeRetries, asked.authz.id); !ok)
+      return refuse(std::move(ok.error()));
     resume_validation(context, asked.authz.id, record.id, asked.account.record.id);
     hurry_validation(context, asked.authz.id, record.id);
     return after_a_moment(context, asked.authz, record.id);
@@ -204,6 +208,10 @@ Outcome<HttpResponse> respond(Context& context, const Asked& asked, const json::
         ProblemType::kMalformed, "authz.final",
         "the authorization is " + std::string(to_string(status)) + ": its challenges are over");
   }
+  const auto failures = failure_key(asked.account.record.id, asked.authz.identifier);
+  if (auto ok = context.rates.check({{Rate::kFailuresPerName, failures}, {Rate::kFailures, {}}});
+      !ok)
+    return refuse(std::move(ok.error()));
   if (!is_synchronous(record.method)) return start_validation(context, asked);
   auto verdict = verify(context, asked, payload);
   if (!verdict) return refuse(std::move(verdict.error()));

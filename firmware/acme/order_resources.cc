@@ -159,6 +159,10 @@ Problem not_ready(OrderStatus status) {
 
 Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request) {
   const Account& account = *request.account;
+  if (auto ok =
+          context.rates.admit({{Rate::kOrdersPerAccount, account.record.id}, {Rate::kOrders, {}}});
+      !ok)
+    return refuse(std::move(ok.error()));
   auto minted = context.backend.signer.ask(wire::TicketMint{account.record.jwk, request.original});
   if (!minted) return refuse(problem_from(minted.error()));
   auto terms = wire::decode_body<wire::OrderTerms>(minted->terms);

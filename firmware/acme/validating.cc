@@ -90,6 +90,8 @@ std::optional<std::int64_t> try_validation(Context& context, const Place& place,
   if (problem) {
     log::info("validation failed", {{"code", problem->code}, {"detail", problem->detail}});
     update.error_json = problem->stored_json();
+    const auto failures = failure_key(place.account_id, authz.identifier);
+    context.rates.charge({{Rate::kFailuresPerName, failures}, {Rate::kFailures, {}}});
   } else {
     update.validated_at_ms = result->validated_at_ms;
     if (result->grant_expires_at_ms > 0) update.authz_expires_at_ms = result->grant_expires_at_ms;

@@ -388,6 +388,7 @@ TEST_F(Authorizations, NewAuthz_PeersAway_503AndNothingStored) {
         client.post("/acme/new-authz", R"({"identifier":{"type":"dns","value":"a.example"}})"), 503,
         "serverInternal", "peer-lost");
   };
+  world.restart();  // what the signer said before is forgotten
   world.signer.break_message("issuer-get", gone);
   try_one();
   world.signer.heal("issuer-get");
@@ -438,6 +439,7 @@ class Persist : public Authorizations {
           config.account_hash_prefix = "https://ca.example/hashed/";
         }) {
     world.signer.set_profiles({profile({"dns-persist-01"})});
+    world.restart();
   }
 };
 
@@ -466,6 +468,7 @@ TEST_F(Persist, Directory_SaysWhatIsConfigured) {
 
 TEST_F(Authorizations, PersistWithoutIssuers_NotOffered) {
   world.signer.set_profiles({profile({"dns-persist-01", "dns-01"})});
+  world.restart();
   EXPECT_EQ(types_of(authzs_of(dns_order("a.example")).at(0)), "dns-01");
 }
 

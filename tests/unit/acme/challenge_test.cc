@@ -254,6 +254,82 @@ TEST(ChallengeRetries, AuthzDeactivatedBetweenLooks_NobodyLooksAgain) {
   EXPECT_EQ(text_at(client.read(order.authz), "status"), "deactivated");
 }
 
+struct LimitedWorld : World {
+  LimitedWorld(Rate rate, std::int64_t per_hour)
+      : World([=](ServiceConfig& config) {
+          config.rates.per_hour[static_cast<std::size_t>(rate)] = per_hour;
+          config.validation_retry_ms = 3'600'000;
+        }) {}
+};
+
+TEST(ChallengeRates, FailuresOfOneName_429AndTheChallengeStaysPending) {
+  LimitedWorld world(Rate::kFailuresPerName, 1);
+  Client client(world);
+  client.register_account();
+  const auto first = client.new_order("dns", "a.example");
+  world.validation.answer(wire::ChallengeProblem{"caa", "caa.forbids", "x"});
+  client.post_url(first.challenge, "{}");
+  EXPECT_TRUE(
+      eventually([&] { return text_at(client.read(first.challenge), "status") == "invalid"; }));
+  const auto second = client.new_order("dns", "a.example");
+  const auto response = client.post_url(second.challenge, "{}");
+  expect_problem(response, 429, "rateLimited", "rate.failures-per-name");
+  EXPECT_NE(header_of(response, "Retry-After"), "");
+  EXPECT_EQ(text_at(client.read(second.challenge), "status"), "pending");
+  // Another name is another matter, and so is this one an hour later.
+  const auto other = client.new_order("dns", "b.example");
+  EXPECT_EQ(client.post_url(other.challenge, "{}").status, 200);
+  world.clock.advance(3'600'001);
+  EXPECT_EQ(client.post_url(second.challenge, "{}").status, 200);
+}
+
+TEST(ChallengeRates, FailedAttestations_CountToo) {
+  LimitedWorld world(Rate::kFailuresPerName, 1);
+  Client client(world);
+  client.register_account();
+  world.attestation.answer(wire::ChallengeProblem{"badAttestationStatement", "tpm.magic", "x"});
+  const auto first = client.new_order("permanent-identifier", "device-1");
+  EXPECT_EQ(client.post_url(first.challenge, R"({"attObj":"oA"})").status, 400);
+  const auto second = client.new_order("permanent-identifier", "device-1");
+  expect_problem(client.post_url(second.challenge, R"({"attObj":"oA"})"), 429, "rateLimited",
+                 "rate.failures-per-name");
+  EXPECT_EQ(world.attestation.count("device-verify"), 1);
+}
+
+TEST(ChallengeRates, RetriesAskedFor_429AndStillProcessing) {
+  LimitedWorld world(Rate::kChallengeRetries, 1);
+  Client client(world);
+  client.register_account();
+  const auto order = client.new_order("dns", "a.example");
+  world.validation.hold();
+  client.post_url(order.challenge, "{}");
+  EXPECT_EQ(client.post_url(order.challenge, "{}").status, 200);
+  expect_problem(client.post_url(order.challenge, "{}"), 429, "rateLimited",
+                 "rate.challenge-retries");
+  EXPECT_EQ(text_at(client.read(order.challenge), "status"), "processing");
+  world.validation.release();
+}
+
+TEST(OrderRates, OfOneAccount_429AndTheSignerIsNotAsked) {
+  LimitedWorld world(Rate::kOrdersPerAccount, 2);
+  Client client(world);
+  client.register_account();
+  client.new_order("dns", "a.example");
+  EXPECT_EQ(
+      client.post("/acme/new-authz", R"({"identifier":{"type":"dns","value":"a.example"}})").status,
+      201);
+  const auto response =
+      client.post("/acme/new-order", R"({"identifiers":[{"type":"dns","value":"a.example"}]})");
+  expect_problem(response, 429, "rateLimited", "rate.orders-per-account");
+  expect_problem(
+      client.post("/acme/new-authz", R"({"identifier":{"type":"dns","value":"a.example"}})"), 429,
+      "rateLimited", "rate.orders-per-account");
+  EXPECT_EQ(world.signer.count("ticket-mint"), 1);
+  Client other(world);
+  other.register_account();
+  other.new_order("dns", "a.example");
+}
+
 TEST(DeviceChallenge, Respond200Invalid_TheChallengeItselfIsTheAnswer) {
   World world([](ServiceConfig& config) { config.respond_200_invalid = true; });
   Client client(world);

@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <future>
+#include <thread>
 
 #include <gtest/gtest.h>
 
+#include "hal/base/clock.h"
 #include "hal/base/limits.h"
 
 namespace keyward::acme {
@@ -84,6 +86,20 @@ TEST(Jobs, Backoff_GrowsToItsLimit) {
   EXPECT_EQ(backoff_ms(0), limits::kJobBackoffMsMin);
   EXPECT_EQ(backoff_ms(1), limits::kJobBackoffMsMin * 2);
   EXPECT_EQ(backoff_ms(60), limits::kJobBackoffMsMax);
+}
+
+TEST(Jobs, Hasten_WaitingKey_TriedAfterThePause) {
+  std::atomic<int> tries{0};
+  JobQueue jobs(1, 4);
+  ASSERT_TRUE(jobs.post("key", [&](int) -> std::optional<std::int64_t> {
+    return ++tries == 1 ? std::optional<std::int64_t>(3'600'000) : std::nullopt;
+  }));
+  while (tries < 1) std::this_thread::yield();
+  jobs.hasten("other", 0);  // not here: nothing happens
+  // Until the first try has come back it cannot be brought forward.
+  const auto deadline = Deadline::after_ms(10'000);
+  while (!jobs.wait("key", 1) && !deadline.passed()) jobs.hasten("key", 5);
+  EXPECT_EQ(tries, 2);
 }
 
 }  // namespace

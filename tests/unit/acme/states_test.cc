@@ -22,14 +22,15 @@ void expect_edges(const std::vector<S>& all, const std::set<std::pair<S, S>>& al
 
 TEST(States, Order_AllPairs_OnlyDrawnEdges) {
   using S = OrderStatus;
-  expect_edges<S>({S::kPending, S::kReady, S::kProcessing, S::kValid, S::kInvalid},
+  expect_edges<S>({S::kPending, S::kReady, S::kProcessing, S::kValid, S::kInvalid, S::kCanceled},
                   {{S::kPending, S::kReady},
                    {S::kPending, S::kInvalid},
                    {S::kReady, S::kProcessing},
                    {S::kReady, S::kInvalid},
                    {S::kProcessing, S::kValid},
                    {S::kProcessing, S::kInvalid},
-                   {S::kProcessing, S::kReady}});
+                   {S::kProcessing, S::kReady},
+                   {S::kValid, S::kCanceled}});
 }
 
 TEST(States, Authz_AllPairs_OnlyDrawnEdges) {
@@ -102,6 +103,78 @@ TEST(States, AtTime_Expiry_EndsWhatWaitsForTheClient) {
   EXPECT_EQ(at_time(AuthzStatus::kPending, 100, 100), AuthzStatus::kExpired);
   EXPECT_EQ(at_time(AuthzStatus::kValid, 100, 100), AuthzStatus::kExpired);
   EXPECT_EQ(at_time(AuthzStatus::kInvalid, 100, 100), AuthzStatus::kInvalid);
+}
+
+// Each status on both sides of its expiry (§7.1.6: what is drawn as "expires").
+template <class S>
+struct AtExpiry {
+  S before;
+  S after;
+};
+
+TEST(States, Order_EachStatusAtItsExpiry) {
+  using S = OrderStatus;
+  const AtExpiry<S> cases[] = {
+      {S::kPending, S::kInvalid},       {S::kReady, S::kInvalid},
+      {S::kProcessing, S::kProcessing},  // its finalize came in time: the signer decides
+      {S::kValid, S::kValid},            // its certificate exists
+      {S::kInvalid, S::kInvalid},       {S::kCanceled, S::kCanceled}};
+  for (const auto& c : cases) {
+    EXPECT_EQ(at_time(c.before, 100, 99), c.before) << static_cast<int>(c.before);
+    EXPECT_EQ(at_time(c.before, 100, 100), c.after) << static_cast<int>(c.before);
+    EXPECT_EQ(at_time(c.before, 100, 1'000), c.after) << static_cast<int>(c.before);
+    // What time does is an edge of the machine, or nothing.
+    EXPECT_TRUE(c.before == c.after || may_change(c.before, c.after));
+  }
+}
+
+TEST(States, Authz_EachStatusAtItsExpiry) {
+  using S = AuthzStatus;
+  const AtExpiry<S> cases[] = {{S::kPending, S::kExpired}, {S::kValid, S::kExpired},
+                               {S::kInvalid, S::kInvalid}, {S::kDeactivated, S::kDeactivated},
+                               {S::kExpired, S::kExpired}, {S::kRevoked, S::kRevoked}};
+  for (const auto& c : cases) {
+    EXPECT_EQ(at_time(c.before, 100, 99), c.before) << static_cast<int>(c.before);
+    EXPECT_EQ(at_time(c.before, 100, 100), c.after) << static_cast<int>(c.before);
+    EXPECT_TRUE(c.before == c.after || may_change(c.before, c.after));
+  }
+}
+
+// What one authorization's status makes of an order that relies on it and on a valid one.
+TEST(States, OrderAfter_EachPair) {
+  using O = OrderStatus;
+  using A = AuthzStatus;
+  for (const auto order :
+       {O::kPending, O::kReady, O::kProcessing, O::kValid, O::kInvalid, O::kCanceled}) {
+    for (const auto authz :
+         {A::kPending, A::kValid, A::kInvalid, A::kDeactivated, A::kExpired, A::kRevoked}) {
+      const bool open = order == O::kPending || order == O::kReady;
+      const auto expected = !open                  ? order
+                            : authz == A::kPending ? order
+                            : authz == A::kValid   ? O::kReady
+                                                   : O::kInvalid;
+      const std::vector<A> all = {A::kValid, authz};
+      EXPECT_EQ(order_after(order, all), expected)
+          << static_cast<int>(order) << " with " << static_cast<int>(authz);
+      EXPECT_TRUE(expected == order || may_change(order, expected));
+    }
+  }
+}
+
+// What a challenge's end makes of its authorization: nothing but the edges that are drawn.
+TEST(States, AuthzAfter_EachPair) {
+  using A = AuthzStatus;
+  using C = ChallengeStatus;
+  for (const auto authz :
+       {A::kPending, A::kValid, A::kInvalid, A::kDeactivated, A::kExpired, A::kRevoked}) {
+    for (const auto challenge : {C::kPending, C::kProcessing, C::kValid, C::kInvalid}) {
+      const auto expected = authz != A::kPending       ? authz
+                            : challenge == C::kValid   ? A::kValid
+                            : challenge == C::kInvalid ? A::kInvalid
+                                                       : A::kPending;
+      EXPECT_EQ(authz_after(authz, challenge), expected);
+    }
+  }
 }
 
 }  // namespace
