@@ -77,7 +77,8 @@ Subproblem no_method(const Wanted& wanted) {
 
 // At the task that would prove it: no fault of anybody's.
 bool is_switched_off(const wire::Failure& failure) {
-  return failure.code == "method-unsupported" || failure.code == "possession-off";
+  return failure.code == "method-unsupported" || failure.code == "possession-off" ||
+         failure.code == "possession-identifier";
 }
 
 bool is_about_identifier(const wire::Failure& failure) {

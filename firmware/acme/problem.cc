@@ -103,6 +103,10 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"certificate-unknown", ProblemType::kMalformed, OrderFate::kInvalid},
     // Keys of accounts: the signer's and the store's.
     {"key-change-malformed", ProblemType::kMalformed, OrderFate::kInvalid},
+    {"key-change-signature", ProblemType::kMalformed, OrderFate::kInvalid},
+    {"key-change-algorithm", ProblemType::kBadSignatureAlgorithm, OrderFate::kInvalid},
+    {"key-change-key", ProblemType::kBadPublicKey, OrderFate::kInvalid},
+    {"key-links-full", ProblemType::kRateLimited, OrderFate::kInvalid},
     {"key-change-url", ProblemType::kMalformed, OrderFate::kInvalid},
     {"key-change-account", ProblemType::kMalformed, OrderFate::kInvalid},
     {"key-change-old-key", ProblemType::kMalformed, OrderFate::kInvalid},

@@ -4,6 +4,7 @@
 
 #include "firmware/issue/possession.h"
 #include "firmware/jose/jws.h"
+#include "hal/base/file.h"
 
 #include "fixture.h"
 
@@ -253,6 +254,45 @@ TEST_F(RevokeGateTest, CompromisedKey_IsNeverCertifiedAgain) {
               "csr-key-compromised");
     open();
   }
+}
+
+// A ledger that says what cannot have happened is not read.
+TEST_F(RevokeGateTest, LedgerWithARevocationThatCannotBe_Corrupt) {
+  open();
+  ASSERT_FALSE(certify(client_, "a.example").empty());
+  issue::RevocationRow good;
+  EXPECT_TRUE(
+      issue::read_ledger(directory_.path("ledger"), [&](const auto& row, const auto&) -> Status {
+        if (!row.intent) return {};
+        good.intent_row = row.number;
+        good.serial = row.intent->serial;
+        return {};
+      }));
+  good.authority = RevocationAuthority::kAccount;
+  std::vector<issue::RevocationRow> bad(4, good);
+  bad[0].serial[3] ^= 1;
+  bad[1].intent_row += 1;
+  bad[2].reason = 1;  // keyCompromise without the key
+  bad[3].compromised_spki_sha256 = Digest256{1};
+  const auto nothing = [](const auto&, const auto&) -> Status { return {}; };
+  const std::string first = issue::segment_path(directory_.path("ledger"), 0);
+  const auto octets = *read_file(first, 1u << 20);
+  for (const auto& row : bad) {
+    open();
+    ASSERT_TRUE(gate_->ledger().append_revocation(row));
+    gate_.reset();
+    EXPECT_EQ(issue::read_ledger(directory_.path("ledger"), nothing).error().kind,
+              ErrorKind::kCorrupt);
+    EXPECT_FALSE(try_open());
+    write_file(first, octets);
+  }
+  open();
+  ASSERT_TRUE(gate_->ledger().append_revocation(good));
+  EXPECT_EQ(ledger().revoked, 1u);
+  ASSERT_TRUE(gate_->ledger().append_revocation(good));
+  gate_.reset();
+  EXPECT_EQ(issue::read_ledger(directory_.path("ledger"), nothing).error().kind,
+            ErrorKind::kCorrupt);
 }
 
 // ---- proof of possession
