@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "firmware/issue/record_file.h"
+#include "firmware/x509/der.h"
 
 #include "fixture.h"
 
@@ -178,6 +179,47 @@ TEST_F(LedgerTest, Read_OutcomeWithoutWhatItNeeds_Corrupt) {
   ASSERT_TRUE((*ledger)->append_outcome(
       {row->number, OutcomeResult::kIssued, std::nullopt, std::nullopt, std::nullopt}));
   EXPECT_STREQ(read().error().what, "an outcome's content does not fit its result");
+}
+
+// RFC 8739 §3.1.2: only a series that runs can be canceled, once, and nothing is made after it.
+TEST_F(LedgerTest, Cancellation_OnlyOfARunningSeriesAndTheLastWord) {
+  const auto write = [&](int cancellations, bool intent_after) {
+    TempDir directory;
+    auto ledger = Ledger::open(directory.path("ledger"), clock_, ignore, options_);
+    ASSERT_TRUE(ledger);
+    auto row = intent(1);
+    row.ticket_id[0] = 7;
+    row.star_period = 0;
+    // version, serial, AlgorithmIdentifier: as much of a TBS as a reader needs.
+    row.tbs_der =
+        x509::der_sequence({x509::der_unsigned(2), x509::der_unsigned(1), x509::der_sequence({})});
+    const auto place = (*ledger)->append_intent(row);
+    ASSERT_TRUE(place);
+    issue::OutcomeRow outcome{place->number, OutcomeResult::kIssued, Bytes(64, 1), {}, {}};
+    outcome.certificate_sha256 = crypto::sha256(*issue::certificate_of(row, outcome));
+    ASSERT_TRUE((*ledger)->append_outcome(outcome));
+    for (int i = 0; i < cancellations; ++i)
+      ASSERT_TRUE((*ledger)->append_cancellation({row.ticket_id, {}, {}}));
+    auto after = row;
+    after.serial = Bytes(16, 2);
+    if (intent_after) {
+      ASSERT_TRUE((*ledger)->append_intent(after));
+    }
+    const auto summary = issue::read_ledger(directory.path("ledger"), ignore);
+    const bool good = cancellations <= 1 && !(cancellations == 1 && intent_after);
+    EXPECT_EQ(summary.has_value(), good) << cancellations << intent_after;
+    if (!summary) {
+      EXPECT_EQ(summary.error().kind, ErrorKind::kCorrupt);
+    }
+  };
+  write(0, true);
+  write(1, false);
+  write(1, true);
+  write(2, false);
+  auto ledger = open();
+  ASSERT_TRUE(ledger);
+  ASSERT_TRUE((*ledger)->append_cancellation({}));  // of nothing
+  EXPECT_EQ(read().error().kind, ErrorKind::kCorrupt);
 }
 
 TEST_F(LedgerTest, Append_ClockSetBack_TimesNeverDo) {

@@ -1,0 +1,34 @@
+// Owns what the signer reads from the installation file. Must not know what is done with it. Keys:
+// README.md beside it. Threads: one, at start.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "board/compose.h"
+#include "firmware/issue/gate.h"
+#include "firmware/task/task.h"
+
+namespace keyward::signer {
+
+struct Configuration {
+  issue::GateConfig gate;
+  board::TokenSpec token;
+  std::string issuer_chain;
+  std::vector<std::string> alternate_chains;
+  bool simulator = false;
+  bool test_keys = false;  // the CA's keys are known to others on purpose
+  std::string state_dir;
+  std::vector<std::string> appliance_names;
+  std::vector<std::string> environment;
+  std::vector<std::string> permitted_ip;
+  std::string problem;  // with the profiles; else empty
+};
+
+// Ends the task if a key is missing, unknown or out of its range.
+Configuration read_configuration(task::Task& task);
+// What a config reader cannot know: forms of names and of NAME=VALUE, and what does not go together.
+// kBadInput, kRefused.
+Status complete(Configuration& config);
+
+}  // namespace keyward::signer
