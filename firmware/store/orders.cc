@@ -83,7 +83,8 @@ Answer<Store::RelyOn> Store::check_reused(Connection& db, const wire::OrderPut& 
     Query query(db, kAuthzReusable, id, account_number, now_ms);
     STORE_TRY(row, query.next());
     if (!row) {
-      return refuse(wire::FailureKind::kRefused, "authz-not-reusable",
+      // It ended since acme found it: the same order again is made with another.
+      return refuse(wire::FailureKind::kUnavailable, "authz-not-reusable",
                     "an authorization that the order relies on is not valid, or for another order");
     }
     out.numbers.push_back(query.integer(0));
@@ -171,8 +172,8 @@ Answer<wire::OrderListReply> Store::order_list(const wire::OrderList& request) {
   }
   const auto now_ms = clock_.utc_ms();
   if (request.limit && *request.limit == 0) return malformed("a page holds at least one order");
-  const auto page = static_cast<std::size_t>(
-      std::min<std::uint64_t>(request.limit.value_or(limits::kOrdersPageMax), limits::kOrdersPageMax));
+  const auto page = static_cast<std::size_t>(std::min<std::uint64_t>(
+      request.limit.value_or(limits::kOrdersPageMax), limits::kOrdersPageMax));
   return read([&](Connection& db) -> Answer<wire::OrderListReply> {
     wire::OrderListReply reply;
     std::int64_t last = 0;

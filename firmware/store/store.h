@@ -10,10 +10,10 @@
 //
 // Failure codes: "store-full" (exhausted; nothing was lost), "account-limit", "order-limit",
 // "authz-limit", "recovery-limit", "mail-limit", "key-history-full" (exhausted), "store-failed"
-// (corrupt; every later operation says the same), "store-unavailable", "row-exists",
-// "edge-not-allowed", "account-unknown", "account-not-valid", "key-was-used", "authz-not-reusable",
-// "already-replaced", "certificate-unknown" (refused), "record-malformed" (bad input). Threads: any;
-// one writer at a time, readers beside it.
+// (corrupt; every later operation says the same), "store-unavailable", "authz-not-reusable"
+// (unavailable: found valid, but it has ended; ask again), "row-exists", "edge-not-allowed",
+// "account-unknown", "account-not-valid", "key-was-used", "already-replaced", "certificate-unknown"
+// (refused), "record-malformed" (bad input). Threads: any; one writer at a time, readers beside it.
 #pragma once
 
 #include <array>

@@ -197,6 +197,8 @@ TEST_F(ReuseTest, OrderPut_NotReusable_IsRefusedAndLeavesNothing) {
         << id;
   }
   EXPECT_EQ(code_of(store_->order_put(relying_order("bob", "t1", {"z1"}))), "authz-not-reusable");
+  EXPECT_EQ(store_->order_put(relying_order("bob", "t1", {"z1"})).error().kind,
+            wire::FailureKind::kUnavailable);  // the client comes again
   EXPECT_FALSE(store_->order_get({"t1", "alice"})->order);
   EXPECT_EQ(code_of(store_->order_put(relying_order("alice", "t1", {"z1", "z1"}))),
             "record-malformed");
