@@ -310,7 +310,7 @@ inline constexpr std::array<std::string_view, kSqlCount> kSqlTexts = [] {
       "SELECT o.ticket, a.id FROM orders o INDEXED BY orders_renewing JOIN accounts a ON a.n = "
       "o.account_n WHERE o.star_next_at_ms <= ?1 AND o.star_next_at_ms IS NOT NULL AND o.status = "
       "4 "
-      "AND a.status = 1 ORDER BY o.star_next_at_ms LIMIT 256";
+      "AND o.expires_at_ms > ?1 AND a.status = 1 ORDER BY o.star_next_at_ms LIMIT 256";
 
   t[kRecoveryInsert] =
       "INSERT INTO recoveries (id, account_id, thumbprint, jwk, method, status, created_at_ms, "
