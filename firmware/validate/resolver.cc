@@ -100,68 +100,6 @@ Resolution addresses_of(const Answered& answer) {
   return out;
 }
 
-// Runs in ub_process(), so in the asker's own thread.
-extern "C" void on_answer(void* user, int error, ub_result* result) {
-  auto& question = *static_cast<Question*>(user);
-  question.answer = read_result(error, result);
-  question.done = true;
-  ::ub_resolve_free(result);
-}
-
-class UnboundResolver final : public Resolver {
- public:
-  UnboundResolver(std::shared_ptr<const ResolverOptions> options, ContextPtr context)
-      : options_(std::move(options)), context_(std::move(context)) {}
-
-  Resolution resolve(const std::string& name, Deadline deadline) override {
-    const auto fixed = options_->hosts.find(lower(name));
-    if (fixed != options_->hosts.end()) return {fixed->second, "", ""};
-    Question& six = ask(name, kTypeAaaa);
-    Question& four = ask(name, kTypeA);
-    Resolution first = addresses_of(wait(six, deadline));
-    const Resolution second = addresses_of(wait(four, deadline));
-    first.addresses.insert(first.addresses.end(), second.addresses.begin(), second.addresses.end());
-    if (!first.addresses.empty()) return {std::move(first.addresses), "", ""};
-    // The address family that says more: a name without AAAA is ordinary.
-    return first.code == "dns.no-address" ? second : first;
-  }
-
-  Records query(const std::string& name, RecordType type, Deadline deadline) override {
-    Answered answer = wait(ask(name, static_cast<int>(type)), deadline);
-    if (answer.code.empty() && answer.data.empty()) {
-      answer.code = "dns.no-data";
-      answer.detail = "the name has no such record";
-    }
-    return {std::move(answer.data), answer.secure, std::move(answer.code),
-            std::move(answer.detail)};
-  }
-
- private:
-  // The question lives as long as this resolver: one that nobody waits for any more may still be
-  // answered until the context ends.
-  Question& ask(const std::string& name, int type) {
-    Question& question = questions_.emplace_back();
-    const int code = !context_ ? UB_NOMEM
-                               : ::ub_resolve_async(context_.get(), name.c_str(), type, kClassIn,
-                                                    &question, on_answer, nullptr);
-    if (code != 0) question = {true, read_result(code, nullptr)};
-    return question;
-  }
-  Answered wait(Question& question, Deadline deadline) {
-    while (!question.done) {
-      pollfd entry{::ub_fd(context_.get()), POLLIN, 0};
-      if (deadline.passed() || ::poll(&entry, 1, static_cast<int>(deadline.remaining_ms())) <= 0)
-        return {{}, false, "dns.timeout", "the name servers did not answer in time"};
-      ::ub_process(context_.get());
-    }
-    return std::move(question.answer);
-  }
-
-  std::shared_ptr<const ResolverOptions> options_;
-  std::deque<Question> questions_;  // references stay; outlive the context
-  ContextPtr context_;
-};
-
 // libunbound's option texts end with a colon.
 Status set_options(ub_ctx* context, const ResolverOptions& options) {
   constexpr std::pair<const char*, const char*> kOptions[] = {
@@ -211,15 +149,76 @@ Result<ContextPtr> make_context(const ResolverOptions& options) {
   return context;
 }
 
+// Runs in ub_process(), so in the asker's own thread.
+extern "C" void on_answer(void* user, int error, ub_result* result) {
+  auto& question = *static_cast<Question*>(user);
+  question.answer = read_result(error, result);
+  question.done = true;
+  ::ub_resolve_free(result);
+}
+
+class UnboundResolver final : public Resolver {
+ public:
+  explicit UnboundResolver(std::shared_ptr<const ResolverOptions> options)
+      : options_(std::move(options)) {}
+
+  Resolution resolve(const std::string& name, Deadline deadline) override {
+    const auto fixed = options_->hosts.find(lower(name));
+    if (fixed != options_->hosts.end()) return {fixed->second, "", ""};
+    Question& six = ask(name, kTypeAaaa);
+    Question& four = ask(name, kTypeA);
+    Resolution first = addresses_of(wait(six, deadline));
+    const Resolution second = addresses_of(wait(four, deadline));
+    first.addresses.insert(first.addresses.end(), second.addresses.begin(), second.addresses.end());
+    if (!first.addresses.empty()) return {std::move(first.addresses), "", ""};
+    // The address family that says more: a name without AAAA is ordinary.
+    return first.code == "dns.no-address" ? second : first;
+  }
+
+  Records query(const std::string& name, RecordType type, Deadline deadline) override {
+    Answered answer = wait(ask(name, static_cast<int>(type)), deadline);
+    if (answer.code.empty() && answer.data.empty()) {
+      answer.code = "dns.no-data";
+      answer.detail = "the name has no such record";
+    }
+    return {std::move(answer.data), answer.secure, std::move(answer.code),
+            std::move(answer.detail)};
+  }
+
+ private:
+  // The question lives as long as this resolver: one that nobody waits for any more may still be
+  // answered until the context ends.
+  Question& ask(const std::string& name, int type) {
+    Question& question = questions_.emplace_back();
+    if (!context_) {  // made when it is needed: fixed addresses need none
+      if (auto made = make_context(*options_)) context_ = std::move(*made);
+    }
+    const int code = !context_ ? UB_NOMEM
+                               : ::ub_resolve_async(context_.get(), name.c_str(), type, kClassIn,
+                                                    &question, on_answer, nullptr);
+    if (code != 0) question = {true, read_result(code, nullptr)};
+    return question;
+  }
+  Answered wait(Question& question, Deadline deadline) {
+    while (!question.done) {
+      pollfd entry{::ub_fd(context_.get()), POLLIN, 0};
+      if (deadline.passed() || ::poll(&entry, 1, static_cast<int>(deadline.remaining_ms())) <= 0)
+        return {{}, false, "dns.timeout", "the name servers did not answer in time"};
+      ::ub_process(context_.get());
+    }
+    return std::move(question.answer);
+  }
+
+  std::shared_ptr<const ResolverOptions> options_;
+  std::deque<Question> questions_;  // references stay; outlive the context
+  ContextPtr context_;
+};
+
 class UnboundServers final : public NameServers {
  public:
   explicit UnboundServers(std::shared_ptr<const ResolverOptions> options)
       : options_(std::move(options)) {}
-  std::unique_ptr<Resolver> open() override {
-    auto context = make_context(*options_);  // without one, each question fails
-    return std::make_unique<UnboundResolver>(options_,
-                                             context ? std::move(*context) : ContextPtr());
-  }
+  std::unique_ptr<Resolver> open() override { return std::make_unique<UnboundResolver>(options_); }
 
  private:
   std::shared_ptr<const ResolverOptions> options_;

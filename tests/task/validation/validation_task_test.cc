@@ -230,6 +230,24 @@ TEST_F(ValidationTaskTest, Redirects_WithinTheRules_AreFollowed) {
   EXPECT_EQ(problem(), "valid");
 }
 
+// RFC 8738 §5: the Host is the address, and nothing is looked up.
+TEST_F(ValidationTaskTest, AddressIdentifier_IsAskedAtItself) {
+  serve_right();
+  start();
+  start_signer();
+  auto mint = mint_request();
+  mint.identifier = {IdentifierType::kIp, "127.0.0.1"};
+  auto answer = validation_->call(with_token(mint), limits::kPeerCallSlowMs);
+  ASSERT_TRUE(answer);
+  EXPECT_FALSE(answer->problem);
+  ASSERT_EQ(grants().size(), 1u);
+  EXPECT_EQ(grants()[0].identifier, mint.identifier);
+  mint.identifier.value = "10.0.0.1";
+  answer = validation_->call(with_token(mint), limits::kPeerCallSlowMs);
+  ASSERT_TRUE(answer && answer->problem);
+  EXPECT_EQ(answer->problem->code, "egress.refused");
+}
+
 TEST_F(ValidationTaskTest, RedirectLoop_EndsAtTheLimit) {
   serve([](const std::string& path, int fd) { TinyHttp::send_text(fd, TinyHttp::redirect(path)); });
   start();
