@@ -47,8 +47,8 @@ struct Configuration {
 
 const char* fault_of(const Configuration& config) {
   const auto& trial = config.service;
-  const bool simulated =
-      !trial.directory_alias.empty() || trial.nonce_reject_percent != 0 || trial.orders_page != 0;
+  const bool simulated = !trial.directory_alias.empty() || trial.nonce_reject_percent != 0 ||
+                         trial.orders_page != 0 || trial.authz_reuse_percent != 100;
   if (simulated && !config.simulator) return "acme.simulation is for simulators alone";
   if (config.tls_chain.empty() != config.tls_key.empty())
     return "acme.tls_chain and acme.tls_key belong together";
@@ -92,6 +92,8 @@ Configuration read(task::Task& task) {
   trial.directory_alias = section.string_or("simulation.directory_alias", "");
   trial.nonce_reject_percent =
       static_cast<int>(section.integer_or("simulation.nonce_reject_percent", 0, 100, 0));
+  trial.authz_reuse_percent =
+      static_cast<int>(section.integer_or("simulation.authz_reuse_percent", 0, 100, 100));
   trial.orders_page = static_cast<std::uint64_t>(
       section.integer_or("simulation.orders_page", 0, limits::kOrdersPageMax, 0));
   out.tls_chain = section.string_or("tls_chain", "");

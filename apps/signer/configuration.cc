@@ -40,6 +40,7 @@ Configuration read_configuration(task::Task& task) {
   out.test_keys = own.boolean_or("test_keys", false);
   out.gate.names.permitted_dns = own.strings_or_empty("permitted_dns", kNamesMax);
   out.permitted_ip = own.strings_or_empty("permitted_ip", kNamesMax);
+  out.gate.names.denied_dns = own.strings_or_empty("denied_dns", kNamesMax);
   out.gate.not_before_ahead_ms = own.integer_or("not_before_ahead_days", 0, 365, 30) * 86'400'000;
   out.gate.account_per_hour =
       own.integer_or("budgets.account_per_hour", 1, limits::kIssuancesPerHourMax, 1'000);
@@ -80,6 +81,10 @@ Status complete(Configuration& config) {
     config.token.environment.emplace_back(line.substr(0, equals), line.substr(equals + 1));
   }
   for (auto& name : config.gate.names.permitted_dns) {
+    KEYWARD_TRY(id, identifier::canonical(wire::IdentifierType::kDns, name, true));
+    name = id.value;
+  }
+  for (auto& name : config.gate.names.denied_dns) {
     KEYWARD_TRY(id, identifier::canonical(wire::IdentifierType::kDns, name, true));
     name = id.value;
   }

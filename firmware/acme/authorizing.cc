@@ -132,6 +132,9 @@ std::vector<wire::Identifier> looked_for(const ServiceConfig& config,
   return out;
 }
 
+// A simulator may let some chances pass, so that clients meet both cases.
+bool taken(int percent) { return percent >= 100 || random_bytes(1)[0] * 100 < percent * 256; }
+
 }  // namespace
 
 tl::expected<wire::AuthzRecord, NotAuthorized> make_authz(Context& context, const Account& account,
@@ -189,7 +192,7 @@ bool serves(const wire::AuthzRecord& authz, const AuthzPlan& plan, std::int64_t 
 Answer<std::vector<wire::AuthzRecord>> find_reusable(Context& context, const Account& account,
                                                      const std::vector<AuthzPlan>& plans) {
   std::vector<wire::AuthzRecord> out(plans.size());
-  if (!context.config.authz_reuse) return out;
+  if (!context.config.authz_reuse || !taken(context.config.authz_reuse_percent)) return out;
   wire::AuthzFind find{account.record.id, looked_for(context.config, plans)};
   if (find.identifiers.empty()) return out;
   auto reply = context.backend.store.ask(find);

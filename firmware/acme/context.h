@@ -31,7 +31,7 @@ struct ServiceConfig {
   // Accounts.
   // "ask": who agreed to other terms cannot order until they agree again; "continue".
   std::string terms_change = "ask";
-  bool recovery = false;          // another key for an account whose key was lost
+  bool recovery = false;  // another key for an account whose key was lost
   std::vector<std::string> recovery_methods = {"contact", "binding", "certificate"};
   std::int64_t recovery_cooling_ms = 24LL * 3'600'000;  // between the proof and the new key
 
@@ -56,6 +56,7 @@ struct ServiceConfig {
   // Simulators alone (apps/acme refuses them elsewhere): what clients of other servers expect.
   std::string directory_alias;    // a second path of the directory; empty: none
   int nonce_reject_percent = 0;   // good nonces that are refused all the same, to try clients
+  int authz_reuse_percent = 100;  // of the chances to reuse an authorization, those that are taken
   std::uint64_t orders_page = 0;  // orders on one page; 0: limits::kOrdersPageMax
 };
 

@@ -177,14 +177,16 @@ const Identifier* named_by(const std::string& common_name,
 
 Verdict<void> check_permitted(const Identifier& id, const NamePolicy& policy) {
   if (id.type != IdentifierType::kDns && id.type != IdentifierType::kIp) return {};
-  if (policy.permitted_dns.empty() && policy.permitted_ip.empty()) return {};
   const Identifier base = identifier::without_wildcard(id);
-  const bool own = std::find(policy.appliance_names.begin(), policy.appliance_names.end(), id) !=
-                   policy.appliance_names.end();
   const auto above = [&](const std::string& tree) {
     return base.type == IdentifierType::kDns && identifier::is_within(base.value, tree);
   };
   const auto around = [&](const IpSubtree& tree) { return tree.contains(base); };
+  if (std::ranges::any_of(policy.denied_dns, above))
+    return refuse("identifier-not-permitted", "the name lies in a subtree that is never certified");
+  if (policy.permitted_dns.empty() && policy.permitted_ip.empty()) return {};
+  const bool own = std::find(policy.appliance_names.begin(), policy.appliance_names.end(), id) !=
+                   policy.appliance_names.end();
   const bool inside = std::ranges::any_of(policy.permitted_dns, above) ||
                       std::ranges::any_of(policy.permitted_ip, around);
   if (own || inside) return {};

@@ -17,6 +17,7 @@ namespace keyward::issue {
 struct NamePolicy {
   std::vector<std::string> permitted_dns;
   std::vector<IpSubtree> permitted_ip;
+  std::vector<std::string> denied_dns;  // subtrees that are never certified, permitted or not
   std::vector<wire::Identifier>
       appliance_names;  // canonical; always permitted, proved by kAppliance alone
 };

@@ -206,6 +206,20 @@ TEST_F(NewOrderTest, AddressesInAndOutOfTheSubtrees) {
             "identifier-not-permitted");
 }
 
+TEST_F(NewOrderTest, DeniedSubtree_NeverEvenIfPermitted) {
+  config_.names.denied_dns = {"blocked.example"};
+  open();
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("a.example")}))), "minted");
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("notblocked.example")}))), "minted");
+  for (const char* name : {"blocked.example", "x.blocked.example", "*.blocked.example"})
+    EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns(name)}))), "identifier-not-permitted")
+        << name;
+  config_.names.permitted_dns = {"blocked.example"};
+  open();
+  EXPECT_EQ(code(gate_->mint_ticket(client_.new_order({dns("x.blocked.example")}))),
+            "identifier-not-permitted");
+}
+
 TEST(IpSubtree, ThatIsNone_Refused) {
   for (const char* wrong :
        {"", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/24", "/8", "2001:db8::/129",
