@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "firmware/issue/timestamp.h"
+#include "firmware/jose/jws.h"
 #include "firmware/json/json.h"
 
 #include "fixture.h"
@@ -297,6 +298,71 @@ TEST_F(StarTest, InstallationChanged_NoRenewal) {
   clock_.advance(kHourMs - 1'000);
   EXPECT_EQ(code(gate_->issue(finalize)), "rate-account");
   EXPECT_EQ(token_.sign_calls, 2);
+}
+
+TEST_F(StarTest, CredentialWithdrawn_NoRenewal) {
+  open();
+  wire::GrantAccount admission;
+  admission.thumbprint = client_.thumbprint();
+  admission.kid = "kid-1";
+  admission.expires_at_ms = clock_.utc_ms() + kDayMs;
+  ASSERT_TRUE(gate_->grant_account(admission));
+  wire::TicketMintReply made;
+  const auto finalize = series(made);
+  ASSERT_EQ(code(gate_->issue(finalize)), "issued");
+  admission.withdrawn = true;
+  ASSERT_TRUE(gate_->grant_account(admission));
+  clock_.advance(kHourMs);
+  EXPECT_EQ(code(gate_->issue(finalize)), "account-withdrawn");
+  EXPECT_EQ(token_.sign_calls, 1);
+}
+
+TEST_F(StarTest, KeyReportedAsCompromised_NoRenewal) {
+  open();
+  wire::TicketMintReply made;
+  const auto finalize = series(made);
+  ASSERT_EQ(code(gate_->issue(finalize)), "issued");
+  // The same key in a certificate that can be revoked, by the key's holder (RFC 8555 §7.6).
+  const auto ordinary = order(client_, {dns("a.example")});
+  const auto other = gate_->issue(client_.finalize(ordinary, make_csr(*key_, {dns("a.example")})));
+  ASSERT_TRUE(other);
+  const auto jws = jose::sign(
+      *key_, {std::string(kBaseUrl) + "/acme/revoke-cert", "AAAA", std::nullopt,
+              R"({"reason":1,"certificate":")" + base64url_encode(other->chain[0]) + "\"}"});
+  ASSERT_TRUE(jws);
+  const auto revoked =
+      gate_->revoke({std::nullopt, {jws->protected_b64, jws->payload_b64, jws->signature}});
+  ASSERT_TRUE(revoked) << revoked.error().code;
+  clock_.advance(kHourMs);
+  EXPECT_EQ(code(gate_->issue(finalize)), "csr-key-compromised");
+  EXPECT_EQ(token_.sign_calls, 2);
+}
+
+// RFC 8555 §7.3.5: what was ordered with the earlier key goes on; the new one may end it.
+TEST_F(StarTest, AccountKeyChanged_RenewsAndTheNewKeyCancels) {
+  open();
+  wire::TicketMintReply made;
+  const auto finalize = series(made);
+  ASSERT_EQ(code(gate_->issue(finalize)), "issued");
+  const TestClient next;
+  const std::string url = std::string(kBaseUrl) + "/acme/key-change";
+  const auto inner =
+      jose::sign(next.key(), {url, std::nullopt, std::nullopt,
+                              R"({"account":")" + std::string(kBaseUrl) +
+                                  R"(/acme/account/1","oldKey":)" + client_.jwk() + "}"});
+  ASSERT_TRUE(inner);
+  const std::string payload = R"({"protected":")" + inner->protected_b64 + R"(","payload":")" +
+                              inner->payload_b64 + R"(","signature":")" +
+                              base64url_encode(inner->signature) + "\"}";
+  const auto changed = gate_->change_key({client_.jwk(), client_.sign(url, payload)});
+  ASSERT_TRUE(changed) << changed.error().code << " " << changed.error().detail;
+  clock_.advance(kHourMs);
+  EXPECT_EQ(code(gate_->issue(finalize)), "issued");
+  EXPECT_EQ(token_.sign_calls, 2);
+  EXPECT_EQ(cancel(cancellation(client_, made)), "key-replaced");
+  EXPECT_EQ(cancel(cancellation(next, made)), "canceled");
+  clock_.advance(kHourMs);
+  EXPECT_EQ(code(gate_->issue(finalize)), "star-canceled");
 }
 
 TEST_F(StarTest, RenewalFailsInTheHsm_TheCurrentOneStaysAndTheNextTrySucceeds) {
