@@ -158,7 +158,10 @@ FenceResult fence(const RawRequest& raw, const Authority& authority) {
   if (raw.query != nullptr) out.request.raw_path.append("?").append(raw.query);
   out.request.host = known.host.front();
   if (!known.content_type.empty()) out.request.content_type = known.content_type.front();
-  if (!known.accept.empty()) out.request.accept = known.accept.front();
+  for (const auto& part : known.accept) {  // one list in several lines (RFC 9110 §5.3)
+    if (!out.request.accept.empty()) out.request.accept += ", ";
+    out.request.accept += part;
+  }
   return {std::move(out), {}};
 }
 

@@ -73,6 +73,14 @@ TEST_F(AcmeWhole, Star_ThreeRenewalsFetchedByGetThenCanceled) {
   EXPECT_EQ(world.token.signatures, 4);
 }
 
+TEST_F(AcmeWhole, Directory_ShowsTheBoundsOfRenewal) {
+  const auto document = json_of(client.get("/acme/directory"));
+  const auto renewal = document.root().get("meta").get("auto-renewal");
+  EXPECT_EQ(renewal.get("min-lifetime").integer(), issue::StarLimits{}.lifetime_s_min);
+  EXPECT_EQ(renewal.get("max-duration").integer(), issue::StarLimits{}.duration_s_max);
+  EXPECT_TRUE(renewal.get("allow-certificate-get").boolean());
+}
+
 TEST_F(AcmeWhole, Star_HsmAwayAtTheRenewal_RenewedWhenItIsBack) {
   const auto end = rfc3339(world.clock.utc_ms() + 20 * kDayMs);
   const auto made = client.order(
