@@ -129,6 +129,26 @@ TEST_F(AcmeTask, Enrolment_OverHttps_EndsInACertificate) {
   EXPECT_EQ(process_.wait_exit(), 0);
 }
 
+TEST_F(AcmeTask, OperatorAtTheUnit_ShowsAndRevokesAnAccount) {
+  ASSERT_TRUE(start());
+  auto acme = client();
+  ASSERT_TRUE(acme.start().has_value());
+  const auto ctl = [&](const std::string& action, const std::string& account) {
+    return keyward::test::run_command({std::string(std::getenv("KEYWARD_BIN")) + "/keywardctl",
+                                       "account", action, dir_.path() + "/state", account});
+  };
+  const auto shown = ctl("show", acme.kid());
+  EXPECT_EQ(shown.status, 0) << shown.output;
+  EXPECT_NE(shown.output.find(R"("status":"valid")"), std::string::npos) << shown.output;
+  EXPECT_EQ(ctl("show", "nobody").status, 1);
+  const auto revoked = ctl("revoke", acme.kid());
+  EXPECT_EQ(revoked.status, 0) << revoked.output;
+  EXPECT_NE(revoked.output.find(R"("status":"revoked")"), std::string::npos) << revoked.output;
+  const auto refused = acme.post(acme.kid(), "");
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(refused->status, 401) << refused->body;
+}
+
 TEST_F(AcmeTask, HsmAwayAtStart_ServesOnceItIsBack) {
   signer_.break_message("certificate-issue",
                         wire::Failure::of(wire::FailureKind::kUnavailable, "hsm-away", "gone"));
