@@ -88,9 +88,11 @@ Outcome<std::vector<std::string>> authorize(Context& context, const Account& acc
   if (!known) return refuse(problem_from(known.error()));
   std::vector<std::string> ids;
   std::vector<Subproblem> faults;
+  auto ends_at_ms = put.order.expires_at_ms;
   for (std::size_t i = 0; i < plans.size(); ++i) {
     const auto& reused = (*known)[i].id;
     if (!reused.empty()) {
+      ends_at_ms = std::min(ends_at_ms, (*known)[i].expires_at_ms);
       if (std::find(ids.begin(), ids.end(), reused) != ids.end()) continue;  // of a name above
       ids.push_back(reused);
       put.reused_ids.push_back(reused);
@@ -109,6 +111,7 @@ Outcome<std::vector<std::string>> authorize(Context& context, const Account& acc
     put.authorizations.push_back(std::move(*authz));
   }
   if (!faults.empty()) return refuse(Problem::about(std::move(faults)));
+  put.order.expires_at_ms = ends_at_ms;  // no longer than what it relies on
   return ids;
 }
 

@@ -209,6 +209,7 @@ TEST_F(Authorizations, Reuse_SecondOrderIsReadyAtOnce) {
   EXPECT_EQ(text_at(again, "status"), "ready");
   EXPECT_EQ(authzs_of(again), std::vector<std::string>{first});
   EXPECT_EQ(text_at(client.read(header_of(again, "Location")), "status"), "ready");
+  EXPECT_EQ(text_at(again, "expires"), text_at(client.read(first), "expires"));
 }
 
 TEST_F(Authorizations, Reuse_OnlyOfWhatWasProved) {
