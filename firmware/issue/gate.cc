@@ -1,5 +1,7 @@
 #include "firmware/issue/gate.h"
 
+#include <algorithm>
+
 #include "firmware/log/log.h"
 #include "firmware/x509/tbs.h"
 
@@ -283,7 +285,9 @@ Verdict<CheckedRequest> Gate::check(TicketedRequest order, const Wanted& wanted)
   if (certificates_.is_compromised(csr.key.spki_sha256()))
     return refuse("csr-key-compromised", "the CSR's key was reported as compromised");
   const auto& keys = order.verified().keys();
-  ISSUE_TRY(quota, accounts_->reserve(keys, profile->name, clock_.utc_ms()));
+  ISSUE_TRY(quota, is_own_certificate(grants)
+                       ? Verdict<QuotaHold>(QuotaHold())
+                       : accounts_->reserve(keys, profile->name, clock_.utc_ms()));
   ISSUE_TRY(budget, budget_.reserve(keys.back(), clock_.utc_ms()));
   ISSUE_TRY(validity, check_time(order, *profile, grants, wanted));
   ISSUE_CHECK(check_token_ready());
@@ -324,6 +328,13 @@ Verdict<std::vector<Grant>> Gate::cover_all(const TicketedRequest& order,
     out.push_back(std::move(grant));
   }
   return out;
+}
+
+// The appliance's own TLS certificate: nobody admits its account, the installation names it.
+bool is_own_certificate(const std::vector<Grant>& grants) {
+  return !grants.empty() && std::ranges::all_of(grants, [](const Grant& grant) {
+    return grant.method == wire::ValidationMethod::kAppliance;
+  });
 }
 
 Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Grant>& grants,

@@ -272,6 +272,9 @@ class Gate {
   std::atomic<bool> key_ready_ = false;
 };
 
+// Each name was proved as the appliance's own; false for none.
+bool is_own_certificate(const std::vector<Grant>& grants);
+
 // Every device grant names an attested key, and the CSR's is it (DESIGN §2.6, D-D12):
 // "attested-key-missing", "attested-key-mismatch".
 Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Grant>& grants,

@@ -282,6 +282,16 @@ TEST_F(AccountGateTest, Admission_Required_OthersAreRefused) {
   EXPECT_EQ(issued(client_, "a.example"), "issued");
 }
 
+TEST(OwnCertificate, EveryNameTheAppliances_AndAtLeastOne) {
+  issue::Grant own;
+  own.method = wire::ValidationMethod::kAppliance;
+  issue::Grant other;
+  other.method = wire::ValidationMethod::kHttp01;
+  EXPECT_TRUE(issue::is_own_certificate({own, own}));
+  EXPECT_FALSE(issue::is_own_certificate({own, other}));
+  EXPECT_FALSE(issue::is_own_certificate({}));
+}
+
 TEST_F(AccountGateTest, Admission_Ended_AccountNotAdmitted) {
   config_.external_account_required = true;
   open();
