@@ -3,9 +3,9 @@
 #include <charconv>
 
 #include "firmware/acme/accept.h"
+#include "firmware/crypto/certs_only.h"
 #include "firmware/crypto/crypto.h"
 #include "firmware/x509/certificate.h"
-#include "firmware/x509/certs_only.h"
 
 namespace keyward::acme {
 namespace {
@@ -112,7 +112,7 @@ Outcome<HttpResponse> chain_response(Context& context, const std::vector<Bytes>&
   if (*format == CertificateFormat::kPkix) {
     response.body = text_of(chain.at(0));
   } else {
-    auto der = x509::certs_only_der(chain);
+    auto der = crypto::certs_only_der(chain);
     if (!der)
       return refuse(ProblemType::kServerInternal, "certificate.pkcs7",
                     "the certificate cannot be written in this format");

@@ -8,7 +8,7 @@
 
 #include "firmware/acme/accept.h"
 #include "firmware/acme/certificate_resources.h"
-#include "firmware/x509/certs_only.h"
+#include "firmware/crypto/certs_only.h"
 #include "tests/unit/acme/bench_service.h"
 
 namespace keyward::acme {
@@ -121,8 +121,8 @@ TEST_F(Certificates, Pkcs7_HoldsTheWholeChain) {
 }
 
 TEST(CertsOnly, Nothing_OrNoCertificate_IsRefused) {
-  EXPECT_EQ(x509::certs_only_der({}).error().kind, ErrorKind::kBadInput);
-  EXPECT_EQ(x509::certs_only_der({Bytes{0x30, 0x00}}).error().kind, ErrorKind::kBadInput);
+  EXPECT_EQ(crypto::certs_only_der({}).error().kind, ErrorKind::kBadInput);
+  EXPECT_EQ(crypto::certs_only_der({Bytes{0x30, 0x00}}).error().kind, ErrorKind::kBadInput);
 }
 
 TEST_F(Certificates, NothingAcceptable_406) {

@@ -1,5 +1,5 @@
 // Owns the PKCS#7 objects of OpenSSL. Must not know ACME.
-#include "firmware/x509/certs_only.h"
+#include "firmware/crypto/certs_only.h"
 
 #include <memory>
 
@@ -7,7 +7,7 @@
 #include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 
-namespace keyward::x509 {
+namespace keyward::crypto {
 namespace {
 
 struct FreePkcs7 {
@@ -50,4 +50,4 @@ Result<Bytes> certs_only_der(const std::vector<Bytes>& certificates) {
   return der;
 }
 
-}  // namespace keyward::x509
+}  // namespace keyward::crypto

@@ -7,9 +7,9 @@
 #include "hal/base/bytes.h"
 #include "hal/base/result.h"
 
-namespace keyward::x509 {
+namespace keyward::crypto {
 
 // DER. kBadInput: a certificate that cannot be read, or none at all.
 Result<Bytes> certs_only_der(const std::vector<Bytes>& certificates);
 
-}  // namespace keyward::x509
+}  // namespace keyward::crypto
