@@ -129,6 +129,17 @@ TEST_F(AcmeTask, Enrolment_OverHttps_EndsInACertificate) {
   EXPECT_EQ(process_.wait_exit(), 0);
 }
 
+TEST_F(AcmeTask, Preflight_ReachesTheHandler) {
+  ASSERT_TRUE(start());
+  auto acme = client();
+  ASSERT_TRUE(acme.start().has_value());
+  const auto reply = acme.http().request("OPTIONS", "/acme/new-order", "", "");
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, 204) << reply->body;
+  EXPECT_EQ(reply->header("access-control-allow-methods"), "POST");
+  EXPECT_EQ(reply->header("access-control-allow-headers"), "content-type");
+}
+
 TEST_F(AcmeTask, OperatorAtTheUnit_ShowsAndRevokesAnAccount) {
   ASSERT_TRUE(start());
   auto acme = client();
