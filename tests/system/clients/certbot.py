@@ -51,8 +51,10 @@ def http_renew_revoke(lab):
     certbot("revoke", "--cert-path", certbot.live("rsa") / "cert.pem", "--key-path", certbot.live("rsa") / "privkey.pem", "--reason", "keycompromise",
             "--no-delete-after-revoke")
     lab.expect_revoked(rsa)
-    again = certbot("revoke", "--cert-name", "a.plant.example", "--no-delete-after-revoke", status=None)
-    expect("lready revoked" in again or "alreadyRevoked" in again, f"revoking twice says: {again}")
+    certbot("revoke", "--cert-name", "a.plant.example", "--no-delete-after-revoke", status=None)
+    # What this version of certbot prints of it is an error of its own; its log holds our answer.
+    log = (certbot.dir / "log/letsencrypt.log").read_text()
+    expect("urn:ietf:params:acme:error:alreadyRevoked" in log, f"revoking twice: {log[-3000:]}")
     certbot("unregister")
     say("account deactivated")
 

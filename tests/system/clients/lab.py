@@ -162,12 +162,12 @@ class Lab:
             return answer.read()
 
     def dns_hook(self):
-        """A program: HOOK set|clear NAME VALUE, for clients' hooks."""
+        """A program, for clients' hooks: HOOK set NAME VALUE, HOOK clear NAME."""
         path = self.folder / "dns-hook"
         path.write_text(f"""#!{sys.executable}
 import json, sys, urllib.request
-command, name, value = sys.argv[1:4]
-body = {{"host": name.rstrip(".") + "."}} | ({{"value": value}} if command == "set" else {{}})
+command, name, *value = sys.argv[1:]
+body = {{"host": name.rstrip(".") + "."}} | ({{"value": value[0]}} if command == "set" else {{}})
 urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:{self.dns_control}/" + command + "-txt", json.dumps(body).encode()), timeout=10)
 """)
         path.chmod(0o755)

@@ -8,7 +8,8 @@ from lab import Lab, expect, main, need, run
 class Lego:
     def __init__(self, lab, name="lego"):
         self.lab, self.dir = lab, lab.folder / name
-        self.env = {"LEGO_CA_CERTIFICATES": str(lab.ca_file), "EXEC_PATH": "", "EXEC_POLLING_INTERVAL": "1", "EXEC_PROPAGATION_TIMEOUT": "20"}
+        self.env = {"LEGO_CA_CERTIFICATES": str(lab.ca_file), "EXEC_PATH": "", "EXEC_POLLING_INTERVAL": "1", "EXEC_PROPAGATION_TIMEOUT": "20",
+                    "EXEC_SEQUENCE_INTERVAL": "1"}
 
     def __call__(self, how, domains, *words, more=(), status=0):
         options = ["--path", self.dir, "--server", self.lab.directory, "--accept-tos", "--email", "op@plant.example", *how]
