@@ -41,6 +41,7 @@ struct Configuration {
   acme::ApplianceOptions appliance;
   https::HttpsOptions https;
   bool simulator = false;
+  bool quick_cooling = false;
   std::string tls_chain;  // the operator's own TLS certificate; empty: the appliance makes its own
   std::string tls_key;
 };
@@ -48,7 +49,8 @@ struct Configuration {
 const char* fault_of(const Configuration& config) {
   const auto& trial = config.service;
   const bool simulated = !trial.directory_alias.empty() || trial.nonce_reject_percent != 0 ||
-                         trial.orders_page != 0 || trial.authz_reuse_percent != 100;
+                         trial.orders_page != 0 || trial.authz_reuse_percent != 100 ||
+                         config.quick_cooling;
   if (simulated && !config.simulator) return "acme.simulation is for simulators alone";
   if (config.tls_chain.empty() != config.tls_key.empty())
     return "acme.tls_chain and acme.tls_key belong together";
@@ -96,6 +98,12 @@ Configuration read(task::Task& task) {
       static_cast<int>(section.integer_or("simulation.authz_reuse_percent", 0, 100, 100));
   trial.orders_page = static_cast<std::uint64_t>(
       section.integer_or("simulation.orders_page", 0, limits::kOrdersPageMax, 0));
+  constexpr std::int64_t kQuickCoolingSMax = 3'600;
+  const auto cooling_s =
+      section.integer_or("simulation.recovery_cooling_s", 0, kQuickCoolingSMax, 0);
+  out.quick_cooling = cooling_s != 0;
+  if (out.quick_cooling) trial.recovery_cooling_ms = cooling_s * 1'000;
+  out.https.hosts = section.strings_or_empty("hosts", kNamesMax);
   out.tls_chain = section.string_or("tls_chain", "");
   out.tls_key = section.string_or("tls_key", "");
   (void)appliance.text();  // shared with every task: the rest is for others
@@ -114,7 +122,8 @@ int main(int argc, char** argv) {
     task::Task::exit(task::kExitConfig);
   }
   const auto own_tls = own_identity(config);
-  config.https.hosts = config.appliance.names;
+  auto& hosts = config.https.hosts;  // beside those of the configuration
+  hosts.insert(hosts.end(), config.appliance.names.begin(), config.appliance.names.end());
   config.https.hosts.push_back(host_of(config.service.base_url));
   config.https.public_port = port_of(config.service.base_url);
 
