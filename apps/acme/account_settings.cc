@@ -15,6 +15,7 @@ void read_rates(config::Section section, RatePolicy& out) {
     per_hour = section.integer_or(row.key, 0, kPerHourMax, per_hour);
   }
   out.help_url = section.string_or("help_url", "");
+  if (!section.boolean_or("enabled", true)) out.per_hour.fill(0);
 }
 
 }  // namespace

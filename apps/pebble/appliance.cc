@@ -116,10 +116,9 @@ std::vector<std::string> up_words(const Options& o, const TestCa& ca, const std:
   const auto set = [&](const std::string& key, const std::string& value) {
     words.insert(words.end(), {"--set", key + "=" + value});
   };
-  std::vector<std::string> hosts = names;
-  hosts.emplace_back("127.0.0.1");  // the simulator asks there whether it is ready
   set("appliance.base_url", quoted(base_url));
-  set("appliance.names", array(hosts));
+  set("appliance.names", array({"127.0.0.1"}));  // where the simulator asks whether it is ready
+  set("acme.hosts", array(names));
   set("acme.listen", quoted(o.acme.address + ":" + std::to_string(o.acme.port)));
   set("acme.tls_chain", quoted(o.certificate));
   set("acme.tls_key", quoted(o.private_key));

@@ -85,13 +85,26 @@ int wait_for_end(int signals, pebble::Appliance& appliance) {
   }
 }
 
-int run(const pebble::Options& options, int signals) {
+// Where the acme task, which has a user id of its own, can read them. A test server's key is no secret.
+Status copy_identity(pebble::Options& options, const std::string& folder) {
+  KEYWARD_CHECK(make_directories(folder, 0755));
+  KEYWARD_TRY(chain, read_text_file(options.certificate, kTlsFileBytesMax));
+  KEYWARD_TRY(key, read_text_file(options.private_key, kTlsFileBytesMax));
+  options.certificate = folder + "/chain.pem";
+  options.private_key = folder + "/key.pem";
+  KEYWARD_CHECK(replace_file(options.certificate, view_of(chain), 0644));
+  return replace_file(options.private_key, view_of(key), 0644);
+}
+
+int run(pebble::Options options, int signals) {
   const auto names = pebble::names_of_certificate(options.certificate);
   if (!names) return complain(options.certificate, names.error());
   const auto base_url = pebble::base_url_of(options);
   if (!base_url) return complain("no base URL", base_url.error());
   const TemporaryFolder folder(options.state_dir);
   if (folder.path().empty()) return complain("cannot make a temporary folder");
+  if (const auto copied = copy_identity(options, folder.path() + "/tls"); !copied)
+    return complain("the server's certificate and key", copied.error());
   const std::string ca_folder = folder.path() + "/test-ca";
   const auto ca =
       pebble::load_or_make(ca_folder, 1 + options.alternate_roots, options.chain_length);
