@@ -3,7 +3,7 @@
 
 usage: tools/check [--label L[,L...]] [--all] [--preset P] [--jobs N] [--list]
 
-  --label   only tests with one of these labels (default: unit task component hostile system attest)
+  --label   only tests with one of these labels (default: unit task component hostile system attest clients)
   --all     run also what is unchanged since it passed
   --preset  a CMake preset: release (default), debug, asan, tsan
   --jobs    of build and tests (default: the number of processors)
@@ -26,7 +26,7 @@ import time
 import xml.etree.ElementTree as xml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEFAULT_LABELS = "unit,task,component,hostile,system,attest"
+DEFAULT_LABELS = "unit,task,component,hostile,system,attest,clients"
 NEVER = {"long", "bench", "breakout"}
 COMPILED = {".cc", ".h", ".c"}
 BEGIN = time.monotonic()
