@@ -106,6 +106,14 @@ std::string rfc3339(std::int64_t utc_ms) {
   return std::string(text, length);
 }
 
+// The text for people also says by what the profile lets itself be proved.
+std::string description_of(const wire::ProfileInfo& profile) {
+  std::string out = profile.description;
+  for (const auto& method : profile.methods)
+    out += (&method == &profile.methods.front() ? " (proved by " : ", ") + method;
+  return profile.methods.empty() ? out : out + ")";
+}
+
 std::string directory_json(const Urls& urls, const DirectoryMeta& meta) {
   json::Writer out;
   out.begin_object();
@@ -123,7 +131,7 @@ std::string directory_json(const Urls& urls, const DirectoryMeta& meta) {
   if (!meta.website.empty()) out.member("website", meta.website);
   if (!meta.profiles.empty()) {
     out.key("profiles").begin_object();
-    for (const auto& profile : meta.profiles) out.member(profile.name, profile.description);
+    for (const auto& profile : meta.profiles) out.member(profile.name, description_of(profile));
     out.end_object();
   }
   write_auto_renewal(out, meta.profiles);

@@ -276,7 +276,8 @@ TEST(Directory, AfterTheSignerAnswered_ShowsProfilesAndServes) {
   request.method = "GET";
   request.raw_path = "/acme/directory";
   const auto document = test::json_of(world.service->handle(request));
-  EXPECT_TRUE(document.root().get("meta").get("profiles").get("device").is_string());
+  EXPECT_EQ(document.root().get("meta").get("profiles").get("device").string(),
+            "an attested device (proved by device-attest-01)");
 }
 
 TEST(Directory, PostAsGet_SameContent) {
