@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view kSubjectAltName = "2.5.29.17";
 constexpr std::string_view kAikCertificate = "2.23.133.8.3";               // tcg-kp-AIKCertificate
 constexpr std::string_view kPermanentIdentifierOid = "1.3.6.1.5.5.7.8.3";  // RFC 4043
+constexpr std::string_view kHardwareModuleOid = "1.3.6.1.5.5.7.8.4";       // RFC 4108
 constexpr std::string_view kTpmManufacturer = "2.23.133.2.1";
 constexpr std::string_view kTpmModel = "2.23.133.2.2";
 constexpr std::string_view kTpmVersion = "2.23.133.2.3";
@@ -61,6 +62,47 @@ Status read_permanent_identifier(x509::DerReader& other_name, AkSubject& out) {
   return {};
 }
 
+// HardwareModuleName ::= SEQUENCE { hwType OBJECT IDENTIFIER, hwSerialNum OCTET STRING }
+Status read_hardware_module(x509::DerReader& other_name, AkSubject& out) {
+  KEYWARD_TRY(wrapped, other_name.nested(x509::tag::context_constructed(0)));
+  KEYWARD_CHECK(other_name.expect_end());
+  KEYWARD_TRY(body, wrapped.sequence());
+  KEYWARD_CHECK(wrapped.expect_end());
+  KEYWARD_TRY(type, body.oid());
+  KEYWARD_TRY(serial, body.element(x509::tag::kOctetString));
+  KEYWARD_CHECK(body.expect_end());
+  // An order never names an empty serial: such a name says nothing.
+  if (!serial.empty())
+    out.hardware_modules.push_back({x509::oid_text(type), std::string(text_of(serial))});
+  return {};
+}
+
+bool asserts_permanent_identifier(const AkSubject& subject, std::string_view order_value) {
+  const auto slash = order_value.find('/');
+  const std::string_view value = order_value.substr(0, slash);
+  return std::ranges::any_of(subject.permanent_identifiers, [&](const auto& asserted) {
+    if (asserted.value != value) return false;
+    // D-D8: an order without assigner is met by any; one with assigner only by the same.
+    if (slash == std::string_view::npos) return true;
+    return asserted.assigner && *asserted.assigner == order_value.substr(slash + 1);
+  });
+}
+
+bool asserts_hardware_module(const AkSubject& subject, std::string_view order_value,
+                             std::string_view module_type) {
+  const auto slash = order_value.find('/');
+  if (slash == std::string_view::npos) return false;
+  const std::string_view serial = order_value.substr(0, slash),
+                         type = order_value.substr(slash + 1);
+  const bool named = std::ranges::any_of(subject.hardware_modules, [&](const auto& asserted) {
+    return asserted.serial == serial && asserted.type == type;
+  });
+  if (named) return true;
+  if (module_type.empty() || type != module_type) return false;
+  return std::ranges::any_of(subject.permanent_identifiers,
+                             [&](const auto& asserted) { return asserted.value == serial; });
+}
+
 }  // namespace
 
 Result<AkSubject> parse_ak_subject(ByteView subject_alt_name) {
@@ -76,6 +118,8 @@ Result<AkSubject> parse_ak_subject(ByteView subject_alt_name) {
       KEYWARD_TRY(type, other.oid());
       if (x509::oid_text(type) == kPermanentIdentifierOid)
         KEYWARD_CHECK(read_permanent_identifier(other, out));
+      else if (x509::oid_text(type) == kHardwareModuleOid)
+        KEYWARD_CHECK(read_hardware_module(other, out));
     }
   }
   return out;
@@ -136,23 +180,24 @@ Appraised<void> check_ak_chain(const x509::Certificate& leaf,
   return refuse("ak.chain", "the AK certificate's chain does not verify: " + std::string(why));
 }
 
-Appraised<void> check_ak_identifier(const AkSubject& subject, std::string_view order_value) {
-  if (subject.permanent_identifiers.empty()) {
-    return refuse("ak.no-identifier",
-                  "the AK certificate asserts no permanentIdentifier, so nothing ties it to the "
-                  "ordered device");
+Appraised<void> check_ak_identifier(const AkSubject& subject, const wire::Identifier& identifier,
+                                    std::string_view module_type) {
+  const bool module = identifier.type == wire::IdentifierType::kHardwareModule;
+  const bool by_table = module && !module_type.empty();
+  const bool asserts_any = (module && !subject.hardware_modules.empty()) ||
+                           ((!module || by_table) && !subject.permanent_identifiers.empty());
+  if (!asserts_any) {
+    return refuse("ak.no-identifier", std::string("the AK certificate asserts no ") +
+                                          (module ? "HardwareModuleName" : "permanentIdentifier") +
+                                          ", so nothing ties it to the ordered device");
   }
-  const auto slash = order_value.find('/');
-  const std::string_view value = order_value.substr(0, slash);
-  for (const auto& asserted : subject.permanent_identifiers) {
-    if (asserted.value != value) continue;
-    // D-D8: an order without assigner is met by any; one with assigner only by the same.
-    if (slash == std::string_view::npos) return {};
-    if (asserted.assigner && *asserted.assigner == order_value.substr(slash + 1)) return {};
-  }
-  return refuse(
-      "ak.identifier",
-      "the AK certificate belongs to another device than the order's permanent-identifier");
+  const bool asserted = module ? asserts_hardware_module(subject, identifier.value, module_type)
+                               : asserts_permanent_identifier(subject, identifier.value);
+  if (asserted) return {};
+  return refuse("ak.identifier",
+                std::string("the AK certificate belongs to another device than the "
+                            "order's ") +
+                    (module ? "hardware-module" : "permanent-identifier"));
 }
 
 }  // namespace keyward::attest

@@ -3,6 +3,7 @@
 // grants.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,27 +17,32 @@ namespace keyward::attest {
 
 struct DeviceAttestPolicy {
   std::vector<x509::Certificate> ak_anchors;  // CAs trusted to certify attestation keys
+  // Format -> hwType (dotted): a hardware-module of that type is met by the serial that the format
+  // asserts (D-D9). A format that is not there: by what the statement itself calls a hardware
+  // module.
+  std::map<std::string, std::string> hardware_module_types{};
+  bool tpm_allow_rs1 = false;  // tpm: the AK's signature may be RSASSA-PKCS1-v1_5 with SHA-1 (D-D3)
 };
 
 struct AttestedKey {
   std::string format;
-  crypto::PublicKey key;  // what the certificate must carry
+  crypto::PublicKey key;        // what the certificate must carry
+  bool non_exportable = false;  // the statement proves that the key cannot leave its hardware
 };
 
 // The statement proves that a key lives in the device `identifier`, and answers
 // `key_authorization`. Codes beside ak_certificate.h's: "format.unsupported", "format.none",
 // "tpm.version", "tpm.members", "tpm.algorithm", "tpm.signature", "tpm.cert-info",
 // "tpm.extra-data", "tpm.pub-area", "tpm.name", "tpm.fixed-tpm", "tpm.fixed-parent", "tpm.origin",
-// "tpm.restricted", "tpm.sign", "tpm.key-size", "tpm.key-type", "identifier.unsupported".
+// "tpm.restricted", "tpm.sign", "tpm.key-size", "tpm.key-type", "tpm.signature-form",
+// "identifier.unsupported", "identifier.exportable".
 Appraised<AttestedKey> appraise_device(ByteView attestation_object,
                                        const wire::Identifier& identifier,
                                        std::string_view key_authorization,
                                        const DeviceAttestPolicy& policy, std::int64_t at_utc_ms);
 
-// The `tpm` format alone, with the octets that the statement must have signed (also used by tests
-// with vectors of other implementations).
-Appraised<AttestedKey> appraise_tpm(const AttestationObject& object,
-                                    const wire::Identifier& identifier, ByteView to_be_signed,
-                                    const DeviceAttestPolicy& policy, std::int64_t at_utc_ms);
+// RFC 4108 names the module that a key lives in: only a key that cannot leave it may bear the name.
+// "identifier.exportable".
+Appraised<void> check_module_key(const wire::Identifier& identifier, const AttestedKey& attested);
 
 }  // namespace keyward::attest

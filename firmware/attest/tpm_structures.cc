@@ -1,5 +1,7 @@
 #include "firmware/attest/tpm_structures.h"
 
+#include <algorithm>
+
 #include <stdlib.h>
 #include <tss2/tss2_mu.h>
 
@@ -19,8 +21,12 @@ void silence_tss_log() {
   (void)done;
 }
 
-std::optional<crypto::HashAlgorithm> name_hash(std::uint16_t algorithm) {
+std::optional<crypto::HashAlgorithm> hash_of(std::uint16_t algorithm) {
   switch (algorithm) {
+    // A SHA-1 name stands for a key made inside the TPM, whose random numbers come last in the public
+    // area: to swap it takes a second preimage, not a collision.
+    case TPM2_ALG_SHA1:
+      return crypto::HashAlgorithm::kSha1;
     case TPM2_ALG_SHA256:
       return crypto::HashAlgorithm::kSha256;
     case TPM2_ALG_SHA384:
@@ -28,7 +34,7 @@ std::optional<crypto::HashAlgorithm> name_hash(std::uint16_t algorithm) {
     case TPM2_ALG_SHA512:
       return crypto::HashAlgorithm::kSha512;
     default:
-      return std::nullopt;  // SHA-1 names are not taken: a collision would swap the key
+      return std::nullopt;
   }
 }
 
@@ -71,6 +77,18 @@ void read_ecc(const TPMT_PUBLIC& area, TpmPublicArea& out) {
   auto key = crypto::PublicKey::from_ec(kind, padded(area.unique.ecc.x, size_bytes),
                                         padded(area.unique.ecc.y, size_bytes));
   if (key) out.key = *key;
+}
+
+// r and s are written without leading zeros; at least one octet each.
+Result<Bytes> ecdsa_der(const TPMS_SIGNATURE_ECDSA& signature) {
+  const auto& r = signature.signatureR;
+  const auto& s = signature.signatureS;
+  if (r.size == 0 || s.size == 0)
+    return fail(ErrorKind::kBadInput, "TPMT_SIGNATURE: an ECDSA number is empty");
+  const std::size_t size_bytes = std::max(r.size, s.size);
+  Bytes raw = padded(r, size_bytes);
+  append(raw, padded(s, size_bytes));
+  return crypto::ecdsa_raw_to_der(raw);
 }
 
 }  // namespace
@@ -121,11 +139,41 @@ Result<TpmPublicArea> parse_public_area(ByteView public_area) {
   } else if (area.type == TPM2_ALG_ECC) {
     read_ecc(area, out);
   }
-  if (const auto hash = name_hash(area.nameAlg)) {
+  if (const auto hash = hash_of(area.nameAlg)) {
     out.computed_name = {static_cast<std::uint8_t>(area.nameAlg >> 8),
                          static_cast<std::uint8_t>(area.nameAlg & 0xff)};
     append(out.computed_name, crypto::hash(*hash, public_area));
   }
+  return out;
+}
+
+Result<TpmSignature> parse_signature(ByteView tpmt_signature) {
+  silence_tss_log();
+  if (tpmt_signature.size() > limits::kTpmStructureBytesMax)
+    return fail(ErrorKind::kBadInput, "TPMT_SIGNATURE: too long");
+  TPMT_SIGNATURE read{};
+  std::size_t offset = 0;
+  const TSS2_RC rc = ::Tss2_MU_TPMT_SIGNATURE_Unmarshal(tpmt_signature.data(),
+                                                        tpmt_signature.size(), &offset, &read);
+  if (rc != TSS2_RC_SUCCESS) return fail(ErrorKind::kBadInput, "TPMT_SIGNATURE: not readable", rc);
+  if (offset != tpmt_signature.size())
+    return fail(ErrorKind::kBadInput, "TPMT_SIGNATURE: octets behind the structure");
+  const auto hash = hash_of(read.signature.any.hashAlg);
+  if (!hash) return fail(ErrorKind::kBadInput, "TPMT_SIGNATURE: unknown hash");
+  TpmSignature out;
+  out.hash = *hash;
+  if (read.sigAlg == TPM2_ALG_ECDSA) {
+    out.scheme = crypto::SignatureScheme::kEcdsa;
+    KEYWARD_TRY(der, ecdsa_der(read.signature.ecdsa));
+    out.signature = std::move(der);
+    return out;
+  }
+  if (read.sigAlg != TPM2_ALG_RSASSA && read.sigAlg != TPM2_ALG_RSAPSS)
+    return fail(ErrorKind::kBadInput, "TPMT_SIGNATURE: a scheme that is not used here");
+  out.scheme = read.sigAlg == TPM2_ALG_RSASSA ? crypto::SignatureScheme::kRsaPkcs1
+                                              : crypto::SignatureScheme::kRsaPss;
+  const auto& octets = read.signature.rsassa.sig;  // TPMS_SIGNATURE_RSAPSS is the same structure
+  out.signature.assign(octets.buffer, octets.buffer + octets.size);
   return out;
 }
 

@@ -38,4 +38,12 @@ struct TpmPublicArea {         // TPMT_PUBLIC without the TPM2B length
 };
 Result<TpmPublicArea> parse_public_area(ByteView public_area);
 
+struct TpmSignature {  // TPMT_SIGNATURE
+  crypto::SignatureScheme scheme{};
+  crypto::HashAlgorithm hash{};
+  Bytes signature;  // ECDSA as DER ECDSA-Sig-Value, RSA as octets
+};
+// RSASSA, RSAPSS and ECDSA alone. kBadInput: "TPMT_SIGNATURE: ..." static texts.
+Result<TpmSignature> parse_signature(ByteView tpmt_signature);
+
 }  // namespace keyward::attest

@@ -52,7 +52,65 @@ Bytes subject_alt_name(const AkCertificateSpec& spec) {
     append(names, x509::tlv(x509::tag::context_constructed(0),
                             {x509::der_oid("1.3.6.1.5.5.7.8.3"), value}));
   }
+  if (spec.hardware_module) {
+    const Bytes body =
+        x509::der_sequence({x509::der_oid(spec.hardware_module->first),
+                            x509::der_octet_string(view_of(spec.hardware_module->second))});
+    append(names, x509::tlv(x509::tag::context_constructed(0),
+                            {x509::der_oid("1.3.6.1.5.5.7.8.4"),
+                             x509::tlv(x509::tag::context_constructed(0), body)}));
+  }
   return x509::tlv(x509::tag::kSequence, names);
+}
+
+struct SigningWay {
+  SignatureScheme scheme;
+  HashAlgorithm hash;
+  std::uint16_t tpm_scheme, tpm_hash;  // TPM_ALG_ID
+};
+SigningWay way_of(std::int64_t cose_alg) {
+  const auto rsa = SignatureScheme::kRsaPkcs1, pss = SignatureScheme::kRsaPss;
+  switch (cose_alg) {
+    case -35:
+      return {SignatureScheme::kEcdsa, HashAlgorithm::kSha384, TPM2_ALG_ECDSA, TPM2_ALG_SHA384};
+    case -36:
+      return {SignatureScheme::kEcdsa, HashAlgorithm::kSha512, TPM2_ALG_ECDSA, TPM2_ALG_SHA512};
+    case -257:
+      return {rsa, HashAlgorithm::kSha256, TPM2_ALG_RSASSA, TPM2_ALG_SHA256};
+    case -258:
+      return {rsa, HashAlgorithm::kSha384, TPM2_ALG_RSASSA, TPM2_ALG_SHA384};
+    case -259:
+      return {rsa, HashAlgorithm::kSha512, TPM2_ALG_RSASSA, TPM2_ALG_SHA512};
+    case -37:
+      return {pss, HashAlgorithm::kSha256, TPM2_ALG_RSAPSS, TPM2_ALG_SHA256};
+    case -38:
+      return {pss, HashAlgorithm::kSha384, TPM2_ALG_RSAPSS, TPM2_ALG_SHA384};
+    case -39:
+      return {pss, HashAlgorithm::kSha512, TPM2_ALG_RSAPSS, TPM2_ALG_SHA512};
+    case -65535:
+      return {rsa, HashAlgorithm::kSha1, TPM2_ALG_RSASSA, TPM2_ALG_SHA1};
+    default:
+      return {SignatureScheme::kEcdsa, HashAlgorithm::kSha256, TPM2_ALG_ECDSA, TPM2_ALG_SHA256};
+  }
+}
+
+HashAlgorithm name_hash(std::uint16_t name_alg) {
+  switch (name_alg) {
+    case TPM2_ALG_SHA1:
+      return HashAlgorithm::kSha1;
+    case TPM2_ALG_SHA384:
+      return HashAlgorithm::kSha384;
+    case TPM2_ALG_SHA512:
+      return HashAlgorithm::kSha512;
+    default:
+      return HashAlgorithm::kSha256;
+  }
+}
+
+// Made once for the whole program: RSA keys are slow to make.
+const PrivateKey& rsa_ak() {
+  static const auto* const key = new PrivateKey(must(PrivateKey::generate(KeyKind::kRsa, 2048)));
+  return *key;
 }
 
 // The same TBSCertificate as X.509 version 1: without [0] version, which is its first five octets.
@@ -117,7 +175,39 @@ StatementSpec StatementMaker::good() {
 }
 
 Bytes StatementMaker::ak_certificate(const StatementSpec& spec) const {
-  return ak_certificate(spec, ak_->public_key());
+  return ak_certificate(spec, ak_of(spec).public_key());
+}
+
+const PrivateKey& StatementMaker::ak_of(const StatementSpec& spec) const {
+  return way_of(spec.ak_alg).scheme == SignatureScheme::kEcdsa ? *ak_ : rsa_ak();
+}
+
+// As the TPM writes it (Part 2 §11.3.4), or plain.
+Bytes StatementMaker::signature(const StatementSpec& spec, const PrivateKey& key,
+                                ByteView info) const {
+  const auto way = way_of(spec.ak_alg);
+  const Bytes plain = must(key.sign(way.scheme, way.hash, info));
+  if (!spec.tpmt_signature) return plain;
+  const auto scheme = spec.tpmt_scheme.value_or(way.tpm_scheme);
+  const auto hash = spec.tpmt_hash.value_or(way.tpm_hash);
+  Bytes out;
+  const auto u16 = [&](std::size_t value) {
+    out.push_back(static_cast<std::uint8_t>(value >> 8));
+    out.push_back(static_cast<std::uint8_t>(value & 0xff));
+  };
+  u16(scheme);
+  u16(hash);
+  if (way.scheme != SignatureScheme::kEcdsa) {
+    u16(plain.size());
+    append(out, plain);
+    return out;
+  }
+  const Bytes raw = must(crypto::ecdsa_der_to_raw(plain, 32));
+  for (const auto at : {0u, 32u}) {
+    u16(32);
+    append(out, ByteView(raw).subspan(at, 32));
+  }
+  return out;
 }
 
 Bytes StatementMaker::ak_certificate(const StatementSpec& spec,
@@ -175,15 +265,17 @@ Bytes StatementMaker::cert_info(const StatementSpec& spec, ByteView area) const 
   TPMS_ATTEST attest{};
   attest.magic = spec.magic;
   attest.type = spec.attest_type;
-  const auto extra = crypto::sha256(view_of(spec.key_authorization));
-  attest.extraData.size = 32;
+  const auto extra =
+      crypto::hash(spec.extra_data_sha256 ? HashAlgorithm::kSha256 : way_of(spec.ak_alg).hash,
+                   view_of(spec.key_authorization));
+  attest.extraData.size = static_cast<std::uint16_t>(extra.size());
   std::copy(extra.begin(), extra.end(), attest.extraData.buffer);
   auto& name = attest.attested.certify.name;
-  const auto digest = crypto::sha256(area);
-  name.name[0] = 0x00;
-  name.name[1] = 0x0B;
+  const auto digest = crypto::hash(name_hash(spec.name_alg), area);
+  name.name[0] = static_cast<std::uint8_t>(spec.name_alg >> 8);
+  name.name[1] = static_cast<std::uint8_t>(spec.name_alg & 0xff);
   std::copy(digest.begin(), digest.end(), name.name + 2);
-  name.size = 34;
+  name.size = static_cast<std::uint16_t>(2 + digest.size());
   Bytes out(1024);
   std::size_t size = 0;
   if (::Tss2_MU_TPMS_ATTEST_Marshal(&attest, out.data(), out.size(), &size) != TSS2_RC_SUCCESS)
@@ -201,8 +293,8 @@ Bytes StatementMaker::attestation_object(const StatementSpec& spec,
   const Bytes certified = pub_area(spec, device_key);
   Bytes info = cert_info(spec, certified);
   if (spec.trailing_cert_info) info.push_back(0);
-  const Bytes sig = must((spec.signed_by_other_ak ? *other_ak_ : *ak_)
-                             .sign(SignatureScheme::kEcdsa, HashAlgorithm::kSha256, info));
+  Bytes sig = signature(spec, spec.signed_by_other_ak ? *other_ak_ : ak_of(spec), info);
+  if (spec.trailing_sig) sig.push_back(0);
   if (spec.flip_cert_info) info.back() ^= 1;
   Bytes shown = spec.other_key_in_pub_area ? pub_area(spec, *other_device_) : certified;
   if (spec.trailing_pub_area) shown.push_back(0);

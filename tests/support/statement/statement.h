@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "firmware/crypto/crypto.h"
@@ -16,6 +17,7 @@ namespace keyward::test {
 struct AkCertificateSpec {
   std::optional<std::string> permanent_identifier = "DEVICE-1";
   std::optional<std::string> assigner;
+  std::optional<std::pair<std::string, std::string>> hardware_module;  // type (dotted), serial
   bool empty_subject = true;
   bool basic_constraints = true;
   bool is_ca = false;
@@ -33,7 +35,13 @@ struct StatementSpec {
   AkCertificateSpec ak;
   std::string key_authorization = "token.thumbprint";
   std::string ver = "2.0";
-  std::int64_t alg = -7;
+  std::int64_t alg = -7;           // what the statement says
+  std::int64_t ak_alg = -7;        // COSE: how the AK signs, and with which hash extraData is made
+  bool extra_data_sha256 = false;  // whatever ak_alg's hash is
+  bool tpmt_signature = false;     // `sig` as the TPM's own structure, said to be ...
+  std::optional<std::uint16_t> tpmt_hash;    // ... by this TPM_ALG_ID instead of ak_alg's
+  std::optional<std::uint16_t> tpmt_scheme;  // ... and this
+  bool trailing_sig = false;
   std::uint32_t attributes =
       0;  // set by the constructor of Maker: fixedTPM, fixedParent, origin, sign
   std::uint16_t name_alg = 0x000B;
@@ -75,6 +83,8 @@ class StatementMaker {
   Bytes pub_area(const StatementSpec& spec, const crypto::PrivateKey& key) const;
   Bytes cert_info(const StatementSpec& spec, ByteView pub_area) const;
   std::int64_t at_utc_ms_;
+  const crypto::PrivateKey& ak_of(const StatementSpec& spec) const;
+  Bytes signature(const StatementSpec& spec, const crypto::PrivateKey& key, ByteView info) const;
   std::optional<crypto::PrivateKey> ca_, other_ca_, ak_, other_ak_, device_, other_device_;
   std::optional<x509::Certificate> anchor_;
 };

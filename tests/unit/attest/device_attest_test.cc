@@ -3,6 +3,7 @@
 #include "firmware/attest/device_attest.h"
 
 #include <functional>
+#include <map>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -99,7 +100,7 @@ const Refused kRefusals[] = {
     {"WrongExtraData", "tpm.extra-data", [](auto& s) { s.key_authorization = "token.other"; }},
     {"ChangedPubArea", "tpm.name", [](auto& s) { s.other_key_in_pub_area = true; }},
     {"PubAreaTrailing", "tpm.pub-area", [](auto& s) { s.trailing_pub_area = true; }},
-    {"NameAlgSha1", "tpm.pub-area", [](auto& s) { s.name_alg = 0x0004; }},
+    {"NameAlgUnknown", "tpm.pub-area", [](auto& s) { s.name_alg = 0x0012; }},  // SM3
     {"NotFixedTpm", "tpm.fixed-tpm", [](auto& s) { s.attributes &= ~0x2u; }},
     {"NotFixedParent", "tpm.fixed-parent", [](auto& s) { s.attributes &= ~0x10u; }},
     {"NotGeneratedInside", "tpm.origin", [](auto& s) { s.attributes &= ~0x20u; }},
@@ -119,11 +120,192 @@ TEST(DeviceAttest_NoAnchors_IsRefused, Holds) {
   EXPECT_EQ(result.error().code, "ak.unknown-ca");
 }
 
-TEST(DeviceAttest_HardwareModule_IsRefused, Holds) {
+TEST(DeviceAttest_OtherIdentifierType_IsRefused, Holds) {
   const auto result = appraise_device(maker().attestation_object(StatementMaker::good()),
-                                      {wire::IdentifierType::kHardwareModule, "S/1.2.3"},
-                                      "token.thumbprint", {{maker().anchor()}}, kAt);
+                                      {wire::IdentifierType::kDns, "a.example"}, "token.thumbprint",
+                                      {{maker().anchor()}}, kAt);
   EXPECT_EQ(result.error().code, "identifier.unsupported");
+}
+
+// ---- hardware-module
+
+constexpr const char* kTpmModule = "2.23.133.1.2";
+
+// The code of the refusal; "" if there is none.
+std::string module_code(const StatementSpec& spec, std::string_view value,
+                        std::map<std::string, std::string> types = {}) {
+  DeviceAttestPolicy policy{{maker().anchor()}, std::move(types)};
+  const auto result = appraise_device(maker().attestation_object(spec),
+                                      {wire::IdentifierType::kHardwareModule, std::string(value)},
+                                      "token.thumbprint", policy, kAt);
+  return result ? "" : result.error().code;
+}
+
+StatementSpec with_module(std::string type, std::string serial) {
+  auto spec = StatementMaker::good();
+  spec.ak.hardware_module = {std::move(type), std::move(serial)};
+  return spec;
+}
+
+TEST(DeviceAttest_HardwareModule_IsTheCertificatesOctetByOctet, Holds) {
+  const auto spec = with_module(kTpmModule, "SN-7");
+  EXPECT_EQ(module_code(spec, "SN-7/2.23.133.1.2"), "");
+  for (const char* other : {"sn-7/2.23.133.1.2", "SN-7/2.23.133.1.3", "SN-77/2.23.133.1.2",
+                            "SN-/2.23.133.1.2", "SN-7/2.23.133.1", "SN-7", "DEVICE-1/2.23.133.1.2"})
+    EXPECT_EQ(module_code(spec, other), "ak.identifier") << other;
+}
+
+TEST(DeviceAttest_HardwareModule_ArcsOfAnySize, Holds) {
+  // 2.25 and a UUID: an arc of 128 bits (X.667); one of its digits is another type.
+  const std::string type = "2.25.329800735698586629295641978511506172918";
+  const auto spec = with_module(type, "SN-7");
+  EXPECT_EQ(module_code(spec, "SN-7/" + type), "");
+  EXPECT_EQ(module_code(spec, "SN-7/2.25.329800735698586629295641978511506172919"),
+            "ak.identifier");
+  EXPECT_EQ(module_code(spec, "SN-7/2.25.18446744073709551615"), "ak.identifier");
+}
+
+TEST(DeviceAttest_HardwareModule_SerialOfOtherOctetsThanText_IsNoOrders, Holds) {
+  const auto spec = with_module(kTpmModule, std::string("a/\x00\xff", 4));
+  EXPECT_EQ(module_code(spec, "a/2.23.133.1.2"), "ak.identifier");
+  EXPECT_EQ(module_code(with_module(kTpmModule, ""), "a/2.23.133.1.2"), "ak.no-identifier");
+}
+
+TEST(DeviceAttest_HardwareModule_NothingAsserted_IsNoIdentifier, Holds) {
+  EXPECT_EQ(module_code(StatementMaker::good(), "DEVICE-1/2.23.133.1.2"), "ak.no-identifier");
+  auto neither = StatementMaker::good();
+  neither.ak.permanent_identifier.reset();
+  EXPECT_EQ(module_code(neither, "DEVICE-1/2.23.133.1.2", {{"tpm", kTpmModule}}),
+            "ak.no-identifier");
+  // Nor does a module stand for a permanent-identifier.
+  auto module_alone = with_module(kTpmModule, "DEVICE-1");
+  module_alone.ak.permanent_identifier.reset();
+  EXPECT_EQ(appraise(module_alone).error().code, "ak.no-identifier");
+}
+
+TEST(DeviceAttest_HardwareModule_ByTheTable_IsTheSerialOfThatTypeAlone, Holds) {  // D-D9
+  const std::map<std::string, std::string> types = {{"tpm", kTpmModule}};
+  EXPECT_EQ(module_code(StatementMaker::good(), "DEVICE-1/2.23.133.1.2", types), "");
+  EXPECT_EQ(module_code(StatementMaker::good(), "DEVICE-2/2.23.133.1.2", types), "ak.identifier");
+  EXPECT_EQ(module_code(StatementMaker::good(), "DEVICE-1/2.23.133.1.3", types), "ak.identifier");
+  EXPECT_EQ(module_code(StatementMaker::good(), "DEVICE-1/2.23.133.1.2", {{"step", kTpmModule}}),
+            "ak.no-identifier");
+  // What the certificate itself calls a module counts beside the table.
+  EXPECT_EQ(module_code(with_module("1.2.3", "SN-7"), "SN-7/1.2.3", types), "");
+}
+
+TEST(DeviceAttest_HardwareModule_KeyThatCouldLeave_IsRefused, Holds) {
+  auto spec = with_module(kTpmModule, "SN-7");
+  spec.attributes &= ~0x2u;
+  EXPECT_EQ(module_code(spec, "SN-7/2.23.133.1.2"), "tpm.fixed-tpm");
+  spec = with_module(kTpmModule, "SN-7");
+  spec.attributes &= ~0x10u;
+  EXPECT_EQ(module_code(spec, "SN-7/2.23.133.1.2"), "tpm.fixed-parent");
+  // Whatever the format: a statement that does not prove it earns no such name.
+  const AttestedKey movable{"x", maker().attested_key(), false};
+  const wire::Identifier module{wire::IdentifierType::kHardwareModule, "SN-7/1.2.3"};
+  EXPECT_EQ(check_module_key(module, movable).error().code, "identifier.exportable");
+  EXPECT_TRUE(check_module_key(device("SN-7"), movable).has_value());
+  EXPECT_TRUE(check_module_key(module, {"x", maker().attested_key(), true}).has_value());
+}
+
+// ---- algorithms
+
+StatementSpec signed_with(std::int64_t alg) {
+  auto spec = StatementMaker::good();
+  spec.alg = spec.ak_alg = alg;
+  return spec;
+}
+
+constexpr std::int64_t kRs1 = -65535;
+
+class DeviceAttestAlgorithm : public ::testing::TestWithParam<std::int64_t> {};
+TEST_P(DeviceAttestAlgorithm, IsAcceptedPlainAndAsTpmtSignature) {
+  auto spec = signed_with(GetParam());
+  auto result = appraise(spec);
+  EXPECT_TRUE(result.has_value()) << result.error().code;
+  spec.tpmt_signature = true;
+  result = appraise(spec);
+  EXPECT_TRUE(result.has_value()) << result.error().code;
+  spec.tpmt_hash = GetParam() == -7 || GetParam() == -257 || GetParam() == -37 ? 0x000C : 0x000B;
+  EXPECT_EQ(appraise(spec).error().code, "tpm.signature-form");
+}
+TEST_P(DeviceAttestAlgorithm, ExtraDataOfAnotherHash_IsRefused) {
+  auto spec = signed_with(GetParam());
+  spec.extra_data_sha256 = true;
+  const bool is_sha256 = GetParam() == -7 || GetParam() == -257 || GetParam() == -37;
+  const auto result = appraise(spec);
+  EXPECT_EQ(result ? "" : result.error().code, is_sha256 ? "" : "tpm.extra-data");
+}
+INSTANTIATE_TEST_SUITE_P(Each, DeviceAttestAlgorithm,
+                         ::testing::Values(-7, -35, -36, -257, -258, -259, -37, -38, -39));
+
+TEST(DeviceAttest_SignatureOfAnotherSchemeThanAlg_IsRefused, Holds) {
+  auto spec = signed_with(-257);
+  spec.alg = -37;  // PS256 said, RS256 used
+  EXPECT_EQ(appraise(spec).error().code, "tpm.signature");
+  spec.tpmt_signature = true;
+  EXPECT_EQ(appraise(spec).error().code, "tpm.signature-form");
+  spec.tpmt_scheme = 0x0016;  // RSAPSS said inside too
+  EXPECT_EQ(appraise(spec).error().code, "tpm.signature");
+}
+
+TEST(DeviceAttest_SignatureInNoForm_IsRefused, Holds) {
+  for (const std::int64_t alg : {-7, -257}) {
+    auto spec = signed_with(alg);
+    spec.tpmt_signature = spec.trailing_sig = true;
+    EXPECT_EQ(appraise(spec).error().code, "tpm.signature-form") << alg;
+    spec.trailing_sig = false;
+    spec.tpmt_scheme = 0x001A;  // TPM_ALG_ECDAA
+    EXPECT_EQ(appraise(spec).error().code, "tpm.signature-form") << alg;
+  }
+  auto spec = signed_with(-257);
+  spec.trailing_sig = true;
+  EXPECT_EQ(appraise(spec).error().code, "tpm.signature-form");
+}
+
+TEST(DeviceAttest_Rs1_OnlyByPolicyAndWithEitherHash, Holds) {  // D-D3
+  const auto code = [](const StatementSpec& spec) {
+    DeviceAttestPolicy policy{{maker().anchor()}};
+    policy.tpm_allow_rs1 = true;
+    const auto result = appraise_device(maker().attestation_object(spec), device("DEVICE-1"),
+                                        "token.thumbprint", policy, kAt);
+    return result ? std::string() : result.error().code;
+  };
+  auto spec = signed_with(kRs1);
+  EXPECT_EQ(appraise(spec).error().code, "tpm.algorithm");
+  EXPECT_EQ(code(spec), "");
+  spec.extra_data_sha256 = true;
+  EXPECT_EQ(code(spec), "");
+  spec.tpmt_signature = true;
+  EXPECT_EQ(code(spec), "");
+  EXPECT_EQ(appraise(spec).error().code, "tpm.algorithm");
+  spec.key_authorization = "token.other";
+  EXPECT_EQ(code(spec), "tpm.extra-data");
+  spec = signed_with(kRs1);
+  spec.alg = -257;  // the switch lets nobody sign with SHA-1 under another name
+  EXPECT_EQ(code(spec), "tpm.signature");
+}
+
+TEST(DeviceAttest_NameAlg_Sha1ToSha512, Holds) {
+  for (const auto name_alg : std::initializer_list<std::uint16_t>{0x0004, 0x000B, 0x000C, 0x000D}) {
+    auto spec = StatementMaker::good();
+    spec.name_alg = name_alg;
+    const auto result = appraise(spec);
+    EXPECT_TRUE(result.has_value()) << name_alg << " " << result.error().code;
+    spec.other_key_in_pub_area = true;
+    EXPECT_EQ(appraise(spec).error().code, "tpm.name") << name_alg;
+  }
+}
+
+TEST(DeviceAttest_AttestedRsa_2048To4096, Holds) {
+  for (const int bits : {2048, 3072, 4096}) {
+    auto spec = StatementMaker::good();
+    spec.rsa_bits = bits;
+    const auto result = appraise(spec);
+    ASSERT_TRUE(result.has_value()) << bits << " " << result.error().code;
+    EXPECT_EQ(result->key.bits(), bits);
+  }
 }
 
 TEST(DeviceAttest_Assigner_MatchesAsTheDecisionSays, Holds) {  // D-D8

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
-#include "firmware/attest/device_attest.h"
+#include "firmware/attest/tpm_format.h"
 #include "firmware/json/json.h"
 #include "hal/base/file.h"
 
