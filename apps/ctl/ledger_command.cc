@@ -8,6 +8,7 @@
 
 #include "firmware/issue/ledger_reader.h"
 #include "firmware/json/json.h"
+#include "firmware/wire/challenge_types.h"
 #include "firmware/x509/certificate.h"
 #include "firmware/x509/der.h"
 #include "hal/base/file.h"
@@ -89,27 +90,7 @@ std::string_view result_text(const Entry& entry) {
 }
 
 std::string_view method_text(wire::ValidationMethod method) {
-  switch (method) {
-    case wire::ValidationMethod::kHttp01:
-      return "http-01";
-    case wire::ValidationMethod::kDns01:
-      return "dns-01";
-    case wire::ValidationMethod::kTlsAlpn01:
-      return "tls-alpn-01";
-    case wire::ValidationMethod::kDeviceAttest01:
-      return "device-attest-01";
-    case wire::ValidationMethod::kAppliance:
-      return "appliance";
-    case wire::ValidationMethod::kDnsAccount01:
-      return "dns-account-01";
-    case wire::ValidationMethod::kDnsPersist01:
-      return "dns-persist-01";
-    case wire::ValidationMethod::kTkauth01:
-      return "tkauth-01";
-    case wire::ValidationMethod::kPossession01:
-      return "proof-of-possession-01";
-  }
-  return "unknown";
+  return method == wire::ValidationMethod::kAppliance ? "appliance" : wire::challenge_type(method);
 }
 
 std::string_view authority_text(issue::RevocationAuthority authority) {

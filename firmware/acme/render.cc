@@ -9,6 +9,7 @@
 #include "firmware/acme/states.h"
 #include "firmware/identifier/identifier.h"
 #include "firmware/json/json.h"
+#include "firmware/wire/challenge_types.h"
 #include "firmware/x509/certificate.h"
 
 namespace keyward::acme {
@@ -69,7 +70,7 @@ void write_auto_renewal(json::Writer& out, const std::vector<wire::ProfileInfo>&
 
 void write_challenge(json::Writer& out, const Urls& urls, const wire::ChallengeRecord& challenge) {
   out.begin_object();
-  out.member("type", to_string(challenge.method));
+  out.member("type", wire::challenge_type(challenge.method));
   out.member("url", urls.challenge(challenge.authz_id, challenge.id));
   out.member("status", to_string(challenge.status));
   // draft-ietf-acme-dns-persist-02: "no token"; what proves it stays in the zone.
@@ -311,30 +312,6 @@ std::string_view to_string(wire::RecoveryStatus status) {
       return "valid";
     case wire::RecoveryStatus::kInvalid:
       return "invalid";
-  }
-  return "";
-}
-
-std::string_view to_string(wire::ValidationMethod method) {
-  switch (method) {
-    case wire::ValidationMethod::kHttp01:
-      return "http-01";
-    case wire::ValidationMethod::kDns01:
-      return "dns-01";
-    case wire::ValidationMethod::kTlsAlpn01:
-      return "tls-alpn-01";
-    case wire::ValidationMethod::kDeviceAttest01:
-      return "device-attest-01";
-    case wire::ValidationMethod::kDnsAccount01:
-      return "dns-account-01";
-    case wire::ValidationMethod::kDnsPersist01:
-      return "dns-persist-01";
-    case wire::ValidationMethod::kTkauth01:
-      return "tkauth-01";
-    case wire::ValidationMethod::kPossession01:
-      return "proof-of-possession-01";
-    case wire::ValidationMethod::kAppliance:
-      return "";
   }
   return "";
 }

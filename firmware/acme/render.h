@@ -85,6 +85,5 @@ std::string_view to_string(wire::OrderStatus status);
 std::string_view to_string(wire::AuthzStatus status);
 std::string_view to_string(wire::ChallengeStatus status);
 std::string_view to_string(wire::RecoveryStatus status);
-std::string_view to_string(wire::ValidationMethod method);  // "" for one that clients never see
 
 }  // namespace keyward::acme
