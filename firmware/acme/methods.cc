@@ -5,6 +5,7 @@
 
 #include "firmware/acme/render.h"
 #include "firmware/identifier/identifier.h"
+#include "firmware/wire/challenge_types.h"
 
 namespace keyward::acme {
 namespace {
@@ -39,7 +40,7 @@ std::vector<ValidationMethod> filtered(const Profiles& profiles, const Wanted& w
   std::vector<ValidationMethod> out;
   for (const auto method : kOffered) {
     if (!can_prove(method, wanted)) continue;
-    const auto name = to_string(method);
+    const auto name = wire::challenge_type(method);
     const bool counted = std::any_of(profiles.begin(), profiles.end(), [&](const auto* profile) {
       return std::find(profile->methods.begin(), profile->methods.end(), name) !=
              profile->methods.end();
@@ -58,7 +59,7 @@ bool takes(const wire::ProfileInfo& profile, IdentifierType type) {
 
 std::optional<ValidationMethod> method_from(std::string_view challenge_type) {
   for (const auto method : kOffered) {
-    if (to_string(method) == challenge_type) return method;
+    if (wire::challenge_type(method) == challenge_type) return method;
   }
   return std::nullopt;
 }
@@ -71,13 +72,12 @@ bool can_prove(ValidationMethod method, const Wanted& wanted) {
       return method == ValidationMethod::kHttp01 || method == ValidationMethod::kTlsAlpn01 ||
              method == ValidationMethod::kPossession01;
     case IdentifierType::kPermanentIdentifier:
+    case IdentifierType::kHardwareModule:
       return method == ValidationMethod::kDeviceAttest01;
     case IdentifierType::kTnAuthList:
     case IdentifierType::kJwtClaimConstraints:
     case IdentifierType::kEnhancedJwtClaimConstraints:
       return method == ValidationMethod::kTkauth01;
-    case IdentifierType::kHardwareModule:  // no statement format here yields one
-      return false;
   }
   return false;
 }
