@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "firmware/config/toml_text.h"
 #include "firmware/x509/certificate.h"
 #include "firmware/x509/der.h"
 #include "hal/base/clock.h"
@@ -21,27 +22,15 @@
 namespace keyward::pebble {
 namespace {
 
+using config::quoted;
+using config::quoted_list;
+
 constexpr std::size_t kFileBytesMax = 131'072;
 constexpr int kLookMs = 100;
 constexpr int kSleepSecondsMax = 15;  // validation takes no longer one
 constexpr std::int64_t kStopMs = 60'000;
 constexpr std::uint8_t kDnsTag = 0x82, kIpTag = 0x87;  // GeneralName, RFC 5280 §4.2.1.6
 constexpr const char* kTerms = "data:text/plain,These%20are%20test%20keys";
-
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
-std::string array(const std::vector<std::string>& items) {
-  std::string out = "[";
-  for (const auto& item : items) out += (out.size() > 1 ? ", " : "") + quoted(item);
-  return out + "]";
-}
 
 std::string ip_text(ByteView octets) {
   std::string out;
@@ -119,8 +108,9 @@ std::vector<std::string> up_words(const Options& o, const TestCa& ca, const std:
     words.insert(words.end(), {"--set", key + "=" + value});
   };
   set("appliance.base_url", quoted(base_url));
-  set("appliance.names", array({"127.0.0.1"}));  // where the simulator asks whether it is ready
-  set("acme.hosts", array(names));
+  set("appliance.names",
+      quoted_list({"127.0.0.1"}));  // where the simulator asks whether it is ready
+  set("acme.hosts", quoted_list(names));
   set("acme.listen", quoted(o.acme.address + ":" + std::to_string(o.acme.port)));
   set("acme.tls_chain", quoted(o.certificate));
   set("acme.tls_key", quoted(o.private_key));
@@ -132,20 +122,20 @@ std::vector<std::string> up_words(const Options& o, const TestCa& ca, const std:
   set("acme.simulation.authz_reuse_percent", std::to_string(o.authz_reuse_percent));
   set("rate_limits.enabled", "false");
   set("validation.tls_port", std::to_string(o.tls_port));
-  set("validation.egress_allow", array({"0.0.0.0/0", "::/0"}));
+  set("validation.egress_allow", quoted_list({"0.0.0.0/0", "::/0"}));
   const bool given = !o.dns_server.empty();
   set("validation.resolver.forward",
-      array(given ? std::vector{forward_of(o.dns_server)} : system_resolvers()));
+      quoted_list(given ? std::vector{forward_of(o.dns_server)} : system_resolvers()));
   if (o.always_valid) set("validation.always_valid", "true");
   if (!o.no_sleep && !o.always_valid && o.sleep_s > 0)
     set("validation.sleep_s_max", std::to_string(std::min(o.sleep_s, kSleepSecondsMax)));
   set("signer.permitted_dns", "[]");
   set("signer.external_account_required", o.binding_required ? "true" : "false");
-  if (!o.blocked_domains.empty()) set("signer.denied_dns", array(o.blocked_domains));
+  if (!o.blocked_domains.empty()) set("signer.denied_dns", quoted_list(o.blocked_domains));
   std::vector<std::string> alternates;
   for (std::size_t i = 1; i < ca.hierarchies.size(); ++i)
     alternates.push_back(ca.hierarchies[i].chain_file);
-  if (!alternates.empty()) set("signer.alternate_chains", array(alternates));
+  if (!alternates.empty()) set("signer.alternate_chains", quoted_list(alternates));
   return words;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "firmware/config/config.h"
+#include "firmware/config/toml_text.h"
 #include "firmware/crypto/crypto.h"
 #include "hal/base/file.h"
 #include "hal/base/unique_fd.h"
@@ -16,22 +17,10 @@
 namespace keyward::simulator {
 namespace {
 
+using config::quoted;
+using config::quoted_list;
+
 constexpr std::size_t kListMax = 64;
-
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
-std::string array(const std::vector<std::string>& items) {
-  std::string out = "[";
-  for (const auto& item : items) out += (out.size() > 1 ? ", " : "") + quoted(item);
-  return out + "]";
-}
 
 // In this process's user name space (user_namespaces(7): lines of first inside, first outside,
 // count).
@@ -126,9 +115,10 @@ Status save_settings(const Places& places, const Settings& s) {
   const std::string text =
       "# What this simulator remembers; change it by `keyward-sim up` options.\nport = " +
       std::to_string(s.port) + "\nhttp_port = " + std::to_string(s.http_port) +
-      "\nhosts = " + array(s.hosts) + "\npermitted = " + array(s.permitted) +
-      "\nmodule = " + quoted(s.module) + "\nmodule_environment = " + array(s.module_environment) +
-      "\ntest_ca = " + quoted(s.test_ca) + "\nadditions = " + array(s.additions) + "\n";
+      "\nhosts = " + quoted_list(s.hosts) + "\npermitted = " + quoted_list(s.permitted) +
+      "\nmodule = " + quoted(s.module) +
+      "\nmodule_environment = " + quoted_list(s.module_environment) +
+      "\ntest_ca = " + quoted(s.test_ca) + "\nadditions = " + quoted_list(s.additions) + "\n";
   return replace_file(places.settings(), view_of(text), 0644);
 }
 
@@ -146,11 +136,11 @@ Status write_installation(const Places& places, const Settings& s, bool separate
       {"module", quoted(soft ? kSoftHsm : s.module)},
       {"token_label", quoted(kTokenLabel)},
       {"in_process", soft ? "true" : "false"},
-      {"environment", array(environment)}};
+      {"environment", quoted_list(environment)}};
   std::vector<std::pair<std::string, std::string>> signer = {
       {"issuer_chain", quoted(places.issuer_chain())},
       {"key_label", quoted("issuing")},
-      {"permitted_dns", array(s.permitted)},
+      {"permitted_dns", quoted_list(s.permitted)},
       {"budgets.account_per_hour", "1000000"},
       {"budgets.overall_per_hour", "1000000"}};
   if (!s.test_ca.empty()) signer.emplace_back("test_keys", "true");
@@ -165,15 +155,15 @@ Status write_installation(const Places& places, const Settings& s, bool separate
                {"uid_base", number(uid_base(places))}}) +
       section(s, "appliance",
               {{"base_url", quoted(base_url(s))},
-               {"names", array({kApplianceName, "127.0.0.1"})},
+               {"names", quoted_list({kApplianceName, "127.0.0.1"})},
                {"simulator", "true"}}) +
       section(s, "acme", {{"listen", quoted("127.0.0.1:" + number(s.port))}}) +
       section(s, "store", {}) +
       section(s, "validation",
               {{"http_port", number(s.http_port)},
-               {"egress_allow", array({"127.0.0.0/8"})},
-               {"resolver.hosts", array(s.hosts)}}) +
-      section(s, "attestation", {{"ak_roots", array({places.manufacturer() + "/ca.pem"})}}) +
+               {"egress_allow", quoted_list({"127.0.0.0/8"})},
+               {"resolver.hosts", quoted_list(s.hosts)}}) +
+      section(s, "attestation", {{"ak_roots", quoted_list({places.manufacturer() + "/ca.pem"})}}) +
       section(s, "signer", std::move(signer)) + section(s, "platform", {}) +
       section(s, "pkcs11", std::move(pkcs11)) +
       section(s, "tpm",
@@ -199,7 +189,7 @@ Status write_plan(const Places& places, const Settings& s) {
       "Simulator Issuing CA 1\"\n"
       "organization = \"Keyward Simulator\"\nlifetime_days = 1826\npath_length = 0\npermitted_dns "
       "= " +
-      array(s.permitted) + "\n";
+      quoted_list(s.permitted) + "\n";
   return replace_file(places.plan(), view_of(text), 0644);
 }
 
