@@ -1,132 +1,21 @@
 // keyward-acme: the HTTPS front end of the CA (RFC 8555). Wiring alone; it must never have the HSM,
 // the TPM, a database file or any key but its own TLS and nonce keys (DESIGN §1).
-#include <charconv>
 #include <mutex>
 
-#include "apps/acme/account_settings.h"
-#include "apps/acme/authz_settings.h"
+#include "apps/acme/configuration.h"
 #include "apps/acme/peers.h"
 #include "firmware/acme/appliance_certificate.h"
 #include "firmware/acme/service.h"
 #include "firmware/https/https_server.h"
 #include "firmware/log/log.h"
-#include "hal/base/file.h"
 
 using namespace keyward;  // NOLINT(google-build-using-namespace): main.cc alone
-
-namespace {
-
-// The port in "https://host:port"; 443 when there is none.
-std::uint16_t port_of(std::string_view base_url) {
-  const auto bracket = base_url.rfind(']');
-  const auto colon = base_url.rfind(':');
-  const bool has_port = colon != std::string_view::npos &&
-                        colon > std::string_view("https:").size() &&
-                        (bracket == std::string_view::npos || colon > bracket);
-  std::uint16_t port = 443;
-  if (has_port)
-    std::from_chars(base_url.data() + colon + 1, base_url.data() + base_url.size(), port);
-  return port;
-}
-
-std::string host_of(std::string_view base_url) {
-  auto rest = base_url.substr(std::string_view("https://").size());
-  const auto bracket = rest.find(']');
-  if (bracket != std::string_view::npos) return std::string(rest.substr(0, bracket + 1));
-  return std::string(rest.substr(0, rest.find(':')));
-}
-
-struct Configuration {
-  acme::ServiceConfig service;
-  acme::ApplianceOptions appliance;
-  https::HttpsOptions https;
-  bool simulator = false;
-  bool quick_cooling = false;
-  std::string tls_chain;  // the operator's own TLS certificate; empty: the appliance makes its own
-  std::string tls_key;
-};
-
-const char* fault_of(const Configuration& config) {
-  const auto& trial = config.service;
-  const bool simulated = !trial.directory_alias.empty() || trial.nonce_reject_percent != 0 ||
-                         trial.orders_page != 0 || trial.authz_reuse_percent != 100 ||
-                         config.quick_cooling;
-  if (simulated && !config.simulator) return "acme.simulation is for simulators alone";
-  if (config.tls_chain.empty() != config.tls_key.empty())
-    return "acme.tls_chain and acme.tls_key belong together";
-  if (!trial.base_url.starts_with("https://") || trial.base_url.ends_with('/'))
-    return "appliance.base_url must begin with https:// and end without a slash";
-  if (const char* fault = acme::fault_of_account_settings(trial)) return fault;
-  return acme::fault_of_authz_settings(trial);
-}
-
-std::optional<acme::TlsIdentity> own_identity(const Configuration& config) {
-  if (config.tls_chain.empty()) return std::nullopt;
-  auto chain = read_text_file(config.tls_chain, limits::kTlsIdentityBytesMax);
-  auto key = read_text_file(config.tls_key, limits::kTlsIdentityBytesMax);
-  if (!chain || !key) {
-    log::error("acme.tls_chain or acme.tls_key", chain ? key.error() : chain.error());
-    task::Task::exit(task::kExitConfig);
-  }
-  return acme::TlsIdentity{std::move(*chain), std::move(*key)};
-}
-
-Configuration read(task::Task& task) {
-  constexpr std::size_t kNamesMax = 16;
-  Configuration out;
-  auto section = task.config();
-  auto appliance = section.table("appliance");
-  out.service.base_url = appliance.string("base_url");
-  out.service.terms_of_service = section.string_or("terms_of_service", "");
-  out.service.website = section.string_or("website", "");
-  out.service.order_poll_s = section.integer_or("order_poll_s", 1, 3'600, 1);
-  acme::read_account_settings(section, out.service);
-  acme::read_authz_settings(section, out.service);
-  out.service.renewal_start_percent = section.integer_or("renewal_start_percent", 10, 95, 67);
-  out.service.renewal_poll_s = section.integer_or("renewal_poll_s", 60, 86'400, 21'600);
-  out.service.state_dir = task.state_dir();
-  out.https.listen = section.string("listen");
-  out.appliance.base_url = out.service.base_url;
-  out.appliance.names = appliance.strings_or_empty("names", kNamesMax);
-  out.appliance.state_dir = out.service.state_dir;
-  out.simulator = appliance.boolean_or("simulator", false);
-  auto& trial = out.service;
-  trial.directory_alias = section.string_or("simulation.directory_alias", "");
-  trial.nonce_reject_percent =
-      static_cast<int>(section.integer_or("simulation.nonce_reject_percent", 0, 100, 0));
-  trial.authz_reuse_percent =
-      static_cast<int>(section.integer_or("simulation.authz_reuse_percent", 0, 100, 100));
-  trial.orders_page = static_cast<std::uint64_t>(
-      section.integer_or("simulation.orders_page", 0, limits::kOrdersPageMax, 0));
-  constexpr std::int64_t kQuickCoolingSMax = 3'600;
-  const auto cooling_s =
-      section.integer_or("simulation.recovery_cooling_s", 0, kQuickCoolingSMax, 0);
-  out.quick_cooling = cooling_s != 0;
-  if (out.quick_cooling) trial.recovery_cooling_ms = cooling_s * 1'000;
-  out.https.hosts = section.strings_or_empty("hosts", kNamesMax);
-  out.tls_chain = section.string_or("tls_chain", "");
-  out.tls_key = section.string_or("tls_key", "");
-  (void)appliance.text();  // shared with every task: the rest is for others
-  return out;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   if (task::print_peers(argc, argv, acme::peers())) return 0;
   task::Task task(wire::TaskId::kAcme, acme::peers());
-  auto config = read(task);
-  task.finish_config_or_die();
-  if (const char* fault = fault_of(config)) {
-    log::error(fault);
-    task::Task::exit(task::kExitConfig);
-  }
-  const auto own_tls = own_identity(config);
-  auto& hosts = config.https.hosts;  // beside those of the configuration
-  hosts.insert(hosts.end(), config.appliance.names.begin(), config.appliance.names.end());
-  config.https.hosts.push_back(host_of(config.service.base_url));
-  config.https.public_port = port_of(config.service.base_url);
-
+  const auto config = acme::read_configuration_or_die(task);
+  const auto own_tls = acme::own_identity_or_die(config);
   auto nonces = acme::Nonces::open(config.service.state_dir + "/nonce.key", system_clock());
   if (!nonces) {
     log::error("the nonce key", nonces.error());

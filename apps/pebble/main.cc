@@ -11,6 +11,7 @@
 
 #include "apps/pebble/appliance.h"
 #include "apps/pebble/management.h"
+#include "apps/pebble/temporary_folder.h"
 #include "firmware/https/https_server.h"
 #include "hal/base/file.h"
 #include "hal/base/unique_fd.h"
@@ -35,31 +36,6 @@ std::string programs_dir() {
   std::error_code error;
   return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
 }
-
-// The folder of a run that keeps nothing.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(const std::string& kept) : path_(kept) {
-    if (!kept.empty()) return;
-    char name[] = "/tmp/keyward-pebble-XXXXXX";
-    if (::mkdtemp(name) == nullptr) return;
-    path_ = name;
-    made_ = true;
-    std::error_code ignored;
-    std::filesystem::permissions(path_, std::filesystem::perms(0711), ignored);
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (made_) std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-  bool made_ = false;
-};
 
 Result<std::unique_ptr<https::HttpsServer>> serve_management(const pebble::Options& options,
                                                              const std::vector<std::string>& names,
@@ -101,7 +77,7 @@ int run(pebble::Options options, int signals) {
   if (!names) return complain(options.certificate, names.error());
   const auto base_url = pebble::base_url_of(options);
   if (!base_url) return complain("no base URL", base_url.error());
-  const TemporaryFolder folder(options.state_dir);
+  const pebble::TemporaryFolder folder(options.state_dir);
   if (folder.path().empty()) return complain("cannot make a temporary folder");
   if (const auto copied = copy_identity(options, folder.path() + "/tls"); !copied)
     return complain("the server's certificate and key", copied.error());

@@ -59,19 +59,7 @@ int destroy(const sim::Places& places, bool sure) {
   return error ? 1 : 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  CLI::App app{"Runs Keyward on a PC, with SoftHSMv2 for the HSM and swtpm for the TPM.",
-               "keyward-sim"};
-  app.require_subcommand(1);
-  app.fallthrough();
-  std::string dir;
-  app.add_option("--dir", dir,
-                 "The simulator's folder (default: ~/.local/state/keyward-sim, for root "
-                 "/var/lib/keyward-sim)");
-
-  sim::UpOptions options;
+CLI::App* add_up(CLI::App& app, sim::UpOptions& options) {
   auto* up = app.add_subcommand("up", "Start it; the first time make keys, certificates and a TPM");
   up->add_flag("--foreground", options.foreground, "Stay, and show the log; ^C ends it");
   up->add_flag("--quiet", options.quiet, "No progress lines");
@@ -95,6 +83,23 @@ int main(int argc, char** argv) {
   up->add_option("--patience", options.patience_s, "Seconds to wait until it is ready")
       ->capture_default_str()
       ->check(CLI::Range(1, 3'600));
+  return up;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Runs Keyward on a PC, with SoftHSMv2 for the HSM and swtpm for the TPM.",
+               "keyward-sim"};
+  app.require_subcommand(1);
+  app.fallthrough();
+  std::string dir;
+  app.add_option("--dir", dir,
+                 "The simulator's folder (default: ~/.local/state/keyward-sim, for root "
+                 "/var/lib/keyward-sim)");
+
+  sim::UpOptions options;
+  auto* up = add_up(app, options);
   auto* down = app.add_subcommand("down", "Stop it in order, devices too; its state stays");
 
   bool as_json = false;
