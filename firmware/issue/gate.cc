@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "firmware/issue/pseudonym.h"
 #include "firmware/log/log.h"
 #include "firmware/x509/tbs.h"
 
@@ -291,8 +292,15 @@ Verdict<CheckedRequest> Gate::check(TicketedRequest order, const Wanted& wanted)
   ISSUE_TRY(budget, budget_.reserve(keys.back(), clock_.utc_ms()));
   ISSUE_TRY(validity, check_time(order, *profile, grants, wanted));
   ISSUE_CHECK(check_token_ready());
-  return CheckedRequest(std::move(order), *profile, csr.key, std::move(grants), std::move(budget),
-                        std::move(quota), validity, wanted.star_period);
+  auto names = certificate_names(csr, terms, *profile);
+  return CheckedRequest(std::move(order), *profile, csr.key, std::move(names), std::move(grants),
+                        std::move(budget), std::move(quota), validity, wanted.star_period);
+}
+
+// The first identifier stands for the device: identifiers of an order are sorted.
+std::string Gate::pseudonym_for(const TicketedRequest& order) const {
+  return pseudonym_of(ticket_key_, order.verified().keys().back(),
+                      order.terms().identifiers.front());
 }
 
 Verdict<x509::CertificateRequest> Gate::check_csr(const TicketedRequest& order,
@@ -303,6 +311,8 @@ Verdict<x509::CertificateRequest> Gate::check_csr(const TicketedRequest& order,
   std::optional<std::string> own_name;
   if (profile.kind == ProfileKind::kSti)
     own_name = common_name_of(profile, issuer_, terms.identifiers);
+  if (profile.for_devices() && profile.device_names != DeviceNames::kRequire)
+    own_name = pseudonym_for(order);
   ISSUE_CHECK(check_csr_names(csr, terms, own_name));
   ISSUE_CHECK(check_csr_authority(csr, terms));
   return std::move(csr);
@@ -381,9 +391,11 @@ Verdict<void> Gate::check_token_ready() const {
 Verdict<LintedTbs> Gate::build(const CheckedRequest& request) {
   const auto serial = serials_.next();
   if (!serial) return refuse(serial.error(), "ledger-unavailable");
-  const CertificatePlan plan{request.profile(),       issuer_, request.order().terms().identifiers,
-                             request.key(),           *serial, request.validity(),
-                             &request.order().terms()};
+  CertificatePlan plan{request.profile(),       issuer_, request.names(),
+                       request.key(),           *serial, request.validity(),
+                       &request.order().terms()};
+  if (request.profile().for_devices() && request.names().empty())
+    plan.pseudonym = pseudonym_for(request.order());
   auto tbs = build_profile_tbs(plan);
   if (!tbs) return refuse(tbs.error(), "lint-failed");
   return lint_tbs(std::move(*tbs), plan, config_.backdate_ms);

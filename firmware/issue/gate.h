@@ -115,15 +115,18 @@ class CheckedRequest {
   const std::vector<Grant>& grants() const { return grants_; }
   const Validity& validity() const { return validity_; }
   const std::optional<std::uint64_t>& star_period() const { return star_period_; }
+  // Of the order's identifiers those that the certificate holds; none: the pseudonym instead.
+  const std::vector<wire::Identifier>& names() const { return names_; }
 
  private:
   friend class Gate;
   CheckedRequest(TicketedRequest order, const Profile& profile, crypto::PublicKey key,
-                 std::vector<Grant> grants, BudgetHold budget, QuotaHold quota, Validity validity,
-                 std::optional<std::uint64_t> star_period)
+                 std::vector<wire::Identifier> names, std::vector<Grant> grants, BudgetHold budget,
+                 QuotaHold quota, Validity validity, std::optional<std::uint64_t> star_period)
       : order_(std::move(order)),
         profile_(profile),
         key_(std::move(key)),
+        names_(std::move(names)),
         grants_(std::move(grants)),
         budget_(std::move(budget)),
         quota_(std::move(quota)),
@@ -132,6 +135,7 @@ class CheckedRequest {
   TicketedRequest order_;
   const Profile& profile_;
   crypto::PublicKey key_;
+  std::vector<wire::Identifier> names_;
   std::vector<Grant> grants_;
   BudgetHold budget_;
   QuotaHold quota_;
@@ -234,6 +238,7 @@ class Gate {
   Verdict<CheckedRequest> check(TicketedRequest order, const Wanted& wanted);
   Verdict<std::vector<Grant>> cover_all(const TicketedRequest& order, const Profile& profile) const;
   Verdict<std::vector<Grant>> permitted_all(const wire::OrderTerms& terms) const;
+  std::string pseudonym_for(const TicketedRequest& order) const;
   Verdict<x509::CertificateRequest> check_csr(const TicketedRequest& order,
                                               const Profile& profile) const;
   Verdict<Validity> check_time(const TicketedRequest& order, const Profile& profile,

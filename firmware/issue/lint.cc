@@ -5,6 +5,7 @@
 #include <string>
 
 #include "firmware/identifier/identifier.h"
+#include "firmware/issue/pseudonym.h"
 #include "firmware/x509/der.h"
 #include "firmware/x509/tbs.h"
 
@@ -139,10 +140,33 @@ const char* alternative_names(const LintSubject& s) {
   if (extension == nullptr) return "missing";
   if (extension->critical != s.certificate.subject_is_empty)
     return "critical if, and only if, the subject is empty (RFC 5280 §4.2.1.6)";
-  const auto wanted = x509::ext_subject_alt_name(s.identifiers, extension->critical);
-  if (!wanted || s.identifiers.empty()) return "the order's identifiers have no form";
+  std::vector<std::string> uris;
+  if (!s.pseudonym.empty()) uris.push_back(pseudonym_uri(std::string(s.pseudonym)));
+  const auto wanted = x509::ext_subject_alt_name(s.identifiers, extension->critical, uris);
+  if (!wanted) return "the order's identifiers have no form";
   const auto got = x509::extension_der(oid::kSubjectAltName, extension->critical, extension->value);
   return equal(got, *wanted) ? nullptr : "not exactly the order's identifiers";
+}
+
+// D-D10: what the profile says about the order's device identifiers, read from the certificate.
+const char* device_privacy(const LintSubject& s) {
+  if (!s.profile.for_devices())
+    return s.pseudonym.empty() ? nullptr : "a pseudonym where there is no device";
+  if (s.identifiers.empty() == s.pseudonym.empty())
+    return "neither, or both, of identifier and pseudonym";
+  if (!s.pseudonym.empty()) {
+    const Bytes subject = x509::name_der({{"2.5.4.3", std::string(s.pseudonym)}});
+    if (!equal(s.certificate.subject_der, subject)) return "another subject than the pseudonym";
+  }
+  if (s.profile.device_names == DeviceNames::kOmit)
+    return s.identifiers.empty() ? nullptr : "a device identifier that the profile leaves out";
+  if (s.terms == nullptr) return nullptr;
+  const auto& order = s.terms->identifiers;
+  if (s.profile.device_names == DeviceNames::kRequire)
+    return s.identifiers == order ? nullptr : "a device identifier of the order is missing";
+  const bool all_of_order = std::ranges::all_of(
+      s.identifiers, [&](const auto& id) { return std::ranges::find(order, id) != order.end(); });
+  return all_of_order ? nullptr : "a device identifier that the order has not";
 }
 
 // RFC 8226 §8, §9, RFC 9118 §4: what the order's identifiers stand for, octet for octet; nowhere
@@ -242,6 +266,7 @@ constexpr Lint kLints[] = {
     {"authority-identity", authority_identity},
     {"validity-as-asked", validity_as_asked},
     {"renewal-bounds", renewal_bounds},
+    {"device-privacy", device_privacy},
 };
 
 }  // namespace
@@ -259,7 +284,7 @@ Verdict<LintedTbs> lint_tbs(Bytes tbs_der, const CertificatePlan& plan, std::int
   if (!equal(certificate->tbs_der, tbs_der))
     return refuse(wire::FailureKind::kInternal, "lint-failed", "parse: another TBS was read back");
   const LintSubject subject{*certificate, plan.profile, plan.issuer, plan.identifiers,
-                            plan.key,     backdate_ms,  plan.terms};
+                            plan.key,     backdate_ms,  plan.terms,  plan.pseudonym};
   for (const auto& lint : kLints) {
     if (const char* why = lint.check(subject)) {
       return refuse(wire::FailureKind::kInternal, "lint-failed",

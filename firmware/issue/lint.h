@@ -18,10 +18,11 @@ struct LintSubject {
   const x509::Certificate& certificate;  // parsed from the TBS joined with a dummy signature
   const Profile& profile;
   const Issuer& issuer;
-  const std::vector<wire::Identifier>& identifiers;
-  const crypto::PublicKey& key;  // of the CSR
+  const std::vector<wire::Identifier>& identifiers;  // that it is to hold
+  const crypto::PublicKey& key;                      // of the CSR
   std::int64_t backdate_ms = 0;
   const wire::OrderTerms* terms = nullptr;  // null: nothing was asked for beside the identifiers
+  std::string_view pseudonym{};             // instead of every identifier; empty: none
 };
 
 struct Lint {

@@ -1,6 +1,7 @@
 #include "firmware/issue/order_policy.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "firmware/identifier/identifier.h"
@@ -295,6 +296,22 @@ Verdict<void> check_csr_names(const x509::CertificateRequest& csr, const wire::O
       return refuse("csr-names", "the CSR lacks a name of the order");
   }
   return {};
+}
+
+std::vector<Identifier> certificate_names(const x509::CertificateRequest& csr,
+                                          const wire::OrderTerms& terms, const Profile& profile) {
+  if (!profile.for_devices() || profile.device_names == DeviceNames::kRequire)
+    return terms.identifiers;
+  std::vector<Identifier> out;
+  if (profile.device_names == DeviceNames::kOmit) return out;
+  auto held = names_of(csr);
+  if (!held) return out;
+  for (const auto& common_name : csr.common_names) {
+    if (const auto* id = named_by(common_name, terms.identifiers)) held->insert(*id);
+  }
+  std::ranges::copy_if(terms.identifiers, std::back_inserter(out),
+                       [&](const Identifier& id) { return held->contains(id); });
+  return out;
 }
 
 Verdict<void> check_csr_key(const crypto::PublicKey& csr_key, const crypto::PublicKey& account_key,

@@ -61,6 +61,13 @@ Verdict<void> check_csr_authority(const x509::CertificateRequest& csr,
 Verdict<void> check_csr_names(const x509::CertificateRequest& csr, const wire::OrderTerms& terms,
                               const std::optional<std::string>& own_name = std::nullopt);
 
+// Which of the order's identifiers the certificate is to hold: all, except for devices of a profile
+// that says otherwise (D-D10). A common name counts as held by the CSR (RFC 8555 §7.4). To be called
+// after check_csr_names: of a CSR that it refused this says nothing useful.
+std::vector<wire::Identifier> certificate_names(const x509::CertificateRequest& csr,
+                                                const wire::OrderTerms& terms,
+                                                const Profile& profile);
+
 // P-256, P-384, RSA 2048–4096, Ed25519, and never the account's key: "csr-key-refused",
 // "csr-key-is-account-key" (RFC 8555 §11.1). Telephone identities: P-256 alone, since PASSporT has no
 // other algorithm than ES256 (RFC 8225 §9.2).

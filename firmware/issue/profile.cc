@@ -4,7 +4,9 @@
 
 #include "firmware/identifier/identifier.h"
 #include "firmware/issue/grants.h"
+#include "firmware/issue/pseudonym.h"
 #include "firmware/x509/der.h"
+#include "firmware/wire/challenge_types.h"
 #include "firmware/x509/tbs.h"
 
 namespace keyward::issue {
@@ -158,38 +160,6 @@ std::vector<std::string> purposes_of(ProfileKind kind) {
   return {};
 }
 
-std::string_view challenge_name(wire::ValidationMethod method) {
-  switch (method) {
-    case wire::ValidationMethod::kHttp01:
-      return "http-01";
-    case wire::ValidationMethod::kDns01:
-      return "dns-01";
-    case wire::ValidationMethod::kTlsAlpn01:
-      return "tls-alpn-01";
-    case wire::ValidationMethod::kDeviceAttest01:
-      return "device-attest-01";
-    case wire::ValidationMethod::kDnsAccount01:
-      return "dns-account-01";
-    case wire::ValidationMethod::kDnsPersist01:
-      return "dns-persist-01";
-    case wire::ValidationMethod::kTkauth01:
-      return "tkauth-01";
-    case wire::ValidationMethod::kPossession01:
-      return "proof-of-possession-01";
-    case wire::ValidationMethod::kAppliance:
-      return "";
-  }
-  return "";
-}
-
-std::optional<wire::ValidationMethod> challenge_method(std::string_view name) {
-  for (int i = 1; is_known(static_cast<wire::ValidationMethod>(i)); ++i) {
-    const auto method = static_cast<wire::ValidationMethod>(i);
-    if (!name.empty() && challenge_name(method) == name) return method;
-  }
-  return std::nullopt;
-}
-
 Profiles::Profiles(std::int64_t device_days, std::int64_t server_days)
     : Profiles(std::vector<Profile>{make_profile("device", ProfileKind::kDevice, device_days),
                                     make_profile("server", ProfileKind::kServer, server_days)}) {}
@@ -222,7 +192,7 @@ std::vector<wire::ProfileInfo> Profiles::infos() const {
     info.name = profile.name;
     info.description = profile.description;
     info.identifier_types = identifier_types_of(profile);
-    for (const auto method : profile.methods) info.methods.emplace_back(challenge_name(method));
+    for (const auto method : profile.methods) info.methods.emplace_back(wire::challenge_type(method));
     if (profile.star) {
       info.star_lifetime_s_min = static_cast<std::uint64_t>(profile.star->lifetime_s_min);
       info.star_duration_s_max = static_cast<std::uint64_t>(profile.star->duration_s_max);
@@ -258,6 +228,7 @@ std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer
 }
 
 Bytes subject_of(const CertificatePlan& plan) {
+  if (!plan.pseudonym.empty()) return x509::name_der({{std::string(kCommonName), plan.pseudonym}});
   const auto name = common_name_of(plan.profile, plan.issuer, plan.identifiers);
   if (!name) return x509::name_der({});
   return x509::name_der({{std::string(kCommonName), *name}});
@@ -267,6 +238,7 @@ std::optional<std::string> common_name_of(const Profile& profile, const Issuer& 
                                           const std::vector<wire::Identifier>& identifiers) {
   switch (profile.kind) {
     case ProfileKind::kDevice:
+      if (identifiers.empty()) return std::nullopt;  // a pseudonym's
       return device_name(identifiers.front(), !issuer.permitted_dns.empty());
     case ProfileKind::kSti:
       return telephone_name(identifiers);
@@ -325,7 +297,9 @@ Result<Bytes> build_profile_tbs(const CertificatePlan& plan) {
     KEYWARD_TRY(authority, authority_extensions(plan.identifiers));
     for (auto& extension : authority) spec.extensions.push_back(std::move(extension));
   } else {
-    KEYWARD_TRY(names, x509::ext_subject_alt_name(plan.identifiers, subject_is_empty));
+    std::vector<std::string> uris;
+    if (!plan.pseudonym.empty()) uris.push_back(pseudonym_uri(plan.pseudonym));
+    KEYWARD_TRY(names, x509::ext_subject_alt_name(plan.identifiers, subject_is_empty, uris));
     spec.extensions.push_back(x509::ext_extended_key_usage(purposes_of(plan.profile.kind)));
     spec.extensions.push_back(std::move(names));
   }

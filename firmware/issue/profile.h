@@ -3,10 +3,10 @@
 // down (profile_config.h).
 //
 // device: clientAuth, fit for EAP-TLS; SAN permanent-identifier / hardware-module (device-attest-10
-// §3; D-D10:
-//   included always, since this profile's relying parties look the device up by it); subject CN is
-//   the device's name if it is printable and fits (RFC 5280: 64), else a pseudonym made of its
-//   digest. Never empty.
+//   §3; D-D10: always, unless the profile says otherwise, since the built-in one's relying parties
+//   look the device up by it); subject CN is the first one's name if it is printable and fits (RFC
+//   5280: 64), else a name made of its digest. Without an identifier: subject CN and SAN URI are the
+//   device's pseudonym (pseudonym.h). Never empty.
 // server: serverAuth; SAN dns and ip; subject CN is the first dns name that fits, else the subject
 // is empty
 //   and the SAN critical (RFC 5280 §4.2.1.6).
@@ -26,6 +26,13 @@
 
 namespace keyward::issue {
 
+// Which of the order's device identifiers stand in the certificate (D-D10, `san_device_id`).
+enum class DeviceNames : std::uint8_t {
+  kRequire = 1,  // all of them, whatever the CSR holds
+  kInclude = 2,  // those that the CSR holds
+  kOmit = 3,     // none, whatever the CSR holds
+};
+
 enum class ProfileKind : std::uint8_t { kDevice = 1, kServer = 2, kSti = 3 };
 
 struct StarLimits {
@@ -38,10 +45,11 @@ struct Profile {
   ProfileKind kind = ProfileKind::kServer;
   std::string description;
   std::int64_t lifetime_ms = 0;
-  std::vector<wire::ValidationMethod> methods;  // the proofs that count; never empty
-  bool wildcard = true;                         // server: "*.name"
-  bool ip = true;                               // server: addresses
-  std::optional<StarLimits> star;               // RFC 8739; absent: not offered
+  std::vector<wire::ValidationMethod> methods;       // the proofs that count; never empty
+  bool wildcard = true;                              // server: "*.name"
+  bool ip = true;                                    // server: addresses
+  std::optional<StarLimits> star;                    // RFC 8739; absent: not offered
+  DeviceNames device_names = DeviceNames::kRequire;  // device
   std::int64_t preference = 100;  // the smallest that fits an order without a profile is taken
   bool for_devices() const { return kind == ProfileKind::kDevice; }
 };
@@ -52,9 +60,6 @@ Profile make_profile(std::string_view name, ProfileKind kind, std::int64_t days)
 std::vector<wire::ValidationMethod> methods_of(ProfileKind kind);
 // Extended key usages; sti: none (RFC 8226 names no purpose).
 std::vector<std::string> purposes_of(ProfileKind kind);
-// Challenge type names (RFC 8555 §9.7.8); empty: it is none ("appliance" is not one).
-std::string_view challenge_name(wire::ValidationMethod method);
-std::optional<wire::ValidationMethod> challenge_method(std::string_view name);
 
 class Profiles {
  public:
@@ -87,11 +92,12 @@ std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer
 struct CertificatePlan {
   const Profile& profile;
   const Issuer& issuer;
-  const std::vector<wire::Identifier>& identifiers;
+  const std::vector<wire::Identifier>& identifiers;  // that the certificate is to hold
   const crypto::PublicKey& key;
   const Bytes& serial;
   Validity validity;
   const wire::OrderTerms* terms = nullptr;  // null: nothing was asked for beside the identifiers
+  std::string pseudonym{};                  // instead of every identifier; empty: none
 };
 Bytes subject_of(const CertificatePlan& plan);  // Name
 // The common name that the profile gives, if any.

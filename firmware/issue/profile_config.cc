@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "firmware/wire/challenge_types.h"
+
 namespace keyward::issue {
 namespace {
 
@@ -22,12 +24,22 @@ std::int64_t days_max(ProfileKind kind) {
   return kind == ProfileKind::kServer ? kServerDaysMax : kDaysMax;
 }
 
+// False: a text that is none of the three.
+bool read_device_names(config::Section& table, Profile& profile) {
+  if (!table.has("san_device_id")) return true;
+  const auto text = table.string("san_device_id");
+  if (text == "require") profile.device_names = DeviceNames::kRequire;
+  if (text == "include") profile.device_names = DeviceNames::kInclude;
+  if (text == "omit") profile.device_names = DeviceNames::kOmit;
+  return text == "require" || text == "include" || text == "omit";
+}
+
 // What was asked for, or nothing said: a name that is none stays visible as an empty list.
 bool read_methods(config::Section& table, Profile& profile) {
   if (!table.has("methods")) return true;
   profile.methods.clear();
   for (const auto& name : table.strings_or_empty("methods", kMethodsMax)) {
-    const auto method = challenge_method(name);
+    const auto method = wire::method_of(name);
     if (!method) return false;
     profile.methods.push_back(*method);
   }
@@ -65,6 +77,10 @@ ReadProfile read_profile(config::Section table, const std::string& name,
   profile.preference =
       table.integer_or("preference", 0, kPreferenceMax, base ? kBuiltInPreference : kPreference);
   if (!read_methods(table, profile)) return {std::nullopt, "a method that is no challenge type"};
+  if (table.has("san_device_id") && kind != ProfileKind::kDevice)
+    return {std::nullopt, "san_device_id is for devices"};
+  if (!read_device_names(table, profile))
+    return {std::nullopt, "san_device_id is omit, include or require"};
   read_star(table, profile);
   if (!table.boolean_or("enabled", true)) return {};
   return {profile, fault_of(profile)};

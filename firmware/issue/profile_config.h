@@ -8,6 +8,8 @@
 //   methods = ["dns-01"]          challenge types that count; not an empty list
 //   description = "…"             shown in the directory
 //   wildcard = true, ip = true    server alone
+//   san_device_id = "require"     device alone: "require" (always in the certificate), "include"
+//                                 (if the CSR holds it), "omit" (never; a pseudonym instead)
 //   preference = 100              the smallest that fits is taken for an order without a profile
 //   star = true, star_min_lifetime_s, star_max_duration_days   RFC 8739; never for sti
 //   enabled = false               takes away "device" or "server"

@@ -18,6 +18,7 @@ using wire::IdentifierType;
 
 constexpr auto kOtherName = tag::context_constructed(0);
 constexpr auto kDnsName = tag::context(2);
+constexpr auto kUri = tag::context(6);
 constexpr auto kIpAddress = tag::context(7);
 
 tl::unexpected<Error> bad(const char* what) { return fail(ErrorKind::kBadInput, what); }
@@ -118,12 +119,18 @@ Status read_other_name(ByteView content, GeneralNames& out) {
 
 }  // namespace
 
-Result<Bytes> general_names_der(const std::vector<Identifier>& identifiers) {
-  if (identifiers.empty()) return bad("san: no name");  // RFC 5280: SIZE (1..MAX)
+Result<Bytes> general_names_der(const std::vector<Identifier>& identifiers,
+                                const std::vector<std::string>& uris) {
+  if (identifiers.empty() && uris.empty()) return bad("san: no name");  // RFC 5280: SIZE (1..MAX)
   Bytes content;
   for (const auto& identifier : identifiers) {
     KEYWARD_TRY(name, general_name(identifier));
     append(content, name);
+  }
+  for (const auto& uri : uris) {
+    const bool printable = std::ranges::all_of(uri, [](char c) { return c > 0x20 && c < 0x7f; });
+    if (uri.empty() || !printable) return bad("san: not a URI");
+    append(content, tlv(kUri, view_of(uri)));
   }
   return tlv(tag::kSequence, content);
 }

@@ -11,8 +11,10 @@
 
 namespace keyward::x509 {
 
-// GeneralNames, the content of the extension's OCTET STRING. An empty list is kBadInput.
-Result<Bytes> general_names_der(const std::vector<wire::Identifier>& identifiers);
+// GeneralNames, the content of the extension's OCTET STRING: the identifiers, then the URIs. No name
+// at all, or a URI that is no printable ASCII, is kBadInput.
+Result<Bytes> general_names_der(const std::vector<wire::Identifier>& identifiers,
+                                const std::vector<std::string>& uris = {});
 
 struct GeneralNames {
   std::vector<std::string> dns_names;

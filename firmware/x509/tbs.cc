@@ -106,9 +106,9 @@ Bytes ext_authority_key_id(ByteView key_id) {
   return extension_der(oids::kAuthorityKeyId, false, der_sequence({tlv(tag::context(0), key_id)}));
 }
 
-Result<Bytes> ext_subject_alt_name(const std::vector<wire::Identifier>& identifiers,
-                                   bool critical) {
-  KEYWARD_TRY(names, general_names_der(identifiers));
+Result<Bytes> ext_subject_alt_name(const std::vector<wire::Identifier>& identifiers, bool critical,
+                                   const std::vector<std::string>& uris) {
+  KEYWARD_TRY(names, general_names_der(identifiers, uris));
   return extension_der(oids::kSubjectAltName, critical, names);
 }
 

@@ -47,7 +47,9 @@ Bytes ext_subject_key_id(
 Bytes ext_authority_key_id(ByteView key_id);
 Bytes key_id_of(ByteView spki_der);  // the 20 octets
 // dns, ip, permanent-identifier, hardware-module (protocols: RFC 4043, RFC 4108 otherNames).
-Result<Bytes> ext_subject_alt_name(const std::vector<wire::Identifier>& identifiers, bool critical);
+// Then the URIs.
+Result<Bytes> ext_subject_alt_name(const std::vector<wire::Identifier>& identifiers, bool critical,
+                                   const std::vector<std::string>& uris = {});
 Bytes ext_name_constraints_dns(
     const std::vector<std::string>& permitted);  // critical; RFC 5280 §4.2.1.10
 

@@ -52,7 +52,7 @@ class LintTest : public ::testing::Test {
     std::set<std::string> out;
     for (const auto& lint : issue::all_lints()) {
       if (lint.check({*certificate, profile, *issuer_, identifiers_, key_->public_key(), 60'000,
-                      terms_ ? &*terms_ : nullptr}) != nullptr)
+                      terms_ ? &*terms_ : nullptr, pseudonym_}) != nullptr)
         out.insert(lint.name);
     }
     return out;
@@ -66,6 +66,26 @@ class LintTest : public ::testing::Test {
   std::vector<wire::Identifier> identifiers_{dns("a.plant.example"), dns("*.b.plant.example")};
   x509::TbsSpec spec_;
   std::optional<wire::OrderTerms> terms_;
+  std::string pseudonym_;
+
+  // A good device certificate instead of the server's, with these names or with a pseudonym.
+  void make_device(const std::vector<wire::Identifier>& names, const std::string& pseudonym = "") {
+    identifiers_ = names;
+    pseudonym_ = pseudonym;
+    const std::string subject = pseudonym.empty() ? "SN-1" : pseudonym;
+    spec_.subject_name_der = x509::name_der({{"2.5.4.3", subject}});
+    spec_.extensions[kPurpose] = x509::ext_extended_key_usage({"1.3.6.1.5.5.7.3.2"});
+    std::vector<std::string> uris;
+    if (!pseudonym.empty()) uris.push_back("urn:uuid:" + pseudonym);
+    spec_.extensions[kNames] = *x509::ext_subject_alt_name(names, false, uris);
+    terms_.emplace();
+    terms_->identifiers = {device("SN-1"), device("SN-2")};
+  }
+  Profile device_profile(issue::DeviceNames names) const {
+    auto profile = issue::make_profile("device", issue::ProfileKind::kDevice, 365);
+    profile.device_names = names;
+    return profile;
+  }
 
   // A good telephone certificate instead of the server's.
   void make_telephone() {
@@ -137,6 +157,44 @@ TEST_F(LintTest, DeviceWithoutName_SubjectName) {
   spec_.extensions[kPurpose] = x509::ext_extended_key_usage({"1.3.6.1.5.5.7.3.2"});
   spec_.extensions[kNames] = *x509::ext_subject_alt_name(identifiers_, true);
   EXPECT_EQ(refused(*profiles_.find("device")), Only{"subject-name"});
+}
+
+TEST_F(LintTest, DeviceNamesOtherThanTheProfileSays_DevicePrivacy) {
+  using issue::DeviceNames;
+  const auto require = device_profile(DeviceNames::kRequire);
+  const auto include = device_profile(DeviceNames::kInclude);
+  const auto omit = device_profile(DeviceNames::kOmit);
+  const Only wrong{"device-privacy"};
+  make_device({device("SN-1"), device("SN-2")});
+  EXPECT_EQ(refused(require), Only{});
+  EXPECT_EQ(refused(include), Only{});
+  EXPECT_EQ(refused(omit), wrong);
+  make_device({device("SN-2")});
+  EXPECT_EQ(refused(require), wrong);
+  EXPECT_EQ(refused(include), Only{});
+  EXPECT_EQ(refused(omit), wrong);
+  make_device({device("SN-3")});  // not of the order
+  EXPECT_EQ(refused(include), wrong);
+  make_device({}, "pseudonym");
+  EXPECT_EQ(refused(require), wrong);
+  EXPECT_EQ(refused(include), Only{});
+  EXPECT_EQ(refused(omit), Only{});
+  spec_.subject_name_der = x509::name_der({{"2.5.4.3", "SN-1"}});
+  EXPECT_EQ(refused(omit), wrong);
+  make_device({device("SN-1"), device("SN-2")}, "pseudonym");
+  EXPECT_EQ(refused(require), wrong);
+}
+
+TEST_F(LintTest, DeviceNameInSpiteOfThePseudonym_AlternativeNames) {
+  make_device({}, "pseudonym");
+  spec_.extensions[kNames] =
+      *x509::ext_subject_alt_name({device("SN-1")}, false, {"urn:uuid:pseudonym"});
+  EXPECT_EQ(refused(device_profile(issue::DeviceNames::kOmit)), Only{"alternative-names"});
+}
+
+TEST_F(LintTest, PseudonymOfAServer_IsRefused) {
+  pseudonym_ = "x";
+  EXPECT_TRUE(refused().contains("device-privacy"));
 }
 
 TEST_F(LintTest, AnotherAlgorithm_SignatureAlgorithm) {

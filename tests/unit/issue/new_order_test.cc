@@ -279,6 +279,7 @@ TEST(ProfileConfig, NothingConfigured_DeviceAndServerAsEver) {
   EXPECT_EQ(profiles.find("device")->lifetime_ms, 365 * kDayMs);
   EXPECT_EQ(profiles.find("server")->lifetime_ms, 90 * kDayMs);
   EXPECT_EQ(profiles.find("device")->methods, std::vector{wire::ValidationMethod::kDeviceAttest01});
+  EXPECT_EQ(profiles.find("device")->device_names, issue::DeviceNames::kRequire);
   EXPECT_EQ(profiles.find("server")->methods.size(), 5u);
   EXPECT_FALSE(profiles.find("server")->star);
 }
@@ -331,6 +332,25 @@ TEST(ProfileConfig, EveryKey_IsRead) {
   EXPECT_EQ(infos[2].methods, std::vector<std::string>{"tkauth-01"});
 }
 
+TEST(ProfileConfig, SanDeviceId_IsRead) {
+  using issue::DeviceNames;
+  const auto loaded = load(R"(
+    [profiles.device]
+    san_device_id = "omit"
+    [profiles.asked]
+    kind = "device"
+    san_device_id = "include"
+    [profiles.always]
+    kind = "device"
+    san_device_id = "require"
+  )");
+  ASSERT_TRUE(loaded.good()) << loaded.problem;
+  const issue::Profiles profiles(loaded.profiles);
+  EXPECT_EQ(profiles.find("device")->device_names, DeviceNames::kOmit);
+  EXPECT_EQ(profiles.find("asked")->device_names, DeviceNames::kInclude);
+  EXPECT_EQ(profiles.find("always")->device_names, DeviceNames::kRequire);
+}
+
 TEST(ProfileConfig, WrongInAnyWay_DoesNotLoad) {
   for (const char* wrong :
        {"[profiles.x]\ndays = 1",                                      // of what kind?
@@ -344,14 +364,17 @@ TEST(ProfileConfig, WrongInAnyWay_DoesNotLoad) {
         "[profiles.x]\nkind = \"server\"\nmethods = [\"proof-of-possession-01\"]",
         "[profiles.x]\nkind = \"device\"\nmethods = [\"http-01\"]",  //
         "[profiles.x]\nkind = \"device\"\nwildcard = true",          //
-        "[profiles.x]\nkind = \"sti\"\nip = true",                   //
-        "[profiles.x]\nkind = \"sti\"\nstar = true",                 //
-        "[profiles.server]\nkind = \"device\"",                      //
-        "[profiles.server]\nmethods = []",                           //
-        "[profiles.server]\ndays = 826",                             //
-        "[profiles.server]\ndays = 0",                               //
-        "[profiles.server]\ntypo = 1",                               //
-        "[profiles.\"A b\"]\nkind = \"server\"",                     //
+        "[profiles.x]\nkind = \"device\"\nsan_device_id = \"never\"",
+        "[profiles.x]\nkind = \"device\"\nsan_device_id = true",
+        "[profiles.x]\nkind = \"server\"\nsan_device_id = \"omit\"",
+        "[profiles.x]\nkind = \"sti\"\nip = true",    //
+        "[profiles.x]\nkind = \"sti\"\nstar = true",  //
+        "[profiles.server]\nkind = \"device\"",       //
+        "[profiles.server]\nmethods = []",            //
+        "[profiles.server]\ndays = 826",              //
+        "[profiles.server]\ndays = 0",                //
+        "[profiles.server]\ntypo = 1",                //
+        "[profiles.\"A b\"]\nkind = \"server\"",      //
         "[profiles.server]\nenabled = false\n[profiles.device]\nenabled = false"}) {
     EXPECT_FALSE(load(wrong).good()) << wrong;
   }

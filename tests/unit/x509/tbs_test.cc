@@ -36,6 +36,24 @@ TEST(SubjectAltName_DeviceIdentifiers_HaveTheOctetsOfTheDraft, Exactly) {
   EXPECT_EQ(san(IdentifierType::kDns, "*.a.example"), "300d820b2a2e612e6578616d706c65");
 }
 
+TEST(SubjectAltName_Uris, StandBehindTheNames) {
+  EXPECT_EQ(value_of(*ext_subject_alt_name({}, false, {"urn:x:1"})), "3009860775726e3a783a31");
+  EXPECT_EQ(
+      value_of(*ext_subject_alt_name({{IdentifierType::kIp, "192.0.2.1"}}, false, {"urn:x:1"})),
+      "300f8704c0000201860775726e3a783a31");
+  for (const char* wrong : {"", "urn:a b", "urn:\n", "urn:\xc3\xa4"})
+    expect_error(ext_subject_alt_name({}, false, {wrong}), ErrorKind::kBadInput, "san: not a URI");
+}
+
+TEST(SubjectAltName_DeviceIdentifier_ArcsOfAnySize, AreWritten) {
+  // 2.25.329800735698586629295641978511506172918 is f81d4fae-7dec-11d0-a765-00a0c91e6bf6 (X.667).
+  EXPECT_EQ(value_of(*ext_subject_alt_name({{IdentifierType::kHardwareModule,
+                                             "A/2.25.329800735698586629295641978511506172918"}},
+                                           true)),
+            "3029a02706082b06010505070804a01b301906146983f09da7ebcfdee0c7"
+            "a1a7b2c0948cc8f9d776040141");
+}
+
 TEST(SubjectAltName_NothingOrNonsense, IsRefused) {
   expect_error(ext_subject_alt_name({}, false), ErrorKind::kBadInput, "san: no name");
   expect_error(ext_subject_alt_name({{IdentifierType::kIp, "no"}}, false), ErrorKind::kBadInput,
