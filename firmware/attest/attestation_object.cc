@@ -21,6 +21,7 @@ class Scanner {
   Scanner(ByteView bytes, int depth_max, int items_max)
       : bytes_(bytes), depth_max_(depth_max), items_max_(items_max) {}
   bool whole() { return item(0) && at_ == bytes_.size(); }
+  std::size_t prefix() { return item(0) ? at_ : 0; }
 
  private:
   bool head(unsigned& major, std::uint64_t& value) {
@@ -175,6 +176,12 @@ Status scan_cbor(ByteView bytes, int depth_max, int items_max) {
   if (!Scanner(bytes, depth_max, items_max).whole())
     return fail(ErrorKind::kBadInput, "not one strict CBOR item");
   return {};
+}
+
+Result<std::size_t> cbor_item_bytes(ByteView bytes, int depth_max, int items_max) {
+  const auto size = Scanner(bytes, depth_max, items_max).prefix();
+  if (size == 0) return fail(ErrorKind::kBadInput, "not one strict CBOR item");
+  return size;
 }
 
 Appraised<AttestationObject> parse_attestation_object(ByteView bytes) {

@@ -13,6 +13,8 @@ namespace keyward::attest {
 
 // Depth, items, definite lengths, shortest heads, no tags or floats, exact end. kBadInput.
 Status scan_cbor(ByteView bytes, int depth_max, int items_max);
+// The same of one item with more behind it: how many octets it has.
+Result<std::size_t> cbor_item_bytes(ByteView bytes, int depth_max, int items_max);
 
 // The members that any supported format has; a member of another CBOR type than its format's is a
 // refusal.

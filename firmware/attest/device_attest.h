@@ -4,10 +4,14 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "firmware/attest/attestation_object.h"
+#include "firmware/attest/checks.h"
+#include "firmware/attest/format_policies.h"
 #include "firmware/attest/refusal.h"
 #include "firmware/crypto/crypto.h"
 #include "firmware/wire/messages/common.h"
@@ -22,6 +26,22 @@ struct DeviceAttestPolicy {
   // module.
   std::map<std::string, std::string> hardware_module_types{};
   bool tpm_allow_rs1 = false;  // tpm: the AK's signature may be RSASSA-PKCS1-v1_5 with SHA-1 (D-D3)
+  // Formats that are off unless they are here; tpm is on unless it is switched off.
+  bool tpm = true;
+  std::optional<PackedPolicy> packed{};
+  std::optional<ApplePolicy> apple{};
+  std::optional<AndroidPolicy> android{};
+  std::optional<StepPolicy> step{};
+};
+
+// What a statement must answer.
+struct DeviceChallenge {
+  std::string key_authorization;        // token || "." || thumbprint
+  std::optional<Bytes> to_be_signed{};  // instead: the octets of another specification (vectors)
+  bool account_admitted = false;        // by an external account binding that still stands
+  std::string_view token() const {      // what formats sign that know no account (Apple)
+    return std::string_view(key_authorization).substr(0, key_authorization.find('.'));
+  }
 };
 
 struct AttestedKey {
@@ -30,16 +50,26 @@ struct AttestedKey {
   bool non_exportable = false;  // the statement proves that the key cannot leave its hardware
 };
 
-// The statement proves that a key lives in the device `identifier`, and answers
-// `key_authorization`. Codes beside ak_certificate.h's: "format.unsupported", "format.none",
+// The statement proves that a key lives in the device `identifier`, and answers `challenge`. Passed
+// checks are added to `checks`, if it is there. Codes beside ak_certificate.h's and those of the
+// formats' headers: "cbor.malformed", "object.members", "format.unsupported", "format.none",
 // "tpm.version", "tpm.members", "tpm.algorithm", "tpm.signature", "tpm.cert-info",
 // "tpm.extra-data", "tpm.pub-area", "tpm.name", "tpm.fixed-tpm", "tpm.fixed-parent", "tpm.origin",
 // "tpm.restricted", "tpm.sign", "tpm.key-size", "tpm.key-type", "tpm.signature-form",
 // "identifier.unsupported", "identifier.exportable".
 Appraised<AttestedKey> appraise_device(ByteView attestation_object,
                                        const wire::Identifier& identifier,
-                                       std::string_view key_authorization,
-                                       const DeviceAttestPolicy& policy, std::int64_t at_utc_ms);
+                                       const DeviceChallenge& challenge,
+                                       const DeviceAttestPolicy& policy, std::int64_t at_utc_ms,
+                                       Checks* checks = nullptr);
+inline Appraised<AttestedKey> appraise_device(ByteView attestation_object,
+                                              const wire::Identifier& identifier,
+                                              std::string_view key_authorization,
+                                              const DeviceAttestPolicy& policy,
+                                              std::int64_t at_utc_ms) {
+  return appraise_device(attestation_object, identifier,
+                         DeviceChallenge{std::string(key_authorization)}, policy, at_utc_ms);
+}
 
 // RFC 4108 names the module that a key lives in: only a key that cannot leave it may bear the name.
 // "identifier.exportable".

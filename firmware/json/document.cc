@@ -61,9 +61,9 @@ void print_node(const cJSON* node, Writer& out) {
 
 }  // namespace
 
-Result<Document> Document::parse(std::string_view text, std::size_t bytes_max) {
+Result<Document> Document::parse(std::string_view text, std::size_t bytes_max, int items_max) {
   if (text.size() > bytes_max) return fail(ErrorKind::kExhausted, "json: text over its limit");
-  KEYWARD_TRY(numbers, scan(text));
+  KEYWARD_TRY(numbers, scan(text, items_max));
   const char* end = nullptr;
   cJSON* root = ::cJSON_ParseWithLengthOpts(text.data(), text.size(), &end, 0);
   if (root == nullptr) return fail(ErrorKind::kBadInput, "json: not readable");
@@ -116,6 +116,14 @@ std::vector<std::string_view> Value::keys() const {
   if (!is_object()) return out;
   for (const cJSON* child = node_->child; child != nullptr; child = child->next)
     out.emplace_back(child->string);
+  return out;
+}
+
+std::vector<std::pair<std::string_view, Value>> Value::members() const {
+  std::vector<std::pair<std::string_view, Value>> out;
+  if (!is_object()) return out;
+  for (const cJSON* child = node_->child; child != nullptr; child = child->next)
+    out.emplace_back(child->string, Value(child));
   return out;
 }
 

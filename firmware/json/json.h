@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "hal/base/bytes.h"
@@ -34,6 +35,7 @@ class Value {
   Value get(std::string_view key) const;       // absent: exists() is false
   std::vector<Value> items() const;            // of an array
   std::vector<std::string_view> keys() const;  // of an object
+  std::vector<std::pair<std::string_view, Value>> members() const;  // of an object, in one walk
   std::string_view string() const;             // "" unless is_string()
   bool boolean() const;
   std::int64_t integer() const;
@@ -48,7 +50,8 @@ class Value {
 class Document {
  public:
   static Result<Document> parse(std::string_view text,
-                                std::size_t bytes_max = limits::kRequestBodyBytesMax);
+                                std::size_t bytes_max = limits::kRequestBodyBytesMax,
+                                int items_max = limits::kJsonItemsMax);
   Value root() const;
   Document(Document&&) noexcept;
   Document& operator=(Document&&) noexcept;

@@ -41,7 +41,7 @@ void append_utf8(std::string& out, unsigned code) {
 
 class Scanner {
  public:
-  explicit Scanner(std::string_view text) : text_(text) {}
+  Scanner(std::string_view text, int items_max) : text_(text), items_max_(items_max) {}
 
   Status run() {
     skip_space();
@@ -72,7 +72,7 @@ class Scanner {
   Status value(int depth) {
     if (depth > limits::kJsonDepthMax)
       return fail(ErrorKind::kExhausted, "json: nested too deeply");
-    if (++items_ > limits::kJsonItemsMax)
+    if (++items_ > items_max_)
       return fail(ErrorKind::kExhausted, "json: too many items");
     switch (peek()) {
       case '{':
@@ -253,14 +253,15 @@ class Scanner {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  int items_max_;
   int items_ = 0;
   std::vector<std::string_view> numbers_;
 };
 
 }  // namespace
 
-Result<std::vector<std::string_view>> scan(std::string_view text) {
-  Scanner scanner(text);
+Result<std::vector<std::string_view>> scan(std::string_view text, int items_max) {
+  Scanner scanner(text, items_max);
   KEYWARD_CHECK(scanner.run());
   return scanner.take_numbers();
 }

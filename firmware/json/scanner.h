@@ -11,6 +11,6 @@ namespace keyward::json {
 
 // RFC 8259 grammar, UTF-8, caps and duplicate keys. Gives the texts of all numbers in document
 // order.
-Result<std::vector<std::string_view>> scan(std::string_view text);
+Result<std::vector<std::string_view>> scan(std::string_view text, int items_max);
 
 }  // namespace keyward::json
