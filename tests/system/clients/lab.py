@@ -76,7 +76,10 @@ def wait_for(condition, seconds, what):
 def run(words, env=None, cwd=None, status=0, text_in=None, timeout=COMMAND_S):
     """Runs a program; a status other than the wanted one fails the test with the program's words. None: any."""
     whole = {**os.environ, **(env or {})}
-    done = subprocess.run([str(w) for w in words], env=whole, cwd=cwd, input=text_in, capture_output=True, text=True, timeout=timeout)
+    try:
+        done = subprocess.run([str(w) for w in words], env=whole, cwd=cwd, input=text_in, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired as late:
+        raise Failed(f"{' '.join(str(w) for w in words[:6])} ... not done in {timeout} s:\n{late.stdout}\n{late.stderr}")
     output = done.stdout + done.stderr
     if status is not None and done.returncode != status:
         raise Failed(f"{' '.join(str(w) for w in words[:6])} ... gave {done.returncode}, wanted {status}:\n{output}")
