@@ -11,8 +11,6 @@
 namespace keyward::attestation {
 namespace {
 
-constexpr std::size_t kAnchorFileBytesMax = 1u << 20;  // a bundle of a few hundred vendor roots
-
 template <class Request>
 challenge::TokenBinding binding_of(const Request& request, wire::ValidationMethod method) {
   challenge::TokenBinding out;
@@ -36,28 +34,12 @@ wire::DeviceVerifyReply refusal(std::string_view code, std::string_view detail,
 
 }  // namespace
 
-Result<std::vector<x509::Certificate>> load_anchors(const std::vector<std::string>& pem_paths) {
-  std::vector<x509::Certificate> anchors;
-  for (const auto& path : pem_paths) {
-    KEYWARD_TRY(pem, read_text_file(path, kAnchorFileBytesMax));
-    KEYWARD_TRY(ders, x509::certificates_from_pem(pem, limits::kTrustAnchorsMax));
-    for (const auto& der : ders) {
-      KEYWARD_TRY(certificate, x509::parse_certificate(der));
-      anchors.push_back(std::move(certificate));
-    }
-  }
-  if (anchors.empty())
-    return fail(ErrorKind::kBadInput, "no trust anchor for attestation keys: set ak_roots");
-  if (anchors.size() > limits::kTrustAnchorsMax)
-    return fail(ErrorKind::kExhausted, "too many trust anchors");
-  return anchors;
-}
-
 task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint& request) const {
   using wire::ValidationMethod;
   const auto type = request.identifier.type;
   const bool device = request.method == ValidationMethod::kDeviceAttest01 &&
-                      type == wire::IdentifierType::kPermanentIdentifier;
+                      (type == wire::IdentifierType::kPermanentIdentifier ||
+                       type == wire::IdentifierType::kHardwareModule);
   const bool authority =
       request.method == ValidationMethod::kTkauth01 && identifier::is_authority_type(type);
   if (authority && !authorities_) {
@@ -66,8 +48,8 @@ task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint&
   }
   if (!device && !authority) {
     return task::refuse(wire::FailureKind::kRefused, "identifier-unsupported",
-                        "device-attest-01 is offered for permanent-identifier alone, tkauth-01 for "
-                        "TNAuthList and claim constraints");
+                        "device-attest-01 is offered for permanent-identifier and hardware-module "
+                        "alone, tkauth-01 for TNAuthList and claim constraints");
   }
   return wire::DeviceTokenMintReply{mint_.mint(binding_of(request, request.method))};
 }
@@ -81,9 +63,13 @@ task::Answer<wire::DeviceVerifyReply> Loop::verify(const wire::DeviceVerify& req
         wire::FailureKind::kRefused, token.error().what,
         "the challenge token was not minted for this account, identifier and order");
   }
-  const auto key_authorization = jose::key_authorization(request.token, request.thumbprint);
+  // Admitted: the key of today; which keys the account had before is the front end's word.
+  const attest::DeviceChallenge challenge{
+      jose::key_authorization(request.token, request.thumbprint),
+      {},
+      is_admitted_(request.thumbprint)};
   const auto appraised = attest::appraise_device(request.attestation_object, request.identifier,
-                                                 key_authorization, policy_, now_ms);
+                                                 challenge, policy_, now_ms);
   const auto evidence = crypto::sha256(request.attestation_object);
   if (!appraised) {
     log::info("attestation refused",

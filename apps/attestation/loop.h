@@ -2,6 +2,7 @@
 // not know the network, a device node or a database.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,19 +14,18 @@
 
 namespace keyward::attestation {
 
-// Reads every certificate of every file. kBadInput with no certificate at all: a verifier without
-// an anchor would only ever refuse, which an operator should hear at start.
-Result<std::vector<x509::Certificate>> load_anchors(const std::vector<std::string>& pem_paths);
-
 class Loop {
  public:
   // `authorities`: tokens for tkauth-01 may be minted, since there is a root to check answers with.
+  // `is_admitted`: this account key, by an external account binding that still stands.
   Loop(const challenge::TokenMint& mint, attest::DeviceAttestPolicy policy,
-       std::int64_t grant_lifetime_ms, bool authorities, task::Peer& signer)
+       std::int64_t grant_lifetime_ms, bool authorities,
+       std::function<bool(const Digest256&)> is_admitted, task::Peer& signer)
       : mint_(mint),
         policy_(std::move(policy)),
         grant_lifetime_ms_(grant_lifetime_ms),
         authorities_(authorities),
+        is_admitted_(std::move(is_admitted)),
         signer_(signer) {}
 
   task::Answer<wire::DeviceTokenMintReply> mint(const wire::DeviceTokenMint& request) const;
@@ -36,6 +36,7 @@ class Loop {
   attest::DeviceAttestPolicy policy_;
   std::int64_t grant_lifetime_ms_;
   bool authorities_;
+  std::function<bool(const Digest256&)> is_admitted_;
   task::Peer& signer_;
 };
 

@@ -4,6 +4,7 @@
 #include "apps/attestation/authority.h"
 #include "apps/attestation/loop.h"
 #include "apps/attestation/peers.h"
+#include "firmware/attest/device_policy.h"
 #include "firmware/eab/admissions.h"
 #include "firmware/log/log.h"
 #include "firmware/wire/messages/authority_verify.h"
@@ -37,7 +38,7 @@ attest::AuthorityPolicy authority_policy(const AuthorityConfig& config) {
   attest::AuthorityPolicy policy;
   policy.hosts = config.hosts;
   if (!config.roots.empty()) {
-    auto roots = attestation::load_anchors(config.roots);
+    auto roots = attest::load_anchors(config.roots, "no certificate in them");
     if (!roots) die("cannot load authority_roots", roots.error());
     policy.roots = std::move(*roots);
   }
@@ -63,15 +64,17 @@ int main(int argc, char** argv) {
   if (task::print_peers(argc, argv, attestation::peers())) return 0;
   task::Task task(TaskId::kAttestation, attestation::peers());
   auto config = task.config();
-  const auto roots = config.strings_or_empty("ak_roots", 64);
+  const auto device_config = attest::read_device_policy(config);
   const auto grant_lifetime_ms = config.integer_or("grant_lifetime_h", 1, 24, 24) * kHourMs;
   const auto authority_config = read_authority_config(config);
   const auto state_dir = task.state_dir();
   (void)config.table("appliance").text();  // shared with every task; nothing in it is for this one
   task.finish_config_or_die();
 
-  auto anchors = attestation::load_anchors(roots);
-  if (!anchors) die("cannot load the trust anchors for attestation keys", anchors.error());
+  auto device_policy = attest::load_device_policy(device_config);
+  if (!device_policy) die("cannot load what statements are judged by", device_policy.error());
+  if (device_policy->tpm_allow_rs1)
+    log::warning("attestation keys may sign with SHA-1 (tpm_allow_rs1)");
   auto mint = challenge::TokenMint::open(state_dir + "/challenge-token.key");
   if (!mint) die("cannot open the challenge token key", mint.error());
   auto& signer = task.peer(TaskId::kSigner);
@@ -81,8 +84,10 @@ int main(int argc, char** argv) {
   if (!spent) die("cannot open the record of spent authority tokens", spent.error());
   const auto admissions = open_admissions(state_dir, signer);
 
-  attestation::Loop loop(*mint, {std::move(*anchors)}, grant_lifetime_ms,
-                         !authority_rules.roots.empty(), signer);
+  const auto taken = attest::format_names(*device_policy);
+  attestation::Loop loop(
+      *mint, std::move(*device_policy), grant_lifetime_ms, !authority_rules.roots.empty(),
+      [&](const Digest256& thumbprint) { return admissions->is_admitted(thumbprint); }, signer);
   attestation::Authority authority(*mint, std::move(authority_rules), std::move(*spent), signer);
   task.server().on<wire::DeviceTokenMint>(TaskId::kAcme,
                                           [&](const auto& request) { return loop.mint(request); });
@@ -94,6 +99,6 @@ int main(int argc, char** argv) {
   task.server().on<wire::AuthorityVerify>(
       TaskId::kAcme, [&](const auto& request) { return authority.verify(request); });
   const attestation::AdmissionTurns turns([&] { (void)admissions->turn(); });
-  task.report_state("operational", "appraises device-attest-01 statements of format tpm");
+  task.report_state("operational", "appraises device-attest-01 statements of format " + taken);
   task::Task::exit(task.run());
 }

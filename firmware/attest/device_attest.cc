@@ -44,26 +44,26 @@ constexpr Format kFormats[] = {
      [](const DeviceAttestPolicy& policy) { return policy.step.has_value(); }},
 };
 
-std::string names_that_are_on(const DeviceAttestPolicy& policy) {
-  std::string out;
-  for (const auto& format : kFormats) {
-    if (format.is_on(policy)) out += (out.empty() ? "" : ", ") + std::string(format.name);
-  }
-  return out;
-}
-
 Appraised<const Format*> find_format(std::string_view name, const DeviceAttestPolicy& policy) {
   if (name == "none") return refuse("format.none", "the attestation format 'none' proves nothing");
   const auto* const found = std::ranges::find(kFormats, name, &Format::name);
   if (found == std::end(kFormats) || !found->is_on(policy)) {
     return refuse("format.unsupported",
                   "the attestation format '" + std::string(name) +
-                      "' is not taken here; taken are: " + names_that_are_on(policy));
+                      "' is not taken here; taken are: " + format_names(policy));
   }
   return found;
 }
 
 }  // namespace
+
+std::string format_names(const DeviceAttestPolicy& policy) {
+  std::string out;
+  for (const auto& format : kFormats) {
+    if (format.is_on(policy)) out += (out.empty() ? "" : ", ") + std::string(format.name);
+  }
+  return out;
+}
 
 Appraised<AttestedKey> appraise_device(ByteView attestation_object,
                                        const wire::Identifier& identifier,

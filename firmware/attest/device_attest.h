@@ -71,6 +71,8 @@ inline Appraised<AttestedKey> appraise_device(ByteView attestation_object,
                          DeviceChallenge{std::string(key_authorization)}, policy, at_utc_ms);
 }
 
+std::string format_names(const DeviceAttestPolicy& policy);  // those that are on, "tpm, step"
+
 // RFC 4108 names the module that a key lives in: only a key that cannot leave it may bear the name.
 // "identifier.exportable".
 Appraised<void> check_module_key(const wire::Identifier& identifier, const AttestedKey& attested);

@@ -70,6 +70,13 @@ void Admissions::renew_terms() {
   }
 }
 
+bool Admissions::is_admitted(const Digest256& thumbprint) {
+  const std::lock_guard lock(mutex_);
+  refresh();
+  const auto found = bindings_.all().find(thumbprint);
+  return found != bindings_.all().end() && !terms_of(found->second).withdrawn;
+}
+
 Admissions::Told Admissions::tell(const Digest256& thumbprint, const std::string& kid) {
   const auto& terms = terms_[kid];
   wire::GrantAccount grant;

@@ -32,6 +32,8 @@ class Admissions {
   // A refusal is in the reply; a failure means that nothing was decided (signer or disk away).
   tl::expected<wire::EabVerifyReply, wire::Failure> verify(const wire::EabVerify& request,
                                                            std::int64_t now_ms);
+  // This account key, by a credential that still stands.
+  bool is_admitted(const Digest256& thumbprint);
   // Looks at the credentials file and tells the signer what it does not know yet: at start all
   // accounts, later those whose credential changed. True: it knows all.
   bool turn();

@@ -18,9 +18,11 @@
 #include "firmware/wire/messages/grant_account.h"
 #include "firmware/wire/messages/grant_authority.h"
 #include "firmware/wire/messages/grant_device.h"
+#include "firmware/x509/der.h"
 #include "hal/base/file.h"
 #include "tests/support/authority/authority.h"
 #include "tests/support/eab/eab.h"
+#include "tests/support/statement/formats.h"
 #include "tests/support/statement/statement.h"
 #include "tests/support/task_process/task_process.h"
 
@@ -149,6 +151,46 @@ class AttestationTaskTest : public ::testing::Test {
     return out;
   }
 
+  // A challenge for this account and identifier, not answered yet.
+  wire::DeviceVerify device_challenge(const Digest256& thumbprint, std::string_view value) {
+    wire::DeviceTokenMint mint;
+    mint.thumbprint = thumbprint;
+    mint.identifier = {IdentifierType::kPermanentIdentifier, std::string(value)};
+    mint.ticket = "ticket-1";
+    mint.expires_at_ms = now_ms_ + 2 * kHourMs;
+    mint.method = ValidationMethod::kDeviceAttest01;
+    const auto minted = attestation_->call(mint);
+    EXPECT_TRUE(minted) << minted.error().code;
+    wire::DeviceVerify out;
+    out.thumbprint = mint.thumbprint;
+    out.identifier = mint.identifier;
+    out.ticket = mint.ticket;
+    out.expires_at_ms = mint.expires_at_ms;
+    out.token = minted ? minted->token : "";
+    return out;
+  }
+
+  // A challenge for this account and identifier, answered by a statement as `spec` says.
+  wire::DeviceVerify device_question(const wire::Identifier& identifier, test::StatementSpec spec) {
+    wire::DeviceTokenMint mint;
+    mint.thumbprint = filled(0x5a);
+    mint.identifier = identifier;
+    mint.ticket = "ticket-1";
+    mint.expires_at_ms = now_ms_ + 2 * kHourMs;
+    mint.method = ValidationMethod::kDeviceAttest01;
+    const auto minted = attestation_->call(mint);
+    EXPECT_TRUE(minted) << minted.error().code;
+    wire::DeviceVerify out;
+    out.thumbprint = mint.thumbprint;
+    out.identifier = mint.identifier;
+    out.ticket = mint.ticket;
+    out.expires_at_ms = mint.expires_at_ms;
+    out.token = minted ? minted->token : "";
+    spec.key_authorization = jose::key_authorization(out.token, mint.thumbprint);
+    out.attestation_object = maker_.attestation_object(spec);
+    return out;
+  }
+
   std::int64_t now_ms_;
   test::StatementMaker maker_;
   test::AuthorityMaker authority_;
@@ -226,6 +268,101 @@ TEST_F(AttestationTaskTest, Eab_SignerAway_IsUnavailable) {
   start();
   signer_end_.reset();
   EXPECT_EQ(ask(test::binding(test::new_account_key())), "peer-lost");
+}
+
+TEST_F(AttestationTaskTest, HardwareModule_Proved_TheSignerHasTheGrantFirst) {
+  start("hardware_module_types = [\"tpm=2.23.133.1.2\"]\n");
+  start_signer();
+  auto spec = test::StatementMaker::good();
+  spec.ak.hardware_module = {"2.25.329800735698586629295641978511506172918", "HSM-7"};
+  const auto verify = [&](std::string_view value) {
+    const auto question =
+        device_question({IdentifierType::kHardwareModule, std::string(value)}, spec);
+    return ask(question);
+  };
+  EXPECT_EQ(verify("HSM-8/2.25.329800735698586629295641978511506172918"),
+            "badAttestationStatement ak.identifier");
+  EXPECT_TRUE(signer_->devices.empty());
+  EXPECT_EQ(verify("HSM-7/2.25.329800735698586629295641978511506172918"), "good");
+  EXPECT_EQ(verify("DEVICE-1/2.23.133.1.2"), "good");  // by the table
+  ASSERT_EQ(signer_->devices.size(), 2u);
+  const auto& grant = signer_->devices[0];
+  EXPECT_EQ(grant.identifier.type, IdentifierType::kHardwareModule);
+  EXPECT_EQ(grant.identifier.value, "HSM-7/2.25.329800735698586629295641978511506172918");
+  EXPECT_EQ(grant.spki_sha256, maker_.attested_key().spki_sha256());
+}
+
+TEST_F(AttestationTaskTest, Step_IsARefusalUnlessTheConfigurationSaysSo) {
+  const test::FormatMaker tokens(now_ms_);
+  write("step.pem", x509::to_pem("CERTIFICATE", tokens.root().der));
+  const auto question = [&] {
+    auto out = device_challenge(filled(0x5a), "7654321");
+    test::FormatSpec spec;
+    spec.format = "step";
+    spec.wrap_signature = true;
+    spec.message = to_bytes(jose::key_authorization(out.token, out.thumbprint));
+    spec.leaf.extensions = {{"1.3.6.1.4.1.41482.3.3", {5, 7, 1}},
+                            {"1.3.6.1.4.1.41482.3.7", x509::der_unsigned(7'654'321)},
+                            {"1.3.6.1.4.1.41482.3.8", {2, 1}}};
+    out.attestation_object = tokens.attestation_object(spec);
+    return out;
+  };
+  start();
+  start_signer();
+  EXPECT_EQ(ask(question()), "badAttestationStatement format.unsupported");
+  task_.kill_now();
+  start("formats = [\"tpm\", \"step\"]\nstep.roots = [\"" + directory_ + "/step.pem\"]\n");
+  start_signer();
+  EXPECT_EQ(ask(question()), "good");
+  ASSERT_EQ(signer_->devices.size(), 1u);
+  EXPECT_EQ(signer_->devices[0].format, "step");
+  EXPECT_EQ(signer_->devices[0].spki_sha256,
+            tokens.key(crypto::KeyKind::kEcP256).public_key().spki_sha256());
+  auto other = question();
+  other.attestation_object = question().attestation_object;  // the answer to another challenge
+  EXPECT_EQ(ask(other), "badAttestationStatement step.signature");
+}
+
+TEST_F(AttestationTaskTest, Apple_NeedsAnAccountThatWasAdmitted) {  // D-D5
+  const test::FormatMaker tokens(now_ms_);
+  write("apple.pem", x509::to_pem("CERTIFICATE", tokens.root().der));
+  eab::CredentialBook book;
+  ASSERT_TRUE(book.add(test::credential()));
+  save(book);
+  start("formats = [\"apple\"]\napple.roots = [\"" + directory_ + "/apple.pem\"]\n");
+  start_signer();
+  const auto account = test::new_account_key();
+  const auto question = [&] {
+    auto out = device_challenge(account.thumbprint(), "C02XYZ");
+    test::FormatSpec spec;
+    spec.format = "apple";
+    spec.alg.reset();
+    spec.has_sig = false;
+    spec.leaf.extensions = {
+        {"1.2.840.113635.100.8.9.1", to_bytes("C02XYZ")},
+        {"1.2.840.113635.100.8.11.1", to_bytes(crypto::sha256(view_of(out.token)))}};
+    out.attestation_object = tokens.attestation_object(spec);
+    return out;
+  };
+  EXPECT_EQ(ask(question()), "badAttestationStatement apple.account");
+  EXPECT_EQ(ask(test::binding(account)), "good");
+  EXPECT_EQ(ask(question()), "good");
+  book.find("device-7")->revoked_ms = 1;
+  save(book);
+  EXPECT_EQ(ask(question()), "badAttestationStatement apple.account");
+}
+
+TEST_F(AttestationTaskTest, Rs1_IsARefusalUnlessTheConfigurationSaysSo) {
+  auto spec = test::StatementMaker::good();
+  spec.alg = spec.ak_alg = -65535;
+  const wire::Identifier device{IdentifierType::kPermanentIdentifier, "DEVICE-1"};
+  start();
+  start_signer();
+  EXPECT_EQ(ask(device_question(device, spec)), "badAttestationStatement tpm.algorithm");
+  task_.kill_now();
+  start("tpm_allow_rs1 = true\n");
+  start_signer();
+  EXPECT_EQ(ask(device_question(device, spec)), "good");
 }
 
 TEST_F(AttestationTaskTest, Authority_Good_TheSignerHasTheGrantFirst) {
@@ -317,6 +454,7 @@ TEST_F(AttestationTaskTest, Mint_MethodAndTypeThatDoNotGoTogether_AreRefused) {
   const auto no = "identifier-unsupported";
   EXPECT_EQ(code(IdentifierType::kPermanentIdentifier, ValidationMethod::kDeviceAttest01),
             "minted");
+  EXPECT_EQ(code(IdentifierType::kHardwareModule, ValidationMethod::kDeviceAttest01), "minted");
   EXPECT_EQ(code(IdentifierType::kTnAuthList, ValidationMethod::kTkauth01), "minted");
   EXPECT_EQ(code(IdentifierType::kTnAuthList, ValidationMethod::kDeviceAttest01), no);
   EXPECT_EQ(code(IdentifierType::kPermanentIdentifier, ValidationMethod::kTkauth01), no);

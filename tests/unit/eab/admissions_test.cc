@@ -162,6 +162,16 @@ TEST_F(AdmissionsTest, RevokedCredential_ItsAccountsAreWithdrawnInTheNextTurn) {
   EXPECT_EQ(verify(account_), "eab.revoked");
 }
 
+TEST_F(AdmissionsTest, IsAdmitted_WhileTheCredentialStands) {
+  credential();
+  EXPECT_FALSE(admissions_->is_admitted(account_.thumbprint()));
+  EXPECT_EQ(verify(account_), "good");
+  EXPECT_TRUE(admissions_->is_admitted(account_.thumbprint()));
+  EXPECT_FALSE(admissions_->is_admitted(test::new_account_key().thumbprint()));
+  credential("device-7", [](auto& c) { c.revoked_ms = 1; });
+  EXPECT_FALSE(admissions_->is_admitted(account_.thumbprint()));
+}
+
 TEST_F(AdmissionsTest, ChangedTerms_AreToldAgain) {
   credential("device-7");
   EXPECT_EQ(verify(account_), "good");
