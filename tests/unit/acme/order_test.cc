@@ -64,7 +64,7 @@ TEST_F(Orders, Wildcard_RejectedWithTheNameInASubproblem) {
 }
 
 TEST_F(Orders, TypesWithoutAMethod_Unsupported) {
-  expect_problem(order_for(R"({"type":"hardware-module","value":"a/1.2.3"})"), 400,
+  expect_problem(order_for(R"({"type":"TNAuthList","value":"MAigBhYENzA5Sg"})"), 400,
                  "unsupportedIdentifier", "identifier.type");
   expect_problem(order_for(R"({"type":"unheard-of","value":"x"})"), 400, "unsupportedIdentifier",
                  "identifier-unsupported");
@@ -76,14 +76,14 @@ TEST_F(Orders, SeveralRefused_EachNamedInASubproblem) {
   expect_problem(alike, 403, "rejectedIdentifier", "identifier.wildcard");
   EXPECT_EQ(json_of(alike).root().get("subproblems").items().size(), 2U);
   const auto mixed = order_for(
-      R"({"type":"dns","value":"*.a.example"},{"type":"hardware-module","value":"a/1.2.3"})");
+      R"({"type":"dns","value":"*.a.example"},{"type":"TNAuthList","value":"MAigBhYENzA5Sg"})");
   expect_problem(mixed, 403, "compound", "identifiers");
   const auto document = json_of(mixed);
   const auto parts = document.root().get("subproblems").items();
   ASSERT_EQ(parts.size(), 2U);
   EXPECT_EQ(parts[0].get("type").string(), "urn:ietf:params:acme:error:rejectedIdentifier");
   EXPECT_EQ(parts[1].get("type").string(), "urn:ietf:params:acme:error:unsupportedIdentifier");
-  EXPECT_EQ(parts[1].get("identifier").get("value").string(), "a/1.2.3");
+  EXPECT_EQ(parts[1].get("identifier").get("value").string(), "MAigBhYENzA5Sg");
   EXPECT_EQ(world.store.orders(), 0U);
 }
 
