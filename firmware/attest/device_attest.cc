@@ -31,7 +31,8 @@ struct Format {
 constexpr Format kFormats[] = {
     {"tpm",
      [](const Statement& s) {
-       return appraise_tpm(s.object, s.identifier, s.to_be_signed(), s.policy, s.at_utc_ms);
+       return appraise_tpm(s.object, s.identifier, s.to_be_signed(), s.policy, s.at_utc_ms,
+                           s.checks);
      },
      [](const DeviceAttestPolicy& policy) { return policy.tpm; }},
     {"packed", [](const Statement& s) { return appraise_packed(s, *s.policy.packed); },

@@ -154,29 +154,38 @@ Appraised<void> check_binding(const TpmCertifyInfo& info, const TpmPublicArea& a
 
 Appraised<AttestedKey> appraise_tpm(const AttestationObject& object,
                                     const wire::Identifier& identifier, ByteView to_be_signed,
-                                    const DeviceAttestPolicy& policy, std::int64_t at_utc_ms) {
+                                    const DeviceAttestPolicy& policy, std::int64_t at_utc_ms,
+                                    Checks* checks) {
   KEYWARD_APPRAISE(check_members(object));
   const auto algorithm = algorithm_of(object, policy);
   if (!algorithm) return tl::unexpected<Refusal>(algorithm.error());
+  note(checks, "tpm.members", "ver is 2.0, all six members are there, alg is one that is taken");
   auto chain = parse_chain(object);
   if (!chain) return tl::unexpected<Refusal>(chain.error());
   const x509::Certificate leaf = std::move(chain->front());
   chain->erase(chain->begin());
   KEYWARD_APPRAISE(check_ak_chain(leaf, *chain, policy.ak_anchors, at_utc_ms));
+  note(checks, "ak.chain", "the AK certificate chains to a configured anchor, and is valid now");
   const auto subject = check_ak_certificate(leaf);
   if (!subject) return tl::unexpected<Refusal>(subject.error());
+  note(checks, "ak.certificate", "the AK certificate is as the TCG's profile demands");
   KEYWARD_APPRAISE(check_signature(object, *algorithm, *leaf.key));
+  note(checks, "tpm.signature", "the attestation key signed certInfo");
   const auto info = parse_certify_info(*object.cert_info);
   if (!info) return refuse("tpm.cert-info", info.error().what);
   const auto area = parse_public_area(*object.pub_area);
   if (!area) return refuse("tpm.pub-area", area.error().what);
   KEYWARD_APPRAISE(check_binding(*info, *area, *algorithm, to_be_signed));
+  note(checks, "tpm.extra-data", "certInfo answers this challenge");
+  note(checks, "tpm.name", "certInfo certifies the key in pubArea");
   const auto key = check_public_area(*area);
   if (!key) return tl::unexpected<Refusal>(key.error());
+  note(checks, "tpm.fixed-tpm", "the key was made in this TPM, stays there, and signs");
   const auto module_type = policy.hardware_module_types.find(object.format);
   KEYWARD_APPRAISE(check_ak_identifier(
       *subject, identifier,
       module_type == policy.hardware_module_types.end() ? "" : module_type->second));
+  note(checks, "ak.identifier", "the AK certificate asserts the order's device, octet by octet");
   return AttestedKey{object.format, *key, true};  // fixedTPM and fixedParent are set
 }
 

@@ -10,6 +10,7 @@ namespace keyward::attest {
 // another specification has there (vectors).
 Appraised<AttestedKey> appraise_tpm(const AttestationObject& object,
                                     const wire::Identifier& identifier, ByteView to_be_signed,
-                                    const DeviceAttestPolicy& policy, std::int64_t at_utc_ms);
+                                    const DeviceAttestPolicy& policy, std::int64_t at_utc_ms,
+                                    Checks* checks = nullptr);
 
 }  // namespace keyward::attest

@@ -42,6 +42,17 @@ TEST(DeviceAttest_GoodStatement_GivesTheAttestedKey, Holds) {
   EXPECT_EQ(result->format, "tpm");
 }
 
+TEST(DeviceAttest_GoodStatement_IsExplainedCheckByCheck, Holds) {
+  Checks checks;
+  const auto result =
+      appraise_device(maker().attestation_object(StatementMaker::good()), device("DEVICE-1"),
+                      DeviceChallenge{"token.thumbprint"}, {{maker().anchor()}}, kAt, &checks);
+  ASSERT_TRUE(result.has_value());
+  ASSERT_EQ(checks.size(), 10u);
+  EXPECT_EQ(checks.front().id, "cbor.malformed");
+  EXPECT_EQ(checks.back().id, "ak.identifier");
+}
+
 struct Refused {
   const char* name;
   const char* code;
