@@ -195,13 +195,10 @@ TEST_F(AccountLife, Zz_BindingRequired_QuotaThenRevoked) {
   expect_problem(issue(client, beyond, names), 429, "rateLimited", "account-quota");
   // An account that nobody admitted gets nothing.
   const auto unbound = order_names(before, {"unbound.plant.example"});
-  if (unbound.status == 201) {
-    prove(before, *dns_, unbound);
-    expect_problem(issue(before, unbound, {"unbound.plant.example"}), 403,
-                   "externalAccountRequired", "account-not-admitted");
-  } else {
-    expect_problem(unbound, 403, "externalAccountRequired", "account-not-admitted");
-  }
+  ASSERT_EQ(unbound.status, 201) << unbound.body;
+  prove(before, *dns_, unbound);
+  expect_problem(issue(before, unbound, {"unbound.plant.example"}), 403, "externalAccountRequired",
+                 "account-not-admitted");
 
   const auto revoked =
       keywardctl({"eab", "revoke", simulator_->dir() + "/state/attestation", credential.kid});
@@ -212,6 +209,38 @@ TEST_F(AccountLife, Zz_BindingRequired_QuotaThenRevoked) {
     return last.status != 429;
   }));
   expect_problem(last, 403, "unauthorized", "account-withdrawn");
+  expect_problem(second.new_account(bound(credential, second)), 403, "unauthorized", "eab.revoked");
+}
+
+// One account too many: the credential has leaked.
+TEST_F(AccountLife, Zz_BindingUsedTooOften_RevokedWithItsAccounts) {
+  const auto credential = add_eab(*simulator_, {"--on-excess", "revoke", "--profile", "device"});
+  Client first(*simulator_);
+  const auto bound = [&](const Client& who) {
+    return R"(,"externalAccountBinding":)" +
+           binding_json(credential, who.key, who.url_of("newAccount"));
+  };
+  HttpReply made;
+  ASSERT_TRUE(eventually([&] {
+    made = first.new_account(bound(first));
+    return made.status == 201;
+  })) << made.body;
+  first.kid = made.header("location");
+  const std::vector<std::string> names{"leaked.plant.example"};
+  const auto order = order_names(first, names);
+  ASSERT_EQ(order.status, 201) << order.body;
+  prove(first, *dns_, order);
+  // Of another profile than the credential's: the order fails, the account does not.
+  expect_problem(issue(first, order, names), 400, "invalidProfile", "account-profile");
+  Client second(*simulator_);
+  EXPECT_EQ(second.new_account(bound(second)).status, 403);
+  const auto listed = keywardctl({"eab", "list", simulator_->dir() + "/state/attestation"});
+  EXPECT_THAT(listed.output, HasSubstr("used by more accounts than allowed"));
+  const auto after = order_names(first, {"after.plant.example"});
+  ASSERT_EQ(after.status, 201) << after.body;
+  prove(first, *dns_, after);
+  expect_problem(issue(first, after, {"after.plant.example"}), 403, "unauthorized",
+                 "account-withdrawn");
 }
 
 }  // namespace

@@ -24,13 +24,17 @@ class AccountRecovery : public ::testing::Test {
   static void SetUpTestSuite() {
     dns_ = new DnsServer;
     relay_ = new SmtpSink;
-    simulator_ = new Simulator(
-        up_options({"acme.recovery=true", "acme.simulation.recovery_cooling_s=2",
-                    "rate_limits.recoveries_per_prefix_hour=0",
-                    R"(validation.smtp_url=")" + relay_->url() + R"(")",
-                    "validation.smtp_plaintext=true", R"(validation.smtp_from="ca@plant.example")",
-                    R"(validation.resolver.forward=[")" + dns_->forward() + R"("])"}));
+    simulator_ = new Simulator(up_options(settings()));
     ASSERT_TRUE(simulator_->started()) << simulator_->output();
+  }
+  static std::vector<std::string> settings() {
+    return {"acme.recovery=true",
+            "acme.simulation.recovery_cooling_s=2",
+            "rate_limits.recoveries_per_prefix_hour=0",
+            R"(validation.smtp_url=")" + relay_->url() + R"(")",
+            "validation.smtp_plaintext=true",
+            R"(validation.smtp_from="ca@plant.example")",
+            R"(validation.resolver.forward=[")" + dns_->forward() + R"("])"};
   }
   static void TearDownTestSuite() {
     delete simulator_;
@@ -142,7 +146,11 @@ TEST_F(AccountRecovery, ByContact_SameUrlNewKeyAndNamesProvedAnew) {
   EXPECT_NE(proved.header("retry-after"), "");
   (void)mail_about(recovery, "will be replaced");  // the old contacts are told in time
   EXPECT_EQ(owner.read(owner.kid).status, 200);    // until then nothing has changed
+  restart(*simulator_, settings());                // and it goes on over a restart
+  const auto link = after(mail_about(recovery, "will be replaced"), "open");
   expect_recovered(recovery);
+  EXPECT_EQ(finder.post_form(link, "veto=yes").status, 409);  // too late
+  (void)mail_about(owner.kid, "the key was replaced");
 
   finder.kid = owner.kid;
   const auto order = order_names(finder, names);
@@ -205,6 +213,17 @@ TEST_F(AccountRecovery, VetoByTheMailedLink) {
   EXPECT_EQ(status_of(recovery), "processing");  // looking stops nothing
   EXPECT_EQ(finder.get(link.substr(0, link.size() - 1)).status, 404);
   EXPECT_EQ(finder.post_form(link, "veto=yes").status, 200);
+  EXPECT_EQ(status_of(recovery), "invalid");
+  expect_owner_keeps_it();
+}
+
+// Who changes the key has it: nothing was lost.
+TEST_F(AccountRecovery, KeyChangeByTheOwner_EndsIt) {
+  const auto recovery = begun_by_contact();
+  EXPECT_EQ(text_at(send_code(recovery), "status"), "processing");
+  const auto fresh = fresh_key();
+  ASSERT_EQ(owner.change_key(fresh).status, 200);
+  owner.key = fresh;
   EXPECT_EQ(status_of(recovery), "invalid");
   expect_owner_keeps_it();
 }
