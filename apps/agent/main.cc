@@ -19,6 +19,7 @@ Outcome<EnrolOptions> enrol_options(const Options& options) {
   if (!chain) return failed(chain.error());
   out.directory_url = options.directory_url;
   out.identifier = options.identifier;
+  out.hardware_module = options.hardware_module;
   out.profile = options.profile;
   out.key_type = *key_type;
   out.ak_handle = *handle;
@@ -44,7 +45,10 @@ Outcome<void> complete_from_state(Options& options, const StateDirectory& direct
   }
   const AgentState& state = **loaded;
   if (options.directory_url.empty()) options.directory_url = state.directory_url;
-  if (options.identifier.empty()) options.identifier = state.identifier;
+  if (options.command == Command::kRenew) {
+    options.identifier = state.identifier;
+    options.hardware_module = state.hardware_module;
+  }
   complete(options, state.settings);
   return {};
 }
@@ -95,7 +99,7 @@ Outcome<void> show(const Options& options, Printer& printer) {
   const auto installed = read_installed(directory);
   if (!*state || !installed)
     return failed(FailureKind::kState, "no certificate is installed in " + options.dir);
-  printer.installed(*installed, (*state)->identifier, (*state)->directory_url, directory,
+  printer.installed(*installed, device_text(**state), (*state)->directory_url, directory,
                     system_clock().utc_ms());
   return {};
 }

@@ -70,13 +70,17 @@ int parse_options(int argc, char** argv, Options& out) {
     command->footer(kFooter);
   }
   add_enrol_options(*enroll, out, true);
-  enroll->add_option("--identifier", out.identifier, "permanent-identifier, e.g. a serial number")
-      ->required();
+  enroll->add_option("--identifier", out.identifier, "permanent-identifier, e.g. a serial number");
+  enroll->add_option("--hardware-module", out.hardware_module,
+                     "SERIAL/OID of the module that the key lives in, instead of --identifier or "
+                     "beside it");
   add_enrol_options(*renew, out, false);
   renew->add_flag("--reuse-key", out.reuse_key, "the same key again (default: a new one)");
   renew->add_flag("--if-due", out.if_due, "only if two thirds of the lifetime are over");
   try {
     app.parse(argc, argv);
+    if (enroll->parsed() && out.identifier.empty() && out.hardware_module.empty())
+      throw CLI::RequiredError("--identifier or --hardware-module");
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(FailureKind::kUsage);
   }

@@ -23,7 +23,8 @@ struct Options {
   std::string directory_url;
   std::string ca_file;
   std::string identifier;
-  std::string ak_handle;  // hexadecimal
+  std::string hardware_module;  // "serial/OID"
+  std::string ak_handle;        // hexadecimal
   std::string ak_chain_file;
   std::string key_type;  // p256, p384, rsa2048
   std::string profile;

@@ -22,6 +22,8 @@ constexpr std::size_t kFileBytesMax = 65'536;
 constexpr std::string_view kAikCertificate = "2.23.133.8.3";
 constexpr std::string_view kSubjectAltName = "2.5.29.17";
 constexpr std::string_view kPermanentIdentifier = "1.3.6.1.5.5.7.8.3";
+constexpr std::string_view kHardwareModuleName = "1.3.6.1.5.5.7.8.4";
+constexpr std::string_view kTpm20 = "2.23.133.1.2";
 
 Bytes manufacturer_name() {
   return x509::name_der(
@@ -58,7 +60,12 @@ Bytes device_alt_name(const std::string& name) {
   const Bytes other =
       tlv(x509::tag::context_constructed(0),
           {der_oid(kPermanentIdentifier), tlv(x509::tag::context_constructed(0), value)});
-  return der_sequence({tlv(x509::tag::context_constructed(4), tpm), other});
+  // RFC 4108: the same device as a TPM 2.0 (hwType 2.23.133.1.2), for hardware-module.
+  const Bytes module = der_sequence({der_oid(kTpm20), x509::der_octet_string(view_of(name))});
+  const Bytes module_name =
+      tlv(x509::tag::context_constructed(0),
+          {der_oid(kHardwareModuleName), tlv(x509::tag::context_constructed(0), module)});
+  return der_sequence({tlv(x509::tag::context_constructed(4), tpm), other, module_name});
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ Status make_manufacturer(const std::string& dir);
 
 // The AK certificate (DER) for a key whose TPMT_PUBLIC is given; the device is called `name`.
 // TCG EK Credential Profile §3.2.9, WebAuthn §8.3.1: empty subject, critical SAN with the TPM's
-// manufacturer, model and version, EKU 2.23.133.8.3, not a CA; RFC 4043 permanentIdentifier = name.
+// manufacturer, model and version, EKU 2.23.133.8.3, not a CA; RFC 4043 permanentIdentifier = name;
+// RFC 4108 HardwareModuleName = the same as the serial of a TPM 2.0.
 Result<Bytes> certify_attestation_key(const std::string& dir, ByteView ak_public_area,
                                       const std::string& name);
 

@@ -39,12 +39,19 @@ Result<hal::TpmKeyBlob> read_key(const json::Value& value) {
 
 }  // namespace
 
+std::string device_text(const AgentState& state) {
+  if (state.hardware_module.empty()) return state.identifier;
+  const std::string module = "hardware module " + state.hardware_module;
+  return state.identifier.empty() ? module : state.identifier + ", " + module;
+}
+
 std::string to_json(const AgentState& state) {
   json::Writer writer;
   writer.begin_object();
   writer.member_int("version", kVersion);
   writer.member("directory", state.directory_url);
   writer.member("identifier", state.identifier);
+  if (!state.hardware_module.empty()) writer.member("hardware_module", state.hardware_module);
   writer.member("profile", state.profile);
   writer.member("account_key", state.account_key_pem);
   writer.member("account_url", state.account_url);
@@ -75,10 +82,12 @@ Result<AgentState> state_from_json(std::string_view text) {
   AgentState out;
   out.directory_url = root.get("directory").string();
   out.identifier = root.get("identifier").string();
+  out.hardware_module = root.get("hardware_module").string();
   out.profile = root.get("profile").string();
   out.account_key_pem = root.get("account_key").string();
   out.account_url = root.get("account_url").string();
-  if (out.directory_url.empty() || out.identifier.empty() || out.account_key_pem.empty())
+  const bool nameless = out.identifier.empty() && out.hardware_module.empty();
+  if (out.directory_url.empty() || nameless || out.account_key_pem.empty())
     return fail(ErrorKind::kCorrupt, "state.json is incomplete");
   const json::Value settings = root.get("settings");
   for (const std::string_view name : settings.keys())

@@ -26,8 +26,9 @@ struct PendingEnrolment {
 
 struct AgentState {
   std::string directory_url;
-  std::string identifier;  // permanent-identifier
-  std::string profile;     // empty: the CA's choice
+  std::string identifier;       // permanent-identifier; empty: none
+  std::string hardware_module;  // "serial/OID"; empty: none
+  std::string profile;          // empty: the CA's choice
   std::string account_key_pem;
   std::string account_url;             // empty: not opened yet
   std::optional<hal::TpmKeyBlob> key;  // of the installed certificate
@@ -35,6 +36,9 @@ struct AgentState {
   std::map<std::string, std::string>
       settings;  // how the TPM and the CA are reached: the application's
 };
+
+// What the device asks to be called, for people.
+std::string device_text(const AgentState& state);
 
 std::string to_json(const AgentState& state);
 Result<AgentState> state_from_json(std::string_view text);  // kCorrupt

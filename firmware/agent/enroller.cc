@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "firmware/attest/tpm_structures.h"
+#include "firmware/identifier/identifier.h"
 #include "firmware/json/json.h"
 #include "firmware/x509/certificate.h"
 #include "firmware/x509/csr.h"
@@ -61,13 +62,24 @@ Outcome<void> Enroller::save() {
   return {};
 }
 
+std::vector<wire::Identifier> Enroller::names() const {
+  std::vector<wire::Identifier> out;
+  if (!state_.identifier.empty())
+    out.push_back({wire::IdentifierType::kPermanentIdentifier, state_.identifier});
+  if (!state_.hardware_module.empty())
+    out.push_back({wire::IdentifierType::kHardwareModule, state_.hardware_module});
+  return out;
+}
+
 Outcome<void> Enroller::load_state() {
   auto loaded = directory_.load();
   if (!loaded) return failed(FailureKind::kState, "reading the state", loaded.error());
   if (loaded->has_value()) {
     state_ = std::move(**loaded);
-    if (state_.directory_url != options_.directory_url || state_.identifier != options_.identifier)
-      return failed(FailureKind::kUsage, "this state directory is of \"" + state_.identifier +
+    if (state_.directory_url != options_.directory_url ||
+        state_.identifier != options_.identifier ||
+        state_.hardware_module != options_.hardware_module)
+      return failed(FailureKind::kUsage, "this state directory is of \"" + device_text(state_) +
                                              "\" at " + state_.directory_url +
                                              "; use another --dir");
     if (!options_.profile.empty()) state_.profile = options_.profile;
@@ -81,6 +93,7 @@ Outcome<void> Enroller::load_state() {
   if (!pem) return failed(FailureKind::kInternal, "writing the account key", pem.error());
   state_.directory_url = options_.directory_url;
   state_.identifier = options_.identifier;
+  state_.hardware_module = options_.hardware_module;
   state_.profile = options_.profile;
   state_.settings = options_.settings;
   state_.account_key_pem = text_of(pem->view());
@@ -173,9 +186,12 @@ Outcome<void> Enroller::ensure_order() {
   const auto directory = client_->directory();
   if (!directory) return failed(directory.error());
   json::Writer writer;
-  writer.begin_object().key("identifiers").begin_array().begin_object();
-  writer.member("type", "permanent-identifier").member("value", state_.identifier);
-  writer.end_object().end_array();
+  writer.begin_object().key("identifiers").begin_array();
+  for (const auto& name : names()) {
+    writer.begin_object().member("type", identifier::to_string(name.type));
+    writer.member("value", name.value).end_object();
+  }
+  writer.end_array();
   if (!state_.profile.empty()) writer.member("profile", state_.profile);
   writer.end_object();
   auto reply = client_->post(directory->new_order, writer.take());
@@ -283,9 +299,7 @@ Outcome<void> Enroller::finalize(const Order& order) {
   const bool is_p384 = public_key_->kind() == crypto::KeyKind::kEcP384;
   CsrSigner signer{seams_.tpm, *key_,
                    is_p384 ? crypto::HashAlgorithm::kSha384 : crypto::HashAlgorithm::kSha256};
-  const std::vector<wire::Identifier> names = {
-      {wire::IdentifierType::kPermanentIdentifier, state_.identifier}};
-  const auto csr = x509::build_csr(*public_key_, names, sign_csr, &signer);
+  const auto csr = x509::build_csr(*public_key_, names(), sign_csr, &signer);
   if (!csr) return failed(FailureKind::kTpm, "signing the certificate request", csr.error());
   json::Writer writer;
   writer.begin_object().member("csr", base64url_encode(*csr)).end_object();

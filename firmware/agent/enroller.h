@@ -15,14 +15,16 @@
 #include "firmware/agent/failure.h"
 #include "firmware/agent/tpm_statement.h"
 #include "firmware/crypto/crypto.h"
+#include "firmware/wire/messages/common.h"
 #include "hal/tpm.h"
 
 namespace keyward::agent {
 
 struct EnrolOptions {
   std::string directory_url;
-  std::string identifier;  // permanent-identifier value, e.g. "SN-1" or "SN-1/1.3.6.1.4.1.1"
-  std::string profile;     // empty: the CA chooses
+  std::string identifier;       // permanent-identifier value, e.g. "SN-1" or "SN-1/1.3.6.1.4.1.1"
+  std::string hardware_module;  // beside it or instead: "serial/OID" (RFC 4108)
+  std::string profile;          // empty: the CA chooses
   hal::TpmKeyType key_type = hal::TpmKeyType::kEccP256;
   std::uint32_t ak_handle = 0x81010002;
   std::vector<Bytes> ak_chain;  // DER, the attestation key's own certificate first
@@ -61,6 +63,7 @@ class Enroller {
   struct Order;
   Outcome<void> load_state();
   Outcome<void> save();
+  std::vector<wire::Identifier> names() const;  // that the order and the CSR hold
   Outcome<void> open_account();
   Outcome<void> open_ak();
   Outcome<void> prepare_key();

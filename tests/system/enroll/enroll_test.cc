@@ -1,5 +1,6 @@
 // The whole way on the simulator's real parts: a device with a TPM is enrolled by keyward-agent,
 // and OpenSSL is the judge of what came out.
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 #include <sstream>
@@ -8,6 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "firmware/json/json.h"
+#include "firmware/x509/certificate.h"
+#include "firmware/x509/tbs.h"
 #include "hal/base/file.h"
 #include "tests/support/command/command.h"
 
@@ -126,6 +129,18 @@ class EnrollTest : public testing::Test {
     EXPECT_EQ(checked.status, 0) << checked.output;
   }
 
+  // The certificate's names are these, and no others.
+  void expect_names(const Device& device, const std::vector<wire::Identifier>& names) const {
+    const auto pem = read_text_file(dir(device.name) + "/certificate.pem", 65'536);
+    ASSERT_TRUE(pem);
+    const auto leaf = x509::parse_certificate(x509::certificates_from_pem(*pem, 8)->front());
+    ASSERT_TRUE(leaf);
+    const auto* san = leaf->extension("2.5.29.17");
+    ASSERT_NE(san, nullptr);
+    EXPECT_EQ(x509::extension_der("2.5.29.17", san->critical, san->value),
+              *x509::ext_subject_alt_name(names, san->critical));
+  }
+
   static inline test::TempDir* work_ = nullptr;
   static inline std::string directory_url_;
   static inline std::string root_;
@@ -151,6 +166,48 @@ TEST_F(EnrollTest, Enroll_EveryKeyType_IsUsable) {
     ASSERT_EQ(result.status, 0) << type << "\n" << result.output;
     expect_usable(one);
   }
+}
+
+TEST_F(EnrollTest, Enroll_HardwareModule_AloneAndBesideTheIdentifier) {
+  using wire::IdentifierType;
+  const std::string type = "/2.23.133.1.2";  // a TPM 2.0
+  Device one = device("SN-module");
+  auto command = enroll_command(one, "");
+  const auto at = std::ranges::find(command, "--identifier");
+  *at = "--hardware-module";
+  *std::next(at) = one.name + type;
+  const auto alone = test::run_command(command);
+  ASSERT_EQ(alone.status, 0) << alone.output;
+  expect_usable(one);
+  const wire::Identifier module{IdentifierType::kHardwareModule, one.name + type};
+  expect_names(one, {module});
+  ASSERT_EQ(agent("renew", one).status, 0);  // what it is called comes from the state
+  expect_names(one, {module});
+
+  const Device two = device("SN-both");
+  const auto both = enroll(two, {"--hardware-module", two.name + type});
+  ASSERT_EQ(both.status, 0) << both.output;
+  expect_usable(two);
+  expect_names(two, {{IdentifierType::kPermanentIdentifier, two.name},
+                     {IdentifierType::kHardwareModule, two.name + type}});
+}
+
+TEST_F(EnrollTest, Enroll_HardwareModuleOfAnotherDevice_IsRefusedWithTheReason) {
+  const Device one = device("SN-module-mine");
+  for (const char* other : {"SN-theirs/2.23.133.1.2", "SN-module-mine/2.23.133.1.3"}) {
+    const auto result = enroll(one, {"--hardware-module", other});
+    EXPECT_EQ(result.status, 5) << result.output;
+    EXPECT_THAT(result.output, HasSubstr("badAttestationStatement"));
+    ASSERT_EQ(test::run_command({"rm", "-r", dir(one.name)}).status, 0);
+  }
+}
+
+TEST_F(EnrollTest, Enroll_Nameless_IsAMistakeOfTheCommandLine) {
+  const Device one = device("SN-nameless");
+  auto command = enroll_command(one, "");
+  const auto at = std::ranges::find(command, "--identifier");
+  command.erase(at, std::next(at, 2));
+  EXPECT_EQ(test::run_command(command).status, 2);
 }
 
 TEST_F(EnrollTest, Renew_NewKeyThenSameKey) {
