@@ -146,6 +146,12 @@ int wait_until_ready(const Places& places, const Settings& settings, pid_t keepe
       show_tail(places.log());
       return 1;
     }
+    // Waiting cures no configuration.
+    if (what.find("the configuration is wrong") != std::string::npos) {
+      complain("not ready: " + what + "; change it and start again after `keyward-sim down`");
+      show_tail(places.log());
+      return 1;
+    }
     if (deadline.passed()) {
       complain("not ready in time: " + what +
                "; it goes on in the background (`keyward-sim logs`, `keyward-sim down`)");
