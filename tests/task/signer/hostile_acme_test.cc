@@ -22,7 +22,11 @@ class HostileAcme : public ::testing::Test {
   static void SetUpTestSuite() {
     stage_ = std::make_unique<SignerStage>(
         "budgets.account_per_hour = 1000\nprofiles.server.star = true\n"
-        "profiles.phone.kind = \"sti\"\nprofiles.phone.days = 30");
+        "profiles.phone.kind = \"sti\"\nprofiles.phone.days = 30\n"
+        "profiles.private.kind = \"device\"\nprofiles.private.days = 30\n"
+        "profiles.private.san_device_id = \"omit\"\n"
+        "profiles.asked.kind = \"device\"\nprofiles.asked.days = 30\n"
+        "profiles.asked.san_device_id = \"include\"");
     stage_->start();
   }
   static void TearDownTestSuite() { stage_.reset(); }
@@ -203,6 +207,45 @@ TEST_F(HostileAcme, AnotherKeyThanTheAttested_Refused) {
   ASSERT_TRUE(stage_->attest(client_, device("SN-3"), made.ticket, attested->public_key()));
   EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {device("SN-3")}))),
             "attested-key-mismatch");
+}
+
+TEST_F(HostileAcme, SeveralDevicesOfTwoKeys_Refused) {
+  const wire::Identifier module{wire::IdentifierType::kHardwareModule, "SN-3/2.23.133.1.2"};
+  const auto made = order(client_, {device("SN-3"), module});
+  const auto other = crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
+  ASSERT_TRUE(stage_->attest(client_, device("SN-3"), made.ticket, key_.public_key()));
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {device("SN-3")}))), "grant-missing");
+  ASSERT_TRUE(stage_->attest(client_, module, made.ticket, other->public_key()));
+  EXPECT_EQ(attempt(client_.finalize(made, make_csr(key_, {device("SN-3")}))),
+            "attested-key-mismatch");
+}
+
+// Profile and CSR are the client's, by its signatures: nobody between it and the signer can make a
+// certificate say which device it is, or keep it from saying so (D-D10).
+TEST_F(HostileAcme, DeviceName_IsTheProfilesToShow) {
+  const std::string name = "SN-PRIVATE-1";
+  const auto made = stage_->call(
+      TaskId::kAcme, client_.new_order(TestClient::order_payload({device(name)}, "private")));
+  ASSERT_TRUE(made) << made.error().code;
+  ASSERT_TRUE(stage_->attest(client_, device(name), made->ticket, key_.public_key()));
+  auto terms = *wire::decode_body<wire::OrderTerms>(made->terms);
+  for (const char* profile : {"device", "asked"}) {
+    terms.profile = profile;
+    auto forged = *made;
+    forged.terms = wire::encode_body(terms);
+    EXPECT_EQ(attempt(client_.finalize(forged, make_csr(key_, {device(name)}))), "ticket-forged");
+  }
+  // A CSR that holds the name instead of the client's own.
+  auto request = client_.finalize(*made, make_csr(key_, CsrSpec{}));
+  const auto swapped = client_.finalize(*made, make_csr(key_, {device(name)}));
+  auto both = request;
+  both.jws.payload_b64 = swapped.jws.payload_b64;
+  EXPECT_EQ(attempt(both), "jws-signature");
+  const auto reply = stage_->call(TaskId::kAcme, swapped);
+  ASSERT_TRUE(reply) << reply.error().code;
+  ++expected_;
+  const auto shown = text_of(reply->chain.at(0)).find(name);
+  EXPECT_EQ(shown, std::string_view::npos);
 }
 
 // ---- the client's signature
