@@ -27,7 +27,7 @@ struct GrantName {
   Digest256 evidence_sha256{};
   bool subtree = false;  // also covers every name below (RFC 9444)
   std::optional<std::string>
-      account_url;  // was part of what was looked at: the client must have signed with it
+      account_url{};  // was part of what was looked at: the client must have signed with it
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);

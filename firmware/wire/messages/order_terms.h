@@ -31,7 +31,7 @@ struct OrderTerms {
   std::string profile;
   std::optional<std::int64_t> not_before_ms;
   std::optional<std::int64_t> not_after_ms;
-  std::optional<StarTerms> star;
+  std::optional<StarTerms> star{};
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "identifiers", m.identifiers, limits::kIdentifiersPerOrderMax);
