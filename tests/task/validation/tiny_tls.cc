@@ -178,6 +178,14 @@ std::string TinyTls::last_sni() {
   return sni_;
 }
 
+int TinyTls::on_name(ssl_st* ssl, int*, void* self) {
+  auto& server = *static_cast<TinyTls*>(self);
+  const char* sni = ::SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  const std::lock_guard lock(server.mutex_);
+  server.sni_ = sni != nullptr ? sni : "";
+  return SSL_TLSEXT_ERR_OK;
+}
+
 void TinyTls::loop() {
   while (!stop_) {
     pollfd entry{listener_.get(), POLLIN, 0};
@@ -207,14 +215,12 @@ void TinyTls::serve(int fd) {
   }
   if (options.starttls && !until_starttls(fd)) return;
   const auto context = context_for(certificate, options);
+  // While the client waits for our answer: when it has its result, the name is here.
+  ::SSL_CTX_set_tlsext_servername_callback(context.get(), on_name);
+  ::SSL_CTX_set_tlsext_servername_arg(context.get(), this);
   const Owned<SSL> ssl(::SSL_new(context.get()));
   ::SSL_set_fd(ssl.get(), fd);
   if (::SSL_accept(ssl.get()) == 1) {
-    const char* sni = ::SSL_get_servername(ssl.get(), TLSEXT_NAMETYPE_host_name);
-    {
-      const std::lock_guard lock(mutex_);
-      sni_ = sni != nullptr ? sni : "";
-    }
     if (handler_) {
       handler_(ssl.get());
     } else if (::SSL_read(ssl.get(), &octet, 1) > 0) {

@@ -57,6 +57,7 @@ class TinyTls {
   bool saw_data() const { return data_; }  // octets of an application came
 
  private:
+  static int on_name(ssl_st* ssl, int* alert, void* self);
   void loop();
   void serve(int fd);
   Handler handler_;
