@@ -7,6 +7,16 @@ require 'openssl'
 require 'net/http'
 require 'json'
 
+# This version writes a coordinate that begins with a zero octet one octet short (RFC 7518 §6.2.1.2 wants all), which no
+# server takes: such a key, one in 128, is not chosen.
+def ec_key
+  loop do
+    key = OpenSSL::PKey::EC.generate('prime256v1')
+    point = key.public_key.to_bn.to_s(16)
+    return key unless point[2, 2] == '00' || point[66, 2] == '00'
+  end
+end
+
 def client(key, bad = 0)
   Acme::Client.new(private_key: key, directory: ENV['DIRECTORY'], bad_nonce_retry: bad, connection_options: { ssl: { ca_file: ENV['CA'] } })
 end
@@ -46,13 +56,13 @@ def issue(client, names, file)
 end
 
 names = ENV['NAMES'].split
-key = ENV['ACCOUNT'] == 'ec' ? OpenSSL::PKey::EC.generate('prime256v1') : OpenSSL::PKey::RSA.new(2048)
+key = ENV['ACCOUNT'] == 'ec' ? ec_key : OpenSSL::PKey::RSA.new(2048)
 c = client(key)
 c.new_account(contact: 'mailto:op@plant.example', terms_of_service_agreed: true)
 issue(c, names, ENV['OUT'] + '1.pem')
 order = issue(c, names, ENV['OUT'] + '2.pem')
 c.account_update(contact: 'mailto:second@plant.example')
-other = OpenSSL::PKey::EC.generate('prime256v1')
+other = ec_key
 c.account_key_change(new_private_key: other)
 c = client(other)
 c.revoke(certificate: order.certificate, reason: Acme::Client::RevocationReason::SUPERSEDED) rescue c.revoke(certificate: order.certificate)
