@@ -16,15 +16,24 @@ constexpr MessageType kToStore[] = {
     MessageType::kRecoveryUpdate,  MessageType::kMailPut,        MessageType::kMailTake,
     MessageType::kMailDone,        MessageType::kWorkList,
 };
-constexpr MessageType kToValidation[] = {MessageType::kNameTokenMint, MessageType::kNameValidate,
+constexpr MessageType kToValidation[] = {MessageType::kNameTokenMint,  MessageType::kNameValidate,
                                          MessageType::kApplianceGrant, MessageType::kUrlFetch,
-                                         MessageType::kMailSend};
-constexpr MessageType kToAttestation[] = {MessageType::kDeviceTokenMint, MessageType::kDeviceVerify,
-                                          MessageType::kEabVerify, MessageType::kAuthorityVerify};
-constexpr MessageType kToSigner[] = {
-    MessageType::kTicketMint,    MessageType::kCertificateIssue,  MessageType::kIssuerGet,
-    MessageType::kKeyChange,     MessageType::kCertificateRevoke, MessageType::kOrderCancel,
-    MessageType::kGrantWithdraw, MessageType::kPossessionMint,    MessageType::kPossessionVerify};
+                                         MessageType::kMailSend,       MessageType::kVerifierRelay};
+constexpr MessageType kToAttestation[] = {
+    MessageType::kDeviceTokenMint, MessageType::kDeviceVerify, MessageType::kEabVerify,
+    MessageType::kAuthorityVerify, MessageType::kRemoteVerify, MessageType::kEvidenceKeyGet,
+    MessageType::kAkBegin,         MessageType::kAkActivate};
+constexpr MessageType kToSigner[] = {MessageType::kTicketMint,
+                                     MessageType::kCertificateIssue,
+                                     MessageType::kIssuerGet,
+                                     MessageType::kKeyChange,
+                                     MessageType::kCertificateRevoke,
+                                     MessageType::kOrderCancel,
+                                     MessageType::kGrantWithdraw,
+                                     MessageType::kPossessionMint,
+                                     MessageType::kPossessionVerify,
+                                     MessageType::kAkIssue,
+                                     MessageType::kCrlGet};
 
 constexpr task::PeerRule kPeers[] = {
     {TaskId::kStore, false, kToStore},

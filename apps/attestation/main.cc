@@ -7,9 +7,13 @@
 #include "firmware/attest/device_policy.h"
 #include "firmware/eab/admissions.h"
 #include "firmware/log/log.h"
+#include "firmware/wire/messages/ak_activate.h"
+#include "firmware/wire/messages/ak_begin.h"
 #include "firmware/wire/messages/authority_verify.h"
 #include "firmware/wire/messages/eab_verify.h"
+#include "firmware/wire/messages/evidence_key_get.h"
 #include "firmware/wire/messages/grant_account.h"
+#include "firmware/wire/messages/remote_verify.h"
 
 namespace {
 
@@ -98,6 +102,22 @@ int main(int argc, char** argv) {
   });
   task.server().on<wire::AuthorityVerify>(
       TaskId::kAcme, [&](const auto& request) { return authority.verify(request); });
+  auto& server = task.server();
+  server.on<wire::RemoteVerify>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::RemoteVerifyReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+      });
+  server.on<wire::EvidenceKeyGet>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::EvidenceKeyGetReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+      });
+  server.on<wire::AkBegin>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::AkBeginReply> {
+    return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+  });
+  server.on<wire::AkActivate>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::AkActivateReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+      });
   const attestation::AdmissionTurns turns([&] { (void)admissions->turn(); });
   task.report_state("operational", "appraises device-attest-01 statements of format " + taken);
   task::Task::exit(task.run());

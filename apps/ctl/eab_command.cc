@@ -83,11 +83,19 @@ Status save(operate::OperatorDirectory& folder, const CredentialBook& book) {
   return folder.replace(std::string(eab::kCredentialsFile), book.to_lines().view());
 }
 
+// Never one whose text begins with "-": clients' command lines take that for an option (certbot).
+SecretBytes made_up_key() {
+  for (;;) {
+    SecretBytes key(random_bytes(limits::kEabKeyBytesMin));
+    if (base64url_encode(key.view()).front() != '-') return key;
+  }
+}
+
 std::optional<std::string> option_problem(const EabOptions& options, std::int64_t now_ms,
                                           Credential& out) {
   out.kid = options.kid.empty() ? "eab-" + random_id(kMadeUpKidBytes) : options.kid;
   if (options.key.empty()) {
-    out.key = SecretBytes(random_bytes(limits::kEabKeyBytesMin));
+    out.key = made_up_key();
   } else {
     const auto given = base64url_decode(options.key);
     if (!given) return "--key is base64url without padding";

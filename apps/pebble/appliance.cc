@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "firmware/config/toml_text.h"
+#include "firmware/eab/credentials.h"
+#include "firmware/operate/operator_file.h"
 #include "firmware/x509/certificate.h"
 #include "firmware/x509/der.h"
 #include "hal/base/clock.h"
@@ -153,7 +155,20 @@ int Appliance::run(const std::vector<std::string>& words, bool silent) const {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+// A kept state has it from an earlier start; the credential then stands as it was.
+bool Appliance::has_binding_key(const std::string& kid) const {
+  const auto folder =
+      operate::OperatorDirectory::open(dir_ + "/state/attestation", std::string(eab::kFolder));
+  if (!folder) return false;
+  const auto content =
+      folder->read(std::string(eab::kCredentialsFile), limits::kEabCredentialsBytesMax);
+  if (!content) return false;
+  const auto book = eab::CredentialBook::parse(*content);
+  return book && book->find(kid) != nullptr;
+}
+
 Status Appliance::add_binding_key(const std::string& kid, const std::string& key) {
+  if (has_binding_key(kid)) return {};
   const int code = run({"keywardctl", "eab", "add", dir_ + "/state/attestation", "--accounts", "0",
                         "--kid", kid, "--key", key},
                        true);

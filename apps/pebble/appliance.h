@@ -35,6 +35,7 @@ class Appliance {
   bool ended();
   // Before start(): a stopped simulator's credentials for external account binding. kUnavailable.
   Status add_binding_key(const std::string& kid, const std::string& key);
+  bool has_binding_key(const std::string& kid) const;
   std::string ledger_dir() const { return dir_ + "/state/signer/ledger"; }
   std::string dir() const { return dir_; }
 

@@ -4,6 +4,8 @@
 #include "apps/platform/peers.h"
 #include "board/compose.h"
 #include "firmware/log/log.h"
+#include "firmware/wire/messages/key_seal.h"
+#include "firmware/wire/messages/key_unseal.h"
 
 namespace {
 
@@ -47,6 +49,15 @@ int main(int argc, char** argv) {
   platform::Loop loop(**tpm, **pin,
                       [&](auto state, auto detail) { task.report_state(state, detail); });
   task.server().on<wire::PinUnseal>(TaskId::kSigner, [&](const auto&) { return loop.unseal(); });
+  auto& server = task.server();
+  server.on<wire::KeySeal>(
+      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::KeySealReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+      });
+  server.on<wire::KeyUnseal>(
+      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::KeyUnsealReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+      });
   task.on_stop([&] { loop.stop(); });
   loop.watch(probe_ms);
   task::Task::exit(task.run());

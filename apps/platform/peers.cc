@@ -1,4 +1,4 @@
-// The one edge of the platform task: see peers.h.
+// The edges of the platform task: see peers.h.
 #include "apps/platform/peers.h"
 
 namespace keyward::platform {
@@ -8,8 +8,10 @@ using wire::MessageType;
 using wire::TaskId;
 
 constexpr MessageType kFromSigner[] = {MessageType::kPinUnseal};
+constexpr MessageType kFromAttestation[] = {MessageType::kKeySeal, MessageType::kKeyUnseal};
 constexpr task::PeerRule kPeers[] = {
     {TaskId::kSigner, true, kFromSigner, 1},  // one thread: the TPM does one thing at a time
+    {TaskId::kAttestation, true, kFromAttestation, 1},
 };
 
 }  // namespace

@@ -5,9 +5,15 @@
 #include "apps/signer/loop.h"
 #include "apps/signer/peers.h"
 #include "firmware/log/log.h"
+#include "firmware/wire/messages/ak_issue.h"
 #include "firmware/wire/messages/certificate_revoke.h"
+#include "firmware/wire/messages/crl_get.h"
+#include "firmware/wire/messages/evidence_agree.h"
+#include "firmware/wire/messages/evidence_key_find.h"
 #include "firmware/wire/messages/grant_account.h"
+#include "firmware/wire/messages/grant_ak.h"
 #include "firmware/wire/messages/grant_authority.h"
+#include "firmware/wire/messages/grant_remote.h"
 #include "firmware/wire/messages/grant_withdraw.h"
 #include "firmware/wire/messages/key_change.h"
 #include "firmware/wire/messages/order_cancel.h"
@@ -108,6 +114,28 @@ int main(int argc, char** argv) {
     return in_flight.run([&] { return (*gate)->grant_authority(r); });
   });
 
+  server.on<wire::AkIssue>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::AkIssueReply> {
+    return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+  });
+  server.on<wire::CrlGet>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::CrlGetReply> {
+    return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+  });
+  server.on<wire::GrantRemote>(
+      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantRemoteReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+      });
+  server.on<wire::GrantAk>(
+      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantAkReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+      });
+  server.on<wire::EvidenceKeyFind>(
+      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::EvidenceKeyFindReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+      });
+  server.on<wire::EvidenceAgree>(
+      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::EvidenceAgreeReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+      });
   signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label,
                            config.test_keys ? issue::KeyOrigin::kTest : issue::KeyOrigin::kToken);
   keeper.start();

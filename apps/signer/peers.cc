@@ -7,13 +7,22 @@ namespace {
 using wire::MessageType;
 using wire::TaskId;
 
-constexpr MessageType kFromAcme[] = {
-    MessageType::kTicketMint,    MessageType::kCertificateIssue,  MessageType::kIssuerGet,
-    MessageType::kKeyChange,     MessageType::kCertificateRevoke, MessageType::kOrderCancel,
-    MessageType::kGrantWithdraw, MessageType::kPossessionMint,    MessageType::kPossessionVerify};
+constexpr MessageType kFromAcme[] = {MessageType::kTicketMint,
+                                     MessageType::kCertificateIssue,
+                                     MessageType::kIssuerGet,
+                                     MessageType::kKeyChange,
+                                     MessageType::kCertificateRevoke,
+                                     MessageType::kOrderCancel,
+                                     MessageType::kGrantWithdraw,
+                                     MessageType::kPossessionMint,
+                                     MessageType::kPossessionVerify,
+                                     MessageType::kAkIssue,
+                                     MessageType::kCrlGet};
 constexpr MessageType kFromValidation[] = {MessageType::kGrantName};
-constexpr MessageType kFromAttestation[] = {MessageType::kGrantDevice, MessageType::kGrantAccount,
-                                            MessageType::kGrantAuthority};
+constexpr MessageType kFromAttestation[] = {
+    MessageType::kGrantDevice,  MessageType::kGrantAccount, MessageType::kGrantAuthority,
+    MessageType::kGrantRemote,  MessageType::kGrantAk,      MessageType::kEvidenceKeyFind,
+    MessageType::kEvidenceAgree};
 constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal};
 
 // Issuance waits for the disk and the HSM: several threads share their costs (group commit,

@@ -3,6 +3,7 @@
 #include "apps/validation/peers.h"
 #include "apps/validation/settings.h"
 #include "firmware/log/log.h"
+#include "firmware/wire/messages/verifier_relay.h"
 
 namespace {
 
@@ -83,6 +84,10 @@ int main(int argc, char** argv) {
         validator.validate(request, [shared](task::Answer<wire::NameValidateReply> answer) {
           answer ? shared->reply(*answer) : shared->failure(answer.error());
         });
+      });
+  server.on<wire::VerifierRelay>(
+      TaskId::kAcme, [](const auto&) -> task::Answer<wire::VerifierRelayReply> {
+        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
       });
   task.report_state("operational", "validates names");
   task::Task::exit(task.run());

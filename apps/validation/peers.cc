@@ -6,9 +6,9 @@ namespace {
 using wire::MessageType;
 using wire::TaskId;
 
-constexpr MessageType kFromAcme[] = {MessageType::kNameTokenMint, MessageType::kNameValidate,
+constexpr MessageType kFromAcme[] = {MessageType::kNameTokenMint,  MessageType::kNameValidate,
                                      MessageType::kApplianceGrant, MessageType::kUrlFetch,
-                                     MessageType::kMailSend};
+                                     MessageType::kMailSend,       MessageType::kVerifierRelay};
 constexpr MessageType kToSigner[] = {MessageType::kGrantName};
 // Validations run in workers of their own; the threads here only take requests.
 constexpr task::PeerRule kPeers[] = {

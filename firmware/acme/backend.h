@@ -7,6 +7,9 @@
 #include "firmware/wire/messages/account_put.h"
 #include "firmware/wire/messages/account_rekey.h"
 #include "firmware/wire/messages/account_update.h"
+#include "firmware/wire/messages/ak_activate.h"
+#include "firmware/wire/messages/ak_begin.h"
+#include "firmware/wire/messages/ak_issue.h"
 #include "firmware/wire/messages/appliance_grant.h"
 #include "firmware/wire/messages/authority_verify.h"
 #include "firmware/wire/messages/authz_find.h"
@@ -19,9 +22,11 @@
 #include "firmware/wire/messages/certificate_mark.h"
 #include "firmware/wire/messages/certificate_revoke.h"
 #include "firmware/wire/messages/challenge_update.h"
+#include "firmware/wire/messages/crl_get.h"
 #include "firmware/wire/messages/device_token_mint.h"
 #include "firmware/wire/messages/device_verify.h"
 #include "firmware/wire/messages/eab_verify.h"
+#include "firmware/wire/messages/evidence_key_get.h"
 #include "firmware/wire/messages/failure.h"
 #include "firmware/wire/messages/grant_withdraw.h"
 #include "firmware/wire/messages/issuer_get.h"
@@ -42,8 +47,10 @@
 #include "firmware/wire/messages/recovery_get.h"
 #include "firmware/wire/messages/recovery_put.h"
 #include "firmware/wire/messages/recovery_update.h"
+#include "firmware/wire/messages/remote_verify.h"
 #include "firmware/wire/messages/ticket_mint.h"
 #include "firmware/wire/messages/url_fetch.h"
+#include "firmware/wire/messages/verifier_relay.h"
 #include "firmware/wire/messages/work_list.h"
 
 namespace keyward::acme {
@@ -81,12 +88,14 @@ using StoreBackend =
             wire::RecoveryGet, wire::RecoveryUpdate, wire::MailPut, wire::MailTake, wire::MailDone,
             wire::WorkList>;
 using ValidationBackend = AsksAll<wire::NameTokenMint, wire::NameValidate, wire::ApplianceGrant,
-                                  wire::UrlFetch, wire::MailSend>;
+                                  wire::UrlFetch, wire::MailSend, wire::VerifierRelay>;
 using AttestationBackend =
-    AsksAll<wire::DeviceTokenMint, wire::DeviceVerify, wire::EabVerify, wire::AuthorityVerify>;
-using SignerBackend = AsksAll<wire::TicketMint, wire::CertificateIssue, wire::IssuerGet,
-                              wire::KeyChange, wire::CertificateRevoke, wire::OrderCancel,
-                              wire::GrantWithdraw, wire::PossessionMint, wire::PossessionVerify>;
+    AsksAll<wire::DeviceTokenMint, wire::DeviceVerify, wire::EabVerify, wire::AuthorityVerify,
+            wire::RemoteVerify, wire::EvidenceKeyGet, wire::AkBegin, wire::AkActivate>;
+using SignerBackend =
+    AsksAll<wire::TicketMint, wire::CertificateIssue, wire::IssuerGet, wire::KeyChange,
+            wire::CertificateRevoke, wire::OrderCancel, wire::GrantWithdraw, wire::PossessionMint,
+            wire::PossessionVerify, wire::AkIssue, wire::CrlGet>;
 
 struct Backend {
   StoreBackend& store;

@@ -78,6 +78,10 @@ bool can_prove(ValidationMethod method, const Wanted& wanted) {
     case IdentifierType::kJwtClaimConstraints:
     case IdentifierType::kEnhancedJwtClaimConstraints:
       return method == ValidationMethod::kTkauth01;
+    case IdentifierType::kRemoteAttestation:
+    case IdentifierType::kMac:
+    case IdentifierType::kUri:
+      break;
   }
   return false;
 }

@@ -9,7 +9,7 @@
 namespace keyward::identifier {
 namespace {
 
-constexpr std::array<std::pair<IdentifierType, std::string_view>, 7> kTypes{{
+constexpr std::array<std::pair<IdentifierType, std::string_view>, 10> kTypes{{
     {IdentifierType::kDns, "dns"},
     {IdentifierType::kIp, "ip"},
     {IdentifierType::kPermanentIdentifier, "permanent-identifier"},
@@ -17,6 +17,9 @@ constexpr std::array<std::pair<IdentifierType, std::string_view>, 7> kTypes{{
     {IdentifierType::kTnAuthList, "TNAuthList"},
     {IdentifierType::kJwtClaimConstraints, "JWTClaimConstraints"},
     {IdentifierType::kEnhancedJwtClaimConstraints, "EnhancedJWTClaimConstraints"},
+    {IdentifierType::kRemoteAttestation, "remote-attestation"},
+    {IdentifierType::kMac, "mac"},
+    {IdentifierType::kUri, "uri"},
 }};
 
 Result<std::string> canonical_value(IdentifierType type, std::string_view value,
@@ -38,6 +41,10 @@ Result<std::string> canonical_value(IdentifierType type, std::string_view value,
     case IdentifierType::kJwtClaimConstraints:
     case IdentifierType::kEnhancedJwtClaimConstraints:
       return canonical_authority(type, value);
+    case IdentifierType::kRemoteAttestation:
+    case IdentifierType::kMac:
+    case IdentifierType::kUri:
+      break;
   }
   return fail(ErrorKind::kBadInput, "identifier: unknown type");
 }

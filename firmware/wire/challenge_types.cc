@@ -16,6 +16,8 @@ constexpr std::array kTypes = std::to_array<std::pair<ValidationMethod, std::str
     {ValidationMethod::kDnsPersist01, "dns-persist-01"},
     {ValidationMethod::kTkauth01, "tkauth-01"},
     {ValidationMethod::kPossession01, "proof-of-possession-01"},
+    {ValidationMethod::kRemoteAttest01, "remote-attest-01"},
+    {ValidationMethod::kVendorJwt01, "vendor-jwt-01"},
 });
 
 }  // namespace

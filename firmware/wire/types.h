@@ -60,11 +60,16 @@ enum class MessageType : std::uint16_t {
   kApplianceGrant = 0x0204,
   kUrlFetch = 0x0206,
   kMailSend = 0x0208,
+  kVerifierRelay = 0x020A,
 
   kDeviceTokenMint = 0x0300,
   kDeviceVerify = 0x0302,
   kEabVerify = 0x0304,
   kAuthorityVerify = 0x0306,
+  kRemoteVerify = 0x0308,
+  kEvidenceKeyGet = 0x030A,
+  kAkBegin = 0x030C,
+  kAkActivate = 0x030E,
 
   kTicketMint = 0x0400,
   kCertificateIssue = 0x0402,
@@ -79,8 +84,16 @@ enum class MessageType : std::uint16_t {
   kGrantWithdraw = 0x0414,
   kPossessionVerify = 0x0416,
   kPossessionMint = 0x0418,
+  kAkIssue = 0x041A,
+  kCrlGet = 0x041C,
+  kGrantRemote = 0x041E,      // attestation alone
+  kGrantAk = 0x0420,          // attestation alone
+  kEvidenceKeyFind = 0x0422,  // attestation alone
+  kEvidenceAgree = 0x0424,    // attestation alone
 
-  kPinUnseal = 0x0500,
+  kPinUnseal = 0x0500,  // signer alone
+  kKeySeal = 0x0502,
+  kKeyUnseal = 0x0504,
 };
 
 }  // namespace keyward::wire

@@ -63,6 +63,9 @@ Result<Bytes> general_name(const Identifier& identifier) {
     case IdentifierType::kTnAuthList:  // extensions of their own (RFC 8226, RFC 9118)
     case IdentifierType::kJwtClaimConstraints:
     case IdentifierType::kEnhancedJwtClaimConstraints:
+    case IdentifierType::kRemoteAttestation:  // in no certificate
+    case IdentifierType::kMac:
+    case IdentifierType::kUri:
       break;
   }
   return bad("san: unknown identifier type");

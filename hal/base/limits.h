@@ -9,8 +9,8 @@ namespace keyward::limits {
 
 // ---- frames between tasks
 inline constexpr std::size_t kFrameBytesMax =
-    98'304;                              // one SEQPACKET datagram; below the default socket buffer
-inline constexpr int kCborDepthMax = 6;  // deepest message: frame > body > list > item > field
+    163'840;  // one SEQPACKET datagram; below the default socket buffer (212,992)
+inline constexpr int kCborDepthMax = 6;      // deepest message: frame > body > list > item > field
 inline constexpr int kCborItemsMax = 4'096;  // items in one frame; bounds libcbor's allocations
 inline constexpr int kPeerCallsMax = 512;    // calls in flight on one edge; more are refused
 inline constexpr std::int64_t kPeerCallMs = 10'000;  // default patience of a caller between tasks
@@ -43,14 +43,26 @@ inline constexpr std::size_t kRecoveriesPerAccountMax = 4;      // open at the s
 inline constexpr std::size_t kMailSubjectBytesMax = 128;
 inline constexpr std::size_t kMailTextBytesMax = 4'096;
 inline constexpr std::size_t kAlternateChainsMax = 4;
+inline constexpr std::size_t kTenantBytesMax = 32;          // a name in a path
+inline constexpr std::size_t kAttestationsPerOrderMax = 8;  // authorizations beside the names'
+inline constexpr std::size_t kClaimsHintsMax = 32;          // attestClaimsHint of one challenge
+inline constexpr std::size_t kVendorDomainsMax = 8;         // "aud" of one vendor's token
+
+// ---- evidence (RFC 9334)
+inline constexpr std::size_t kEvidenceBytesMax = 98'304;       // = kJwsPayloadBytesMax
+inline constexpr std::size_t kRelayedResultBytesMax = 32'768;  // an EAR with its chain
+inline constexpr std::size_t kMediaTypeBytesMax = 256;         // with an eat_profile
+inline constexpr std::size_t kAkAnswerBytesMax = 4'096;        // credential and session
+inline constexpr std::size_t kSealedKeyBytesMax = 2'048;       // TPM2B_PUBLIC and TPM2B_PRIVATE
+inline constexpr std::size_t kCrlPartBytesMax = 131'072;       // of a list, below kFrameBytesMax
 
 // ---- JWS and JSON
 inline constexpr std::size_t kRequestBodyBytesMax =
-    65'536;  // an attestation object with a chain fits well
+    131'072;  // evidence with a PC's event log, base64url twice
 inline constexpr int kJsonDepthMax = 12;
 inline constexpr int kJsonItemsMax = 2'048;
 inline constexpr std::size_t kJwsProtectedBytesMax = 8'192;  // an RSA-4096 JWK with room
-inline constexpr std::size_t kJwsPayloadBytesMax = 49'152;   // base64url decoded
+inline constexpr std::size_t kJwsPayloadBytesMax = 98'304;   // base64url decoded
 inline constexpr std::size_t kJwsSignatureBytesMax = 1'024;  // RSA-8192
 inline constexpr std::size_t kJwkBytesMax = 2'048;           // canonical JWK of RSA-8192 with room
 inline constexpr std::size_t kNonceBytesMax = 128;
@@ -203,7 +215,7 @@ inline constexpr std::int64_t kValidationHurryMs =
     1'000;  // a client may ask for another look no sooner than this after the last
 inline constexpr std::int64_t kIssueWaitMs =
     5'000;  // a finalize answer waits so long, then says processing
-inline constexpr std::size_t kOrdersPageMax = 100;     // orders on one page of an account's list
+inline constexpr std::size_t kOrdersPageMax = 100;      // orders on one page of an account's list
 inline constexpr std::size_t kAccountRequestsMax = 64;  // of the operator, open or answered
 inline constexpr std::size_t kAccountRequestsBytesMax = 262'144;  // 64 of 4 KiB
 inline constexpr std::int64_t kDeskLookMs = 1'000;  // an operator at the unit waits for the answer

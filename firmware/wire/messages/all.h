@@ -6,6 +6,9 @@
 #include "firmware/wire/messages/account_put.h"
 #include "firmware/wire/messages/account_rekey.h"
 #include "firmware/wire/messages/account_update.h"
+#include "firmware/wire/messages/ak_activate.h"
+#include "firmware/wire/messages/ak_begin.h"
+#include "firmware/wire/messages/ak_issue.h"
 #include "firmware/wire/messages/appliance_grant.h"
 #include "firmware/wire/messages/authority_verify.h"
 #include "firmware/wire/messages/authz_find.h"
@@ -25,17 +28,25 @@
 #include "firmware/wire/messages/control_start.h"
 #include "firmware/wire/messages/control_state.h"
 #include "firmware/wire/messages/control_stop.h"
+#include "firmware/wire/messages/crl_get.h"
 #include "firmware/wire/messages/device_token_mint.h"
 #include "firmware/wire/messages/device_verify.h"
 #include "firmware/wire/messages/eab_verify.h"
+#include "firmware/wire/messages/evidence_agree.h"
+#include "firmware/wire/messages/evidence_key_find.h"
+#include "firmware/wire/messages/evidence_key_get.h"
 #include "firmware/wire/messages/failure.h"
 #include "firmware/wire/messages/grant_account.h"
+#include "firmware/wire/messages/grant_ak.h"
 #include "firmware/wire/messages/grant_authority.h"
 #include "firmware/wire/messages/grant_device.h"
 #include "firmware/wire/messages/grant_name.h"
+#include "firmware/wire/messages/grant_remote.h"
 #include "firmware/wire/messages/grant_withdraw.h"
 #include "firmware/wire/messages/issuer_get.h"
 #include "firmware/wire/messages/key_change.h"
+#include "firmware/wire/messages/key_seal.h"
+#include "firmware/wire/messages/key_unseal.h"
 #include "firmware/wire/messages/mail_done.h"
 #include "firmware/wire/messages/mail_put.h"
 #include "firmware/wire/messages/mail_send.h"
@@ -56,8 +67,10 @@
 #include "firmware/wire/messages/recovery_get.h"
 #include "firmware/wire/messages/recovery_put.h"
 #include "firmware/wire/messages/recovery_update.h"
+#include "firmware/wire/messages/remote_verify.h"
 #include "firmware/wire/messages/ticket_mint.h"
 #include "firmware/wire/messages/url_fetch.h"
+#include "firmware/wire/messages/verifier_relay.h"
 #include "firmware/wire/messages/work_list.h"
 
 namespace keyward::wire {
@@ -83,6 +96,10 @@ using AllMessages = MessageList<
     MailPutReply, MailPut, MailSendReply, MailSend, MailTakeReply, MailTake, OrderCancelReply,
     OrderCancel, PossessionMintReply, PossessionMint, PossessionVerifyReply, PossessionVerify,
     RecoveryGetReply, RecoveryGet, RecoveryPutReply, RecoveryPut, RecoveryUpdateReply,
-    RecoveryUpdate, UrlFetchReply, UrlFetch>;
+    RecoveryUpdate, UrlFetchReply, UrlFetch, AkActivateReply, AkActivate, AkBeginReply, AkBegin,
+    AkIssueReply, AkIssue, CrlGetReply, CrlGet, EvidenceAgreeReply, EvidenceAgree,
+    EvidenceKeyFindReply, EvidenceKeyFind, EvidenceKeyGetReply, EvidenceKeyGet, GrantAkReply,
+    GrantAk, GrantRemoteReply, GrantRemote, KeySealReply, KeySeal, KeyUnsealReply, KeyUnseal,
+    RemoteVerifyReply, RemoteVerify, VerifierRelayReply, VerifierRelay>;
 
 }  // namespace keyward::wire

@@ -36,6 +36,7 @@ struct AuthorityVerify {
   std::string tkauth;            // compact JWS
   std::optional<Bytes> fetched;  // what stands at the token's x5u
   std::vector<EarlierKey> earlier_keys;
+  ValidationMethod method = ValidationMethod::kTkauth01;  // or vendor-jwt-01
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -46,6 +47,7 @@ struct AuthorityVerify {
     v(6, "tkauth", m.tkauth, limits::kAuthorityTokenBytesMax);
     v(7, "fetched", m.fetched, limits::kFetchedBytesMax);
     v(8, "earlier_keys", m.earlier_keys, limits::kEarlierKeysMax);
+    v(9, "method", m.method);
   }
 };
 

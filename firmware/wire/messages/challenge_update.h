@@ -31,6 +31,7 @@ struct ChallengeUpdate {
   std::optional<std::int64_t> validated_at_ms;
   std::optional<std::string> error_json;
   std::optional<std::int64_t> authz_expires_at_ms{};  // with valid: as long as the signer's grant
+  std::optional<Bytes> answer{};                      // with processing: kept until it is decided
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "id", m.id, limits::kIdBytesMax);
@@ -39,6 +40,7 @@ struct ChallengeUpdate {
     v(4, "validated_at_ms", m.validated_at_ms);
     v(5, "error_json", m.error_json, limits::kDetailBytesMax * 2);
     v(6, "authz_expires_at_ms", m.authz_expires_at_ms);
+    v(7, "answer", m.answer, limits::kEvidenceBytesMax);
   }
 };
 

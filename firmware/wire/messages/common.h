@@ -13,9 +13,12 @@ enum class IdentifierType : std::uint8_t {
   kTnAuthList = 5,                   // RFC 9448
   kJwtClaimConstraints = 6,          // draft-ietf-acme-authority-token-jwtclaimcon
   kEnhancedJwtClaimConstraints = 7,  // the same, RFC 9118
+  kRemoteAttestation = 8,            // draft-ietf-acme-rats: a hint, in no certificate
+  kMac = 9,                          // a device's address (third-party device attestation)
+  kUri = 10,                         // the service that such a device is for
 };
 inline bool is_known(IdentifierType t) {
-  return t >= IdentifierType::kDns && t <= IdentifierType::kEnhancedJwtClaimConstraints;
+  return t >= IdentifierType::kDns && t <= IdentifierType::kUri;
 }
 
 enum class ValidationMethod : std::uint8_t {
@@ -27,10 +30,12 @@ enum class ValidationMethod : std::uint8_t {
   kDnsAccount01 = 6,
   kDnsPersist01 = 7,
   kTkauth01 = 8,
-  kPossession01 = 9
+  kPossession01 = 9,
+  kRemoteAttest01 = 10,
+  kVendorJwt01 = 11
 };
 inline bool is_known(ValidationMethod m) {
-  return m >= ValidationMethod::kHttp01 && m <= ValidationMethod::kPossession01;
+  return m >= ValidationMethod::kHttp01 && m <= ValidationMethod::kVendorJwt01;
 }
 
 enum class AccountStatus : std::uint8_t { kValid = 1, kDeactivated = 2, kRevoked = 3 };

@@ -33,6 +33,7 @@ struct DeviceVerify {
   std::string token;
   Bytes attestation_object;              // CBOR, from the challenge response
   std::vector<EarlierKey> earlier_keys;  // the token may have been minted for one of them
+  std::string profile{};                 // of the order: how long evidence is kept
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -42,6 +43,7 @@ struct DeviceVerify {
     v(5, "token", m.token, limits::kIdBytesMax * 2);
     v(6, "attestation_object", m.attestation_object, limits::kAttestationObjectBytesMax);
     v(7, "earlier_keys", m.earlier_keys, limits::kEarlierKeysMax);
+    v(8, "profile", m.profile, limits::kProfileNameBytesMax);
   }
 };
 

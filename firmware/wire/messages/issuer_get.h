@@ -14,6 +14,7 @@ struct ProfileInfo {
   std::vector<std::string> methods;           // challenge types; the signer counts no other proof
   std::optional<std::uint64_t> star_lifetime_s_min;  // RFC 8739; absent: not for this profile
   std::optional<std::uint64_t> star_duration_s_max;
+  std::vector<std::string> attestations{};  // canonical hints: one more authorization for each
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "name", m.name, limits::kProfileNameBytesMax);
@@ -22,6 +23,8 @@ struct ProfileInfo {
     v(4, "methods", m.methods, 16, limits::kProfileNameBytesMax);
     v(5, "star_lifetime_s_min", m.star_lifetime_s_min);
     v(6, "star_duration_s_max", m.star_duration_s_max);
+    v(7, "attestations", m.attestations, limits::kAttestationsPerOrderMax,
+      limits::kProfileNameBytesMax);
   }
 };
 

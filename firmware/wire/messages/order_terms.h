@@ -32,6 +32,9 @@ struct OrderTerms {
   std::optional<std::int64_t> not_before_ms;
   std::optional<std::int64_t> not_after_ms;
   std::optional<StarTerms> star{};
+  std::optional<std::string> tenant{};  // whose newOrder the client signed
+  // Remote attestations that the profile asks for, canonical hints; the gate wants a grant for each.
+  std::vector<std::string> attestations{};
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "identifiers", m.identifiers, limits::kIdentifiersPerOrderMax);
@@ -39,6 +42,9 @@ struct OrderTerms {
     v(3, "not_before_ms", m.not_before_ms);
     v(4, "not_after_ms", m.not_after_ms);
     v(5, "star", m.star);
+    v(6, "tenant", m.tenant, limits::kTenantBytesMax);
+    v(7, "attestations", m.attestations, limits::kAttestationsPerOrderMax,
+      limits::kProfileNameBytesMax);
   }
 };
 

@@ -18,6 +18,7 @@ struct AccountRecord {
   std::optional<std::string> binding_json;  // externalAccountBinding as verified; shown again
   std::optional<std::string> eab_kid;
   std::vector<EarlierKey> earlier_keys;  // oldest first
+  std::optional<std::string> tenant;     // whose directory it came by; absent: the appliance's own
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "id", m.id, limits::kIdBytesMax);
@@ -31,6 +32,7 @@ struct AccountRecord {
     v(9, "binding_json", m.binding_json, limits::kEabBytesMax);
     v(10, "eab_kid", m.eab_kid, limits::kEabKidBytesMax);
     v(11, "earlier_keys", m.earlier_keys, limits::kEarlierKeysMax);
+    v(12, "tenant", m.tenant, limits::kTenantBytesMax);
   }
 };
 
@@ -43,6 +45,7 @@ struct ChallengeRecord {
   std::optional<std::int64_t> validated_at_ms;
   std::optional<std::string> error_json;  // problem document
   std::optional<std::string> data_json;   // an object whose members the method shows beside its own
+  std::optional<Bytes> answer{};  // the client's signed payload, kept while it is processing alone
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "id", m.id, limits::kIdBytesMax);
@@ -53,6 +56,7 @@ struct ChallengeRecord {
     v(6, "validated_at_ms", m.validated_at_ms);
     v(7, "error_json", m.error_json, limits::kDetailBytesMax * 2);
     v(8, "data_json", m.data_json, limits::kChallengeDataBytesMax);
+    v(9, "answer", m.answer, limits::kEvidenceBytesMax);
   }
 };
 
@@ -66,6 +70,7 @@ struct AuthzRecord {
   std::int64_t expires_at_ms = 0;
   std::vector<ChallengeRecord> challenges;
   bool subtree = false;  // names below are covered as well (RFC 9444 subdomainAuthAllowed)
+  std::optional<std::string> tenant{};  // in whose part of the server it was made
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "id", m.id, limits::kIdBytesMax);
@@ -77,6 +82,7 @@ struct AuthzRecord {
     v(7, "expires_at_ms", m.expires_at_ms);
     v(8, "challenges", m.challenges, 8);
     v(9, "subtree", m.subtree);
+    v(10, "tenant", m.tenant, limits::kTenantBytesMax);
   }
 };
 
@@ -93,6 +99,7 @@ struct OrderRecord {
   std::optional<std::string> replaces;          // RFC 9773: a certificate's id
   std::optional<std::int64_t> star_next_at_ms;  // RFC 8739: the next certificate is due then
   std::optional<bool> certificate_get;          // RFC 8739: may be fetched without a signature
+  std::optional<std::string> tenant{};          // whose newOrder it came by
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "ticket", m.ticket, limits::kIdBytesMax);
@@ -107,6 +114,7 @@ struct OrderRecord {
     v(10, "replaces", m.replaces, limits::kIdBytesMax);
     v(11, "star_next_at_ms", m.star_next_at_ms);
     v(12, "certificate_get", m.certificate_get);
+    v(13, "tenant", m.tenant, limits::kTenantBytesMax);
   }
 };
 

@@ -85,7 +85,7 @@ def account_binding(lab):
     refused = certbot(*words, status=1)
     expect(re.search("external.?account", refused, re.I), f"without a binding certbot hears: {refused}")
     made = json.loads(lab.keywardctl("eab", "add", lab.sim / "state/attestation", "--json"))
-    certbot(*words, "--eab-kid", made["kid"], "--eab-hmac-key", made["key"])
+    certbot(*words, "--eab-kid", made["kid"], f"--eab-hmac-key={made['key']}")
     lab.check(certbot.live("e.plant.example") / "fullchain.pem", "e.plant.example")
 
 

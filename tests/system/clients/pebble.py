@@ -179,7 +179,8 @@ def state_is_kept():
     try:
         roots = []
         for _ in (1, 2):
-            server = Server(ours, "-state", kept, "-quiet")
+            keys = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
+            server = Server(ours, "-state", kept, "-quiet", externalAccountMACKeys=keys)
             try:
                 roots.append(server.manage("/roots/0")[1])
             finally:
