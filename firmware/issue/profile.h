@@ -51,6 +51,7 @@ struct Profile {
   std::optional<StarLimits> star;                    // RFC 8739; absent: not offered
   DeviceNames device_names = DeviceNames::kRequire;  // device
   std::int64_t preference = 100;  // the smallest that fits an order without a profile is taken
+  std::vector<std::string> attestations{};  // canonical hints: the gate wants a GrantRemote for each
   bool for_devices() const { return kind == ProfileKind::kDevice; }
 };
 
