@@ -40,7 +40,7 @@ Answer<wire::AccountPutReply> Store::account_put(const wire::AccountPut& request
     STORE_CHECK(Query(db, kAccountInsert, account.id, account.thumbprint, account.jwk,
                       account.status, pack_contacts(account.contacts),
                       std::int64_t{account.terms_agreed}, account.created_at_ms, account.terms_url,
-                      account.binding_json, account.eab_kid)
+                      account.binding_json, account.eab_kid, account.tenant)
                     .finish());
     ++accounts_;  // one too many if the commit fails: the limit is then reached one early
     return wire::AccountPutReply{account, true};

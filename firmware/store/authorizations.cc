@@ -24,6 +24,7 @@ const char* fault_of(const wire::AuthzRecord& authz) {
     if (challenge.id.empty() || (has_token && challenge.token.empty()))
       return "a challenge needs an id and a token";
     if (challenge.authz_id != authz.id) return "a challenge is another authorization's";
+    if (challenge.answer) return "nothing is answered yet";
   }
   return nullptr;
 }
@@ -33,7 +34,8 @@ Answer<bool> Store::put_authorization(Connection& db, std::int64_t number,
                                       const wire::AuthzRecord& authz) {
   STORE_CHECK(Query(db, kAuthzInsert, number, authz.id, authz.identifier.type,
                     authz.identifier.value, std::int64_t{authz.wildcard}, authz.status,
-                    authz.expires_at_ms, account_number, kind, std::int64_t{authz.subtree})
+                    authz.expires_at_ms, account_number, kind, std::int64_t{authz.subtree},
+                    authz.tenant)
                   .finish());
   std::int64_t challenge_number = number << kChallengeBits;
   for (const auto& challenge : authz.challenges) {
@@ -188,6 +190,7 @@ Answer<bool> Store::end_orders_on(Connection& db, std::int64_t authz_number) {
     STORE_CHECK(
         Query(db, kOrderSetStatus, number, OrderStatus::kInvalid, std::optional<std::string>())
             .finish());
+    STORE_CHECK(Query(db, kAnswersForgetOfOrder, number).finish());
   }
   return true;
 }
@@ -210,6 +213,7 @@ Answer<wire::AuthzUpdateReply> Store::authz_update(const wire::AuthzUpdate& requ
     if (!may_change(authz.status, request.status))
       return edge_refused("the authorization has ended");
     STORE_CHECK(Query(db, kAuthzSetStatus, number, request.status).finish());
+    STORE_CHECK(Query(db, kAnswersForgetOfAuthz, number).finish());
     STORE_CHECK(end_orders_on(db, number));
     STORE_TRY(after, authz_of(db, kAuthzByNumber, number, {}, {}));
     return wire::AuthzUpdateReply{std::move(after)};
@@ -220,12 +224,15 @@ Answer<wire::AuthzUpdateReply> Store::authz_update(const wire::AuthzUpdate& requ
 // valid authorizations are relied on by further orders, so that none but its first waits for it.
 Answer<bool> Store::settle(Connection& db, const StoredChallenge& stored,
                            const wire::ChallengeUpdate& request) {
+  // Nobody waits for the other challenges any more.
+  STORE_CHECK(Query(db, kAnswersForgetOfAuthz, stored.authz_number).finish());
   if (request.status == ChallengeStatus::kInvalid) {
     STORE_CHECK(Query(db, kAuthzSetStatus, stored.authz_number, AuthzStatus::kInvalid).finish());
     if (stored.order_number == 0) return true;
     STORE_CHECK(
         Query(db, kOrderSetStatus, stored.order_number, OrderStatus::kInvalid, request.error_json)
             .finish());
+    STORE_CHECK(Query(db, kAnswersForgetOfOrder, stored.order_number).finish());
     return true;
   }
   STORE_CHECK(Query(db, kAuthzSetValid, stored.authz_number, request.authz_expires_at_ms).finish());
@@ -251,6 +258,21 @@ Answer<bool> Store::settle(Connection& db, const StoredChallenge& stored,
   STORE_CHECK(Query(db, kOrderSetStatus, stored.order_number, OrderStatus::kReady,
                     std::optional<std::string>())
                   .finish());
+  return true;
+}
+
+// One answer at a time, so that an authorization with all it holds fits one message.
+Answer<bool> Store::check_room_for_answer(Connection& db, const StoredChallenge& stored,
+                                          const Bytes& answer) {
+  if (filling_)
+    return refuse(wire::FailureKind::kExhausted, "store-full", "no room for another answer");
+  STORE_TRY(authz, authz_of(db, kAuthzByNumber, stored.authz_number, {}, {}));
+  for (const auto& challenge : authz.challenges) {
+    if (challenge.answer)
+      return edge_refused("another answer of the authorization is being judged");
+  }
+  if (wire::encode_body(authz).size() + answer.size() > limits::kAnsweredAuthzBytesMax)
+    return malformed("the answer does not fit beside its authorization");
   return true;
 }
 
@@ -285,6 +307,8 @@ Answer<wire::ChallengeUpdateReply> Store::challenge_update(const wire::Challenge
     return malformed("an invalid challenge has an error, no other has");
   if (request.authz_expires_at_ms && !valid)
     return malformed("only what is proved lives for another time");
+  if (request.answer && request.status != ChallengeStatus::kProcessing)
+    return malformed("an answer is kept while it is judged, not longer");
   if (!may_change(request.expected, request.status))
     return edge_refused("a challenge does not go that way");
   // NORMAL: a power cut that takes this leaves the challenge to be tried again; the signer has the
@@ -294,12 +318,14 @@ Answer<wire::ChallengeUpdateReply> Store::challenge_update(const wire::Challenge
     if (stored.number == 0) return wire::ChallengeUpdateReply{};
     const bool applies = stored.open && stored.status == request.expected;
     if (applies) {
+      if (request.answer) STORE_CHECK(check_room_for_answer(db, stored, *request.answer));
       STORE_CHECK(Query(db, kChallengeSet, stored.number, request.status, request.validated_at_ms,
-                        request.error_json)
+                        request.error_json, request.answer)
                       .finish());
       if (valid || invalid) STORE_CHECK(settle(db, stored, request));
     }
     STORE_TRY(authz, authz_of(db, kAuthzByNumber, stored.authz_number, {}, {}));
+    for (auto& challenge : authz.challenges) challenge.answer.reset();  // its sender has it
     return wire::ChallengeUpdateReply{applies, std::move(authz)};
   });
 }

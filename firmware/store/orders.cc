@@ -118,7 +118,7 @@ Answer<wire::OrderPutReply> Store::order_put(const wire::OrderPut& request) {
     STORE_CHECK(Query(db, kOrderInsert, number, order.ticket, account_number, order.status,
                       rely.expires_at_ms, pack_identifiers(order.identifiers), order.terms,
                       static_cast<std::int64_t>(rely.numbers.size()), order.replaces,
-                      certificate_get)
+                      certificate_get, order.tenant)
                     .finish());
     std::int64_t authz_number = number << kAuthzBits;
     for (const auto& authz : request.authorizations) {
@@ -228,6 +228,8 @@ Answer<bool> Store::set_result(Connection& db, std::int64_t number, wire::OrderR
   STORE_CHECK(Query(db, kOrderSetResult, number, record.status, record.error_json, finalize,
                     record.certificate_id)
                   .finish());
+  if (record.status == OrderStatus::kInvalid)
+    STORE_CHECK(Query(db, kAnswersForgetOfOrder, number).finish());
   return true;
 }
 

@@ -97,6 +97,7 @@ Result<AccountRow> read_account(const Query& query) {
   row.record.terms_url = query.optional_text(8);
   row.record.binding_json = query.optional_text(9);
   row.record.eab_kid = query.optional_text(10);
+  row.record.tenant = query.optional_text(12);
   if (query.null(11)) return row;
   KEYWARD_TRY(earlier, unpack<EarlierKeyList>(query.view(11)));
   row.record.earlier_keys = std::move(earlier.keys);
@@ -120,6 +121,7 @@ Result<OrderRow> read_order(const Query& query) {
   row.record.replaces = query.optional_text(11);
   if (!query.null(12)) row.record.certificate_get = query.integer(12) != 0;
   row.record.star_next_at_ms = query.optional_integer(13);
+  row.record.tenant = query.optional_text(14);
   if (query.null(9)) return row;
   KEYWARD_TRY(finalize, unpack<wire::ClientJws>(query.view(9)));
   row.record.finalize = std::move(finalize);
@@ -139,6 +141,7 @@ Result<wire::AuthzRecord> read_authz(const Query& query) {
   record.status = status;
   record.expires_at_ms = query.integer(8);
   record.subtree = query.integer(9) != 0;
+  record.tenant = query.optional_text(10);
   return record;
 }
 
@@ -154,6 +157,7 @@ Result<wire::ChallengeRecord> read_challenge(const Query& query, const std::stri
   record.validated_at_ms = query.optional_integer(4);
   record.error_json = query.optional_text(5);
   record.data_json = query.optional_text(6);
+  if (!query.null(7)) record.answer = query.blob(7);
   return record;
 }
 

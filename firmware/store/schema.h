@@ -7,7 +7,7 @@
 
 namespace keyward::store {
 
-inline constexpr std::int64_t kSchemaVersion = 2;
+inline constexpr std::int64_t kSchemaVersion = 3;
 
 // Climbs the ladder from the version found to kSchemaVersion, one transaction a step.
 Status migrate(Connection& connection, std::int64_t now_ms);

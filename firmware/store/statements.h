@@ -63,6 +63,9 @@ enum Sql : std::size_t {
   kChallengeInsert,
   kChallengeById,
   kChallengeSet,
+  kAnswersForgetOfAuthz,
+  kAnswersForgetOfOrder,
+  kAnswersForgetEnded,
   kChallengesOfAuthz,
   kChallengeProved,
   kChallengesEndOfOrder,
@@ -107,17 +110,17 @@ enum Sql : std::size_t {
 #define KEYWARD_ORDER_COLUMNS                                                        \
   "o.n, o.ticket, a.id, o.status, o.expires_at_ms, o.certificate_id, o.error_json, " \
   "o.identifiers, o.terms, o.finalize, o.reused, o.replaces, o.certificate_get, "    \
-  "o.star_next_at_ms"
+  "o.star_next_at_ms, o.tenant"
 #define KEYWARD_AUTHZ_COLUMNS                                                                \
   "z.n, z.id, a.id, o.ticket, z.identifier_type, z.identifier_value, z.wildcard, z.status, " \
-  "z.expires_at_ms, z.subtree"
+  "z.expires_at_ms, z.subtree, z.tenant"
 // The ticket is that of the one order it is for: kind 1 alone.
 #define KEYWARD_AUTHZ_JOINS                                     \
   "FROM authorizations z JOIN accounts a ON a.n = z.account_n " \
   "LEFT JOIN orders o ON z.kind = 1 AND o.n = z.n >> 6 "
 #define KEYWARD_ACCOUNT_COLUMNS                                                        \
   "n, id, thumbprint, jwk, status, contacts, terms_agreed, created_at_ms, terms_url, " \
-  "binding_json, eab_kid, earlier_keys"
+  "binding_json, eab_kid, earlier_keys, tenant"
 #define KEYWARD_CERTIFICATE_COLUMNS                                                    \
   "c.id, a.id, c.ticket, c.serial, c.not_after_ms, c.leaf, i.chain, c.revoked_at_ms, " \
   "c.revocation_reason, c.replaced_by"
@@ -139,7 +142,8 @@ inline constexpr std::array<std::string_view, kSqlCount> kSqlTexts = [] {
 
   t[kAccountInsert] =
       "INSERT INTO accounts (id, thumbprint, jwk, status, contacts, terms_agreed, created_at_ms, "
-      "terms_url, binding_json, eab_kid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+      "terms_url, binding_json, eab_kid, tenant) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+      "?11)";
   t[kAccountById] = "SELECT " KEYWARD_ACCOUNT_COLUMNS " FROM accounts WHERE id = ?1";
   t[kAccountByThumbprint] =
       "SELECT " KEYWARD_ACCOUNT_COLUMNS " FROM accounts WHERE thumbprint = ?1";
@@ -155,7 +159,7 @@ inline constexpr std::array<std::string_view, kSqlCount> kSqlTexts = [] {
   t[kOrderInsert] =
       "INSERT INTO orders (n, ticket, account_n, status, expires_at_ms, identifiers, terms, "
       "reused, "
-      "replaces, certificate_get) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+      "replaces, certificate_get, tenant) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
   t[kOrderByTicket] = "SELECT " KEYWARD_ORDER_COLUMNS
                       " FROM orders o JOIN accounts a ON a.n = o.account_n WHERE o.ticket = ?1";
   t[kOrderOwned] =
@@ -202,8 +206,8 @@ inline constexpr std::array<std::string_view, kSqlCount> kSqlTexts = [] {
 
   t[kAuthzInsert] =
       "INSERT INTO authorizations (n, id, identifier_type, identifier_value, wildcard, status, "
-      "expires_at_ms, account_n, kind, subtree) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+      "expires_at_ms, account_n, kind, subtree, tenant) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
   t[kAuthzOwned] =
       "SELECT " KEYWARD_AUTHZ_COLUMNS " " KEYWARD_AUTHZ_JOINS "WHERE z.id = ?1 AND a.id = ?2";
   t[kAuthzByNumber] = "SELECT " KEYWARD_AUTHZ_COLUMNS " " KEYWARD_AUTHZ_JOINS "WHERE z.n = ?1";
@@ -256,17 +260,35 @@ inline constexpr std::array<std::string_view, kSqlCount> kSqlTexts = [] {
       "o.expires_at_ms, o.reused FROM challenges c JOIN authorizations z ON z.n = c.n >> 3 "
       "JOIN accounts a ON a.n = z.account_n LEFT JOIN orders o ON o.n = c.n >> 9 WHERE c.id = ?1";
   t[kChallengeSet] =
-      "UPDATE challenges SET status = ?2, validated_at_ms = ?3, error_json = ?4 WHERE n = ?1";
+      "UPDATE challenges SET status = ?2, validated_at_ms = ?3, error_json = ?4, answer = ?5 WHERE "
+      "n "
+      "= ?1";
+  t[kAnswersForgetOfAuthz] =
+      "UPDATE challenges SET answer = NULL WHERE n >= ?1 << 3 AND n < (?1 + 1) << 3 AND answer IS "
+      "NOT NULL";
+  t[kAnswersForgetOfOrder] =
+      "UPDATE challenges SET answer = NULL WHERE n >= ?1 << 9 AND n < (?1 + 1) << 9 AND answer IS "
+      "NOT NULL";
+  // Nobody waits for them any more: decided, or of an authorization that has ended or expired.
+  t[kAnswersForgetEnded] =
+      "UPDATE challenges SET answer = NULL WHERE n IN (SELECT c.n FROM challenges c INDEXED BY "
+      "challenges_answers JOIN authorizations z ON z.n = c.n >> 3 WHERE c.answer IS NOT NULL AND "
+      "(c.status <> 2 OR z.status <> 1 OR z.expires_at_ms <= ?1) LIMIT ?2)";
   t[kChallengesOfAuthz] =
-      "SELECT id, method, status, token, validated_at_ms, error_json, data_json FROM challenges "
+      "SELECT id, method, status, token, validated_at_ms, error_json, data_json, answer FROM "
+      "challenges "
       "WHERE n >= ?1 << 3 AND n < (?1 + 1) << 3 ORDER BY n";
   t[kChallengeProved] =
-      "SELECT id, method, status, token, validated_at_ms, error_json, data_json FROM challenges "
+      "SELECT id, method, status, token, validated_at_ms, error_json, data_json, NULL FROM "
+      "challenges "
       "WHERE n >= ?1 << 3 AND n < (?1 + 1) << 3 AND status = 3 ORDER BY n";
   t[kChallengesEndOfOrder] =
-      "UPDATE challenges SET status = 4 WHERE n >= ?1 << 9 AND n < (?1 + 1) << 9 AND status = 2";
+      "UPDATE challenges SET status = 4, answer = NULL WHERE n >= ?1 << 9 AND n < (?1 + 1) << 9 "
+      "AND "
+      "status = 2";
   t[kChallengesEndAlone] =
-      "UPDATE challenges SET status = 4 WHERE status = 2 AND n >> 3 IN (SELECT n FROM "
+      "UPDATE challenges SET status = 4, answer = NULL WHERE status = 2 AND n >> 3 IN (SELECT n "
+      "FROM "
       "authorizations WHERE account_n = ?1 AND kind = 3)";
   t[kChallengeDeleteOfAuthz] = "DELETE FROM challenges WHERE n >= ?1 << 3 AND n < (?1 + 1) << 3";
   t[kChallengeDeleteOfOrder] = "DELETE FROM challenges WHERE n >= ?1 << 9 AND n < (?1 + 1) << 9";

@@ -106,6 +106,8 @@ class Store {
   // With the challenge that proved each, and no other.
   Answer<wire::AuthzFindReply> authz_find(const wire::AuthzFind& request);
   Answer<wire::AuthzUpdateReply> authz_update(const wire::AuthzUpdate& request);  // durable
+  // The answer of a challenge stands in its authorization (authz_get alone) until that is decided or
+  // has ended; sweep() forgets those whose time passed.
   Answer<wire::ChallengeUpdateReply> challenge_update(const wire::ChallengeUpdate& request);
   Answer<wire::CertificateGetReply> certificate_get(const wire::CertificateGet& request);
   Answer<wire::CertificateFindReply> certificate_find(const wire::CertificateFind& request);
@@ -187,6 +189,8 @@ class Store {
   Answer<std::int64_t> best_authz(Connection& db, const std::string& account_id,
                                   const wire::Identifier& identifier);
   Answer<bool> end_orders_on(Connection& db, std::int64_t authz_number);
+  Answer<bool> check_room_for_answer(Connection& db, const StoredChallenge& stored,
+                                     const Bytes& answer);
   Answer<bool> settle(Connection& db, const StoredChallenge& stored,
                       const wire::ChallengeUpdate& request);
   // sweep.cc

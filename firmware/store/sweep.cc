@@ -124,6 +124,10 @@ Result<Swept> Store::sweep() {
     if (std::all_of(at_end.begin(), at_end.end(), [](bool end) { return end; })) break;
   }
   const std::lock_guard lock(writer_mutex_);
+  const auto before = writer_->changes_ever();
+  KEYWARD_CHECK(
+      Query(*writer_, kAnswersForgetEnded, now_ms, std::int64_t{limits::kSweepRowsMax}).finish());
+  if (writer_->changes_ever() != before) log_->committed();
   KEYWARD_CHECK(measure());
   return swept;
 }

@@ -109,6 +109,11 @@ inline constexpr int kEabGrantsPerTurnMax = 256;  // told to the signer in one t
 // ---- signer
 inline constexpr std::size_t kGrantsMax = 65'536;  // live grants over all accounts (about 24 MB)
 inline constexpr std::size_t kGrantsPerAccountMax = 1'024;
+inline constexpr std::size_t kGrantDevicesMax = 8;  // names of one device in a remote attestation
+inline constexpr std::size_t kAkGrantsMax = 8'192;  // activated keys without certificate (16 MiB)
+inline constexpr std::size_t kAkGrantsPerAccountMax = 64;
+inline constexpr std::int64_t kAkGrantLifetimeMsMax = 24LL * 3'600'000;
+inline constexpr std::int64_t kAkReplayMs = 3'600'000;  // the same request gets the same certificate
 inline constexpr std::size_t kIssuedOrdersMax =
     262'144;                                       // orders remembered for replay until they expire
 inline constexpr std::size_t kSignQueueMax = 256;  // waiting signatures per key
@@ -213,6 +218,10 @@ inline constexpr std::int64_t kQuickValidationMs =
     100;  // a challenge answer waits so long for a quick result
 inline constexpr std::int64_t kValidationHurryMs =
     1'000;  // a client may ask for another look no sooner than this after the last
+inline constexpr std::int64_t kValidationPatienceMs =
+    25'000;  // after the first look; then no other is begun: a host that is silent stays so
+inline constexpr std::int64_t kRelayPatienceMs =
+    300'000;  // for another verifier that is away; then its evidence is not judged
 inline constexpr std::int64_t kIssueWaitMs =
     5'000;  // a finalize answer waits so long, then says processing
 inline constexpr std::size_t kOrdersPageMax = 100;      // orders on one page of an account's list
@@ -257,6 +266,8 @@ inline constexpr std::int64_t kCertificateRetentionMs =
 inline constexpr std::int64_t kOpenAuthzPerAccountMax =
     512;  // live authorizations begun without an order
 inline constexpr std::size_t kAuthzFindBytesMax = 81'920;  // the reply must fit one frame
+inline constexpr std::size_t kAnsweredAuthzBytesMax =
+    155'648;  // an authorization with an answer; with its frame below kFrameBytesMax
 inline constexpr std::int64_t kRecoveriesMax =
     16'384;  // kept, also those for accounts that do not exist (about 4 KiB each)
 inline constexpr std::int64_t kRecoveryRetentionMs =
@@ -288,6 +299,11 @@ inline constexpr std::int64_t kCaaGrantMs =
     8LL * 3'600'000;  // RFC 8659 leaves it to the CA; the industry looks again after 8 hours
 inline constexpr std::size_t kIssuerNamesMax = 10;  // dns-persist-01 -02: of one challenge
 inline constexpr std::int64_t kUrlFetchMs = 15'000;
+inline constexpr std::int64_t kVerifierRelayMs =
+    45'000;  // one session with another verifier; below kPeerCallSlowMs
+inline constexpr std::int64_t kVerifierPollMs = 500;       // between two looks at its session
+inline constexpr std::size_t kVerifiersMax = 16;           // configured
+inline constexpr std::size_t kVerifierMediaTypesMax = 32;  // of one of them
 inline constexpr int kUrlFetchRedirectsMax = 3;
 inline constexpr std::int64_t kMailSendMs = 20'000;           // below a caller's slow patience
 inline constexpr std::int64_t kApplianceGrantMs = 3'600'000;  // the order follows at once

@@ -1,4 +1,4 @@
-// A database that version 1 of the schema made climbs to today's and keeps everything.
+// A database that an older version of the schema made climbs to today's and keeps everything.
 #include "firmware/store/schema.h"
 #include "firmware/wire/messages/order_terms.h"
 #include "tests/unit/store/fixture.h"
@@ -192,6 +192,111 @@ TEST_F(ClimbTest, Open_AClimbThatFails_LeavesVersion1AsItWas) {
   }
   reopen();
   EXPECT_EQ(order_status("issued"), OrderStatus::kValid);
+}
+
+// As version 2 added it to that: never to be changed.
+constexpr const char* kTables2 = R"(
+ALTER TABLE accounts ADD COLUMN terms_url TEXT;
+ALTER TABLE accounts ADD COLUMN binding_json TEXT;
+ALTER TABLE accounts ADD COLUMN eab_kid TEXT;
+ALTER TABLE accounts ADD COLUMN earlier_keys BLOB;
+-- A key is one account's for ever: those that were replaced stand here.
+CREATE TABLE earlier_keys (
+  thumbprint BLOB PRIMARY KEY,
+  account_n INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE orders ADD COLUMN reused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN replaces TEXT;
+ALTER TABLE orders ADD COLUMN certificate_get INTEGER;
+ALTER TABLE orders ADD COLUMN star_next_at_ms INTEGER;
+CREATE INDEX orders_renewing ON orders (star_next_at_ms) WHERE star_next_at_ms IS NOT NULL;
+
+ALTER TABLE authorizations ADD COLUMN account_n INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE authorizations ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE authorizations ADD COLUMN subtree INTEGER NOT NULL DEFAULT 0;
+UPDATE authorizations SET account_n =
+  coalesce((SELECT o.account_n FROM orders o WHERE o.n = authorizations.n >> 6), 0);
+CREATE INDEX authz_reusable ON authorizations (account_n, identifier_type, identifier_value)
+  WHERE kind <> 1 AND status = 2;
+CREATE INDEX authz_alone ON authorizations (account_n, expires_at_ms) WHERE kind = 3;
+
+-- An order's authorizations that were not begun with it.
+CREATE TABLE relied (
+  order_n INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  authz_n INTEGER NOT NULL,
+  PRIMARY KEY (order_n, position)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX relied_on ON relied (authz_n, order_n);
+
+ALTER TABLE challenges ADD COLUMN data_json TEXT;
+
+ALTER TABLE certificates ADD COLUMN revoked_at_ms INTEGER;
+ALTER TABLE certificates ADD COLUMN revocation_reason INTEGER;
+ALTER TABLE certificates ADD COLUMN replaced_by TEXT;
+CREATE INDEX certificates_by_serial ON certificates (serial);
+
+CREATE TABLE recoveries (
+  n INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  account_id TEXT NOT NULL,
+  thumbprint BLOB NOT NULL,
+  jwk TEXT NOT NULL,
+  method TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  expires_at_ms INTEGER NOT NULL,
+  ready_at_ms INTEGER NOT NULL,
+  code_sha256 BLOB,
+  veto_sha256 BLOB,
+  error_json TEXT
+) STRICT;
+CREATE INDEX recoveries_open ON recoveries (account_id) WHERE status IN (1, 2);
+
+CREATE TABLE mails (
+  n INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  address TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  text TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  due_at_ms INTEGER NOT NULL,
+  attempts INTEGER NOT NULL
+) STRICT;
+CREATE INDEX mails_due ON mails (due_at_ms);
+)";
+
+// Of a database that climbed when version 2 was today's.
+class ClimbFrom2Test : public StoreTest {
+ protected:
+  void SetUp() override {
+    auto old = Connection::open(database(), Connection::Mode::kReadWriteCreate);
+    ASSERT_TRUE(old);
+    ASSERT_TRUE(old->run("PRAGMA journal_mode = WAL"));
+    ASSERT_TRUE(old->run(kTables1) && old->run(kRows1) && old->run(kTables2));
+    ASSERT_TRUE(old->run("INSERT INTO schema_version VALUES (2, 1785000000000)"));
+  }
+};
+
+TEST_F(ClimbFrom2Test, Open_DatabaseOfVersion2_KeepsEverythingAndTakesAnswers) {
+  reopen();
+  const auto alice = store_->account_get({.id = "alice", .thumbprint = {}})->account;
+  ASSERT_TRUE(alice);
+  EXPECT_FALSE(alice->tenant);
+  EXPECT_FALSE(store_->order_get({"pending", "alice"})->order->tenant);
+  EXPECT_EQ(order_status("issued"), OrderStatus::kValid);
+  const auto authz = store_->authz_get({"pending-a0", "alice"})->authz;
+  ASSERT_TRUE(authz);
+  EXPECT_FALSE(authz->tenant || authz->challenges[0].answer);
+  ASSERT_EQ(store_->work_list({})->challenges.size(), 1u);
+  ASSERT_TRUE(store_->order_put(order("alice", "next")));
+  wire::ChallengeUpdate update{
+      "next-a0-c0", ChallengeStatus::kPending, ChallengeStatus::kProcessing, {}, {}, {}};
+  update.answer = Bytes(5, 5);
+  EXPECT_TRUE(store_->challenge_update(update)->applied);
+  EXPECT_EQ(store_->authz_get({"next-a0", "alice"})->authz->challenges[0].answer, Bytes(5, 5));
+  EXPECT_TRUE(store_->check_integrity());
 }
 
 }  // namespace
