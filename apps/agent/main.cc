@@ -1,5 +1,8 @@
 // keyward-agent: enrols a device with a TPM. Wiring only; what is done stands in firmware/agent.
 #include "firmware/agent/enroller.h"
+#include "firmware/agent/evidence.h"
+#include "hal/base/file.h"
+#include "hal/base/limits.h"
 #include "hal/tss2/tss2_key_file.h"
 #include "hal/tss2/tss2_tpm.h"
 
@@ -9,26 +12,58 @@
 namespace keyward::agent {
 namespace {
 
+// What the options name as files.
+Outcome<void> read_files(const Options& options, EnrolOptions& out) {
+  for (const auto& [path, chain] : {std::pair(&options.ak_chain_file, &out.ak_chain),
+                                    std::pair(&options.ek_chain_file, &out.ek_chain)}) {
+    if (path->empty()) continue;
+    auto read = chain_of(*path);
+    if (!read) return failed(read.error());
+    *chain = std::move(*read);
+  }
+  if (!options.registers.empty()) {
+    auto registers = selection_from(options.registers);
+    if (!registers) return failed(FailureKind::kUsage, "--pcrs", registers.error());
+    out.registers = std::move(*registers);
+  }
+  if (!options.event_log_file.empty()) {
+    auto log = read_text_file(options.event_log_file, limits::kEvidenceBytesMax);
+    if (!log) return failed(FailureKind::kUsage, "reading " + options.event_log_file, log.error());
+    out.event_log = to_bytes(view_of(*log));
+  }
+  if (!options.vendor_jwt_file.empty()) {
+    auto jwt = read_text_file(options.vendor_jwt_file, limits::kAuthorityTokenBytesMax);
+    if (!jwt) return failed(FailureKind::kUsage, "reading " + options.vendor_jwt_file, jwt.error());
+    while (!jwt->empty() && (jwt->back() == '\n' || jwt->back() == '\r')) jwt->pop_back();
+    out.vendor_jwt = std::move(*jwt);
+  }
+  auto evidence = evidence_of(options.evidence);
+  if (!evidence) return failed(evidence.error());
+  out.evidence = std::move(*evidence);
+  return {};
+}
+
 Outcome<EnrolOptions> enrol_options(const Options& options) {
   EnrolOptions out;
   const auto handle = handle_of(options.ak_handle);
   if (!handle) return failed(handle.error());
   const auto key_type = key_type_of(options.key_type);
   if (!key_type) return failed(key_type.error());
-  auto chain = chain_of(options.ak_chain_file);
-  if (!chain) return failed(chain.error());
   out.directory_url = options.directory_url;
   out.identifier = options.identifier;
   out.hardware_module = options.hardware_module;
+  out.mac = options.mac;
+  out.service_uri = options.service_uri;
+  out.order_directory_url = options.order_directory;
   out.profile = options.profile;
   out.key_type = *key_type;
   out.ak_handle = *handle;
-  out.ak_chain = std::move(*chain);
   out.settings = settings_of(options);
   out.renew = options.command == Command::kRenew;
   out.reuse_key = options.reuse_key;
   out.agree_to_terms = options.agree_to_terms;
   out.patience_ms = options.patience_s * 1'000LL;
+  if (auto read = read_files(options, out); !read) return failed(read.error());
   return out;
 }
 
@@ -48,6 +83,8 @@ Outcome<void> complete_from_state(Options& options, const StateDirectory& direct
   if (options.command == Command::kRenew) {
     options.identifier = state.identifier;
     options.hardware_module = state.hardware_module;
+    options.mac = state.mac;
+    options.service_uri = state.service_uri;
   }
   complete(options, state.settings);
   return {};

@@ -24,7 +24,16 @@ struct Options {
   std::string ca_file;
   std::string identifier;
   std::string hardware_module;  // "serial/OID"
-  std::string ak_handle;        // hexadecimal
+  std::string mac;
+  std::string service_uri;
+  std::string vendor_jwt_file;
+  std::string order_directory;
+  std::string ek_chain_file;
+  std::string registers;  // "sha256:0,1,7"
+  std::string event_log_file;
+  std::vector<std::string> evidence;  // "HINT=FILE"
+  bool plain_evidence = false;
+  std::string ak_handle;  // hexadecimal
   std::string ak_chain_file;
   std::string key_type;  // p256, p384, rsa2048
   std::string profile;
@@ -46,5 +55,7 @@ Outcome<std::uint32_t> handle_of(const std::string& text);
 Outcome<hal::TpmKeyType> key_type_of(const std::string& text);
 // The certificates of a PEM file, DER, in order.
 Outcome<std::vector<Bytes>> chain_of(const std::string& path);
+// One file each: hint -> CMW record as JSON. A file that holds a compact JWT becomes a record of it.
+Outcome<std::map<std::string, std::string>> evidence_of(const std::vector<std::string>& words);
 
 }  // namespace keyward::agent

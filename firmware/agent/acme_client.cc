@@ -108,6 +108,9 @@ Outcome<Directory> AcmeClient::directory() {
   found.new_account = root.get("newAccount").string();
   found.new_order = root.get("newOrder").string();
   found.terms_of_service = root.get("meta").get("termsOfService").string();
+  const json::Value attestation_ca = root.get("meta").get("attestationCa");
+  found.ak_begin = attestation_ca.get("begin").string();
+  found.ak_activate = attestation_ca.get("activate").string();
   if (found.new_nonce.empty() || found.new_account.empty() || found.new_order.empty())
     return failed(FailureKind::kRefused, "the directory lacks newNonce, newAccount or newOrder");
   directory_ = found;

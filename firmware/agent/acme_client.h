@@ -20,7 +20,8 @@ struct Directory {
   std::string new_nonce;
   std::string new_account;
   std::string new_order;
-  std::string terms_of_service;  // empty: none
+  std::string terms_of_service;       // empty: none
+  std::string ak_begin, ak_activate;  // attestation CA (docs/attestation-ca.md); empty: none
 };
 
 struct ClientSettings {
@@ -39,6 +40,8 @@ class AcmeClient {
   // Finds or makes the account of this key; answers its URL and uses it from then on.
   Outcome<std::string> open_account(bool agree_to_terms);
   void use_account(std::string kid) { kid_ = std::move(kid); }
+  // A public document.
+  Outcome<HttpReply> fetch(const std::string& url) { return get("GET", url); }
   // Signed with the account; an empty payload is POST-as-GET. Any 2xx.
   Outcome<HttpReply> post(const std::string& url, const std::string& payload);
   std::string key_authorization(std::string_view token) const;

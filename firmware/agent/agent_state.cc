@@ -40,6 +40,7 @@ Result<hal::TpmKeyBlob> read_key(const json::Value& value) {
 }  // namespace
 
 std::string device_text(const AgentState& state) {
+  if (!state.mac.empty()) return "device " + state.mac;
   if (state.hardware_module.empty()) return state.identifier;
   const std::string module = "hardware module " + state.hardware_module;
   return state.identifier.empty() ? module : state.identifier + ", " + module;
@@ -52,6 +53,8 @@ std::string to_json(const AgentState& state) {
   writer.member("directory", state.directory_url);
   writer.member("identifier", state.identifier);
   if (!state.hardware_module.empty()) writer.member("hardware_module", state.hardware_module);
+  if (!state.mac.empty()) writer.member("mac", state.mac);
+  if (!state.service_uri.empty()) writer.member("service_uri", state.service_uri);
   writer.member("profile", state.profile);
   writer.member("account_key", state.account_key_pem);
   writer.member("account_url", state.account_url);
@@ -83,11 +86,12 @@ Result<AgentState> state_from_json(std::string_view text) {
   out.directory_url = root.get("directory").string();
   out.identifier = root.get("identifier").string();
   out.hardware_module = root.get("hardware_module").string();
+  out.mac = root.get("mac").string();
+  out.service_uri = root.get("service_uri").string();
   out.profile = root.get("profile").string();
   out.account_key_pem = root.get("account_key").string();
   out.account_url = root.get("account_url").string();
-  const bool nameless = out.identifier.empty() && out.hardware_module.empty();
-  if (out.directory_url.empty() || nameless || out.account_key_pem.empty())
+  if (out.directory_url.empty() || out.account_key_pem.empty())
     return fail(ErrorKind::kCorrupt, "state.json is incomplete");
   const json::Value settings = root.get("settings");
   for (const std::string_view name : settings.keys())

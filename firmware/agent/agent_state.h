@@ -28,6 +28,8 @@ struct AgentState {
   std::string directory_url;
   std::string identifier;       // permanent-identifier; empty: none
   std::string hardware_module;  // "serial/OID"; empty: none
+  std::string mac;              // empty: none
+  std::string service_uri;      // empty: none
   std::string profile;          // empty: the CA's choice
   std::string account_key_pem;
   std::string account_url;             // empty: not opened yet
@@ -54,6 +56,7 @@ class StateDirectory {
   Status save(const AgentState& state) const;
   std::string certificate_path() const { return path_ + "/certificate.pem"; }
   std::string key_path() const { return path_ + "/key.pem"; }
+  std::string ak_chain_path() const { return path_ + "/ak-chain.pem"; }
   std::string state_path() const { return path_ + "/state.json"; }
 
  private:

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "firmware/agent/ak_enroller.h"
+#include "firmware/attest/ak_certificate.h"
 #include "firmware/attest/tpm_structures.h"
 #include "firmware/identifier/identifier.h"
 #include "firmware/json/json.h"
@@ -19,6 +21,11 @@ constexpr std::int64_t kPollMs = 1'000;  // processing, without Retry-After
 
 std::uint16_t tpm_hash_of(crypto::HashAlgorithm hash) {  // TPM_ALG_ID
   return hash == crypto::HashAlgorithm::kSha384 ? 0x000C : 0x000B;
+}
+
+// The attestation CA says how the device is called.
+bool nameless(const EnrolOptions& options) {
+  return options.identifier.empty() && options.hardware_module.empty() && options.mac.empty();
 }
 
 struct CsrSigner {
@@ -68,6 +75,8 @@ std::vector<wire::Identifier> Enroller::names() const {
     out.push_back({wire::IdentifierType::kPermanentIdentifier, state_.identifier});
   if (!state_.hardware_module.empty())
     out.push_back({wire::IdentifierType::kHardwareModule, state_.hardware_module});
+  if (!state_.mac.empty()) out.push_back({wire::IdentifierType::kMac, state_.mac});
+  if (!state_.service_uri.empty()) out.push_back({wire::IdentifierType::kUri, state_.service_uri});
   return out;
 }
 
@@ -76,9 +85,11 @@ Outcome<void> Enroller::load_state() {
   if (!loaded) return failed(FailureKind::kState, "reading the state", loaded.error());
   if (loaded->has_value()) {
     state_ = std::move(**loaded);
+    const bool named_by_ca = nameless(options_);
     if (state_.directory_url != options_.directory_url ||
-        state_.identifier != options_.identifier ||
-        state_.hardware_module != options_.hardware_module)
+        (!named_by_ca && state_.identifier != options_.identifier) ||
+        state_.hardware_module != options_.hardware_module || state_.mac != options_.mac ||
+        state_.service_uri != options_.service_uri)
       return failed(FailureKind::kUsage, "this state directory is of \"" + device_text(state_) +
                                              "\" at " + state_.directory_url +
                                              "; use another --dir");
@@ -94,6 +105,8 @@ Outcome<void> Enroller::load_state() {
   state_.directory_url = options_.directory_url;
   state_.identifier = options_.identifier;
   state_.hardware_module = options_.hardware_module;
+  state_.mac = options_.mac;
+  state_.service_uri = options_.service_uri;
   state_.profile = options_.profile;
   state_.settings = options_.settings;
   state_.account_key_pem = text_of(pem->view());
@@ -123,8 +136,6 @@ Outcome<void> Enroller::open_account() {
 }
 
 Outcome<void> Enroller::open_ak() {
-  if (options_.ak_chain.empty())
-    return failed(FailureKind::kUsage, "no attestation key certificate is given");
   auto ak = seams_.tpm.open_persistent(options_.ak_handle);
   if (!ak) return failed(FailureKind::kTpm, "opening the attestation key", ak.error());
   ak_ = std::move(*ak);
@@ -145,6 +156,69 @@ Outcome<void> Enroller::open_ak() {
                   "the attestation key's certificate is of another key than the one in the TPM");
   step("attestation key", "in this TPM, certified");
   return {};
+}
+
+// The chain that the attestation CA gave in an earlier run, while it is good for long enough.
+Outcome<void> Enroller::read_ak_chain() {
+  constexpr std::int64_t kEnoughMs = 3'600'000;  // for this enrolment
+  if (!options_.ak_chain.empty() || !file_exists(directory_.ak_chain_path())) return {};
+  const auto pem = read_text_file(directory_.ak_chain_path(), limits::kAgentReplyBytesMax);
+  if (!pem) return failed(FailureKind::kState, "reading the attestation key's chain", pem.error());
+  auto chain = x509::certificates_from_pem(*pem, limits::kChainCertificatesMax);
+  if (!chain || chain->empty()) return {};
+  const auto leaf = x509::parse_certificate(chain->front());
+  if (leaf && leaf->not_after_ms > seams_.clock.utc_ms() + kEnoughMs)
+    options_.ak_chain = std::move(*chain);
+  return {};
+}
+
+// With a chain that is there, or with one that the CA gives now.
+Outcome<void> Enroller::ensure_ak() {
+  if (ak_) return {};
+  if (options_.ak_chain.empty()) {
+    const AkRequest request{options_.ak_handle, options_.ek_chain};
+    auto pem = enroll_attestation_key(
+        request, {seams_.tpm, *client_,
+                  [this](std::string_view name, std::string_view detail) { step(name, detail); }});
+    if (!pem) return failed(pem.error());
+    if (const auto written = replace_file(directory_.ak_chain_path(), view_of(*pem), 0644);
+        !written)
+      return failed(FailureKind::kState, "writing the attestation key's chain", written.error());
+    auto chain = x509::certificates_from_pem(*pem, limits::kChainCertificatesMax);
+    if (!chain) return failed(FailureKind::kRefused, "reading the chain", chain.error());
+    options_.ak_chain = std::move(*chain);
+  }
+  return open_ak();
+}
+
+// What the attestation CA calls this device.
+Outcome<void> Enroller::take_certified_name() {
+  const auto leaf = x509::parse_certificate(options_.ak_chain.front());
+  const auto* names = leaf ? leaf->extension("2.5.29.17") : nullptr;
+  const auto subject = names ? attest::parse_ak_subject(names->value) : Result<attest::AkSubject>();
+  if (!subject || subject->permanent_identifiers.empty())
+    return failed(FailureKind::kUsage,
+                  "the attestation key's certificate names no device: give --identifier");
+  const auto& name = subject->permanent_identifiers.front();
+  state_.identifier = name.value + (name.assigner ? "/" + *name.assigner : "");
+  step("identifier", state_.identifier + " (as the attestation CA certified)");
+  return save();
+}
+
+// A tenant's newOrder may be another directory's than the account's (docs/third-party.md).
+Outcome<std::string> Enroller::new_order_url() {
+  if (options_.order_directory_url.empty()) {
+    const auto directory = client_->directory();
+    if (!directory) return failed(directory.error());
+    return directory->new_order;
+  }
+  const auto reply = client_->fetch(options_.order_directory_url);
+  if (!reply) return failed(reply.error());
+  const auto document = json_of(*reply);
+  std::string url(document ? document->root().get("newOrder").string() : std::string_view());
+  if (url.empty())
+    return failed(FailureKind::kRefused, "the directory of the order has no newOrder");
+  return url;
 }
 
 Outcome<void> Enroller::prepare_key() {
@@ -183,8 +257,8 @@ Outcome<void> Enroller::ensure_order() {
     resumed_ = true;
     return {};
   }
-  const auto directory = client_->directory();
-  if (!directory) return failed(directory.error());
+  const auto url = new_order_url();
+  if (!url) return failed(url.error());
   json::Writer writer;
   writer.begin_object().key("identifiers").begin_array();
   for (const auto& name : names()) {
@@ -194,7 +268,7 @@ Outcome<void> Enroller::ensure_order() {
   writer.end_array();
   if (!state_.profile.empty()) writer.member("profile", state_.profile);
   writer.end_object();
-  auto reply = client_->post(directory->new_order, writer.take());
+  auto reply = client_->post(*url, writer.take());
   if (!reply) {
     // The CA does not know the account any more (its database was replaced): open it again, once.
     if (reply.error().problem_type != "accountDoesNotExist" ||
@@ -249,48 +323,10 @@ Outcome<Bytes> Enroller::statement(const std::string& key_authorization) {
   return build_attestation_object(parts);
 }
 
-Outcome<void> Enroller::answer_challenge(const std::string& challenge_url,
-                                         const std::string& token) {
-  const auto object = statement(client_->key_authorization(token));
-  if (!object) return failed(object.error());
-  step("attestation", std::to_string(object->size()) + " octets, format tpm");
-  json::Writer writer;
-  writer.begin_object().member("attObj", base64url_encode(*object)).end_object();
-  auto reply = client_->post(challenge_url, writer.take());
-  if (!reply) return failed(reply.error());
-  const auto document = json_of(*reply);
-  const json::Value root = document ? document->root() : json::Value();
-  if (root.get("status").string() == "invalid")
-    return failed(FailureKind::kRefused,
-                  "the CA refused the attestation: " + problem_text(root.get("error")),
-                  "badAttestationStatement");
-  step("challenge", "accepted");
-  return {};
-}
-
 Outcome<void> Enroller::attest(const Order& order) {
   for (const std::string& url : order.authorizations) {
-    auto reply = client_->post(url, "");
-    if (!reply) return failed(reply.error());
-    const auto document = json_of(*reply);
-    if (!document) return failed(FailureKind::kRefused, "the authorization is not JSON");
-    const json::Value root = document->root();
-    if (root.get("status").string() == "valid") continue;
-    bool answered = false;
-    for (const json::Value& challenge : root.get("challenges").items()) {
-      if (challenge.get("type").string() != "device-attest-01" ||
-          challenge.get("status").string() != "pending")
-        continue;
-      const std::string challenge_url(challenge.get("url").string());
-      const std::string token(challenge.get("token").string());
-      if (token.empty()) return failed(FailureKind::kRefused, "the challenge has no token");
-      if (auto done = answer_challenge(challenge_url, token); !done) return done;
-      answered = true;
-      break;
-    }
-    if (!answered && root.get("status").string() == "pending")
-      return failed(FailureKind::kRefused,
-                    "the CA offers no device-attest-01 challenge for this identifier");
+    auto done = answer_one_of(url);
+    if (!done) return failed(done.error());
   }
   return {};
 }
@@ -401,9 +437,19 @@ Outcome<Enroled> Enroller::run() {
     return Enroled{false, std::move(pem)};
   }
   if (state_.key && !state_.pending && !options_.renew) return Enroled{true, {}};
-  if (auto done = open_ak(); !done) return failed(done.error());
+  if (auto done = read_ak_chain(); !done) return failed(done.error());
+  // What is wrong with a given chain is said before the CA is asked.
+  if (state_.mac.empty() && !options_.ak_chain.empty()) {
+    if (auto done = open_ak(); !done) return failed(done.error());
+  }
   if (auto done = prepare_key(); !done) return failed(done.error());
   if (auto done = open_account(); !done) return failed(done.error());
+  if (state_.mac.empty()) {
+    if (auto done = ensure_ak(); !done) return failed(done.error());
+  }
+  if (names().empty()) {
+    if (auto done = take_certified_name(); !done) return failed(done.error());
+  }
   if (auto done = ensure_order(); !done) return failed(done.error());
   if (auto done = drive_order(); !done) return failed(done.error());
   pem = state_.pending->certificate_pem;

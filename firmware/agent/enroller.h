@@ -1,6 +1,6 @@
 // Owns a device's enrolment from an account to an installed certificate: RFC 8555 with
-// device-attest-01, format tpm (device-attest-10 §5). Must not know HTTP, TCTI strings or key file
-// forms.
+// device-attest-01, format tpm (device-attest-10 §5), remote-attest-01 (draft-ietf-acme-rats) and
+// vendor-jwt-01 (docs/third-party.md). Must not know HTTP, TCTI strings or key file forms.
 //
 // Each step ends with the state on disk; run() begins with what is there. Threads: one.
 #pragma once
@@ -24,10 +24,18 @@ struct EnrolOptions {
   std::string directory_url;
   std::string identifier;       // permanent-identifier value, e.g. "SN-1" or "SN-1/1.3.6.1.4.1.1"
   std::string hardware_module;  // beside it or instead: "serial/OID" (RFC 4108)
-  std::string profile;          // empty: the CA chooses
+  std::string mac;              // instead of both: a device that its vendor vouches for
+  std::string service_uri;      // beside `mac`: what the device is for
+  std::string vendor_jwt;       // the vendor's word for `mac`, a compact JWS
+  std::string order_directory_url;  // whose newOrder is used, if not directory_url's
+  std::string profile;              // empty: the CA chooses
   hal::TpmKeyType key_type = hal::TpmKeyType::kEccP256;
   std::uint32_t ak_handle = 0x81010002;
-  std::vector<Bytes> ak_chain;  // DER, the attestation key's own certificate first
+  std::vector<Bytes> ak_chain;  // DER, the attestation key's own certificate first; empty: the CA's
+  std::vector<Bytes> ek_chain;  // for the attestation CA, if the TPM itself holds no certificate
+  hal::PcrSelection registers;  // that are quoted for remote-attest-01; none: no quote is made
+  Bytes event_log;              // sent beside it; may be empty
+  std::map<std::string, std::string> evidence;  // hint -> what answers it: a CMW record, JSON
   std::map<std::string, std::string>
       settings;            // kept in the state for the next run; not looked into here
   bool renew = false;      // a new certificate although there is one
@@ -51,6 +59,8 @@ struct EnrolSeams {
   std::function<void(std::string_view step, std::string_view detail)> on_step;
   std::function<void(const std::string&)> note;
   std::function<void(std::int64_t)> sleep_ms;  // absent: really sleeps
+  // Evidence (a CMW record, JSON) for the key of this JWK: compact JWE. Absent: never encrypted.
+  std::function<Result<std::string>(const std::string& jwk, const std::string& cmw)> encrypt{};
 };
 
 class Enroller {
@@ -65,12 +75,24 @@ class Enroller {
   Outcome<void> save();
   std::vector<wire::Identifier> names() const;  // that the order and the CSR hold
   Outcome<void> open_account();
+  Outcome<void> read_ak_chain();
   Outcome<void> open_ak();
+  Outcome<void> ensure_ak();
+  Outcome<void> take_certified_name();
+  Outcome<std::string> new_order_url();
   Outcome<void> prepare_key();
   Outcome<void> ensure_order();
   Outcome<Order> read_order();
   Outcome<void> attest(const Order& order);
-  Outcome<void> answer_challenge(const std::string& challenge_url, const std::string& token);
+  struct Challenge;
+  Outcome<bool> answer_one_of(const std::string& authz_url);
+  Outcome<void> answer(const Challenge& challenge);
+  Outcome<void> answer_device(const Challenge& challenge);
+  Outcome<void> answer_remote(const Challenge& challenge);
+  Outcome<void> answer_vendor(const Challenge& challenge);
+  Outcome<void> send_answer(const Challenge& challenge, const std::string& payload);
+  Outcome<std::string> evidence_for(const Challenge& challenge);
+  Outcome<std::string> encrypted(const Challenge& challenge, const std::string& cmw);
   Outcome<Bytes> statement(const std::string& key_authorization);
   Outcome<void> finalize(const Order& order);
   Outcome<void> download(const Order& order);
