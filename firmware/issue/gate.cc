@@ -122,6 +122,13 @@ Verdict<wire::GrantAuthorityReply> Gate::grant_authority(const wire::GrantAuthor
   return wire::GrantAuthorityReply{};
 }
 
+Verdict<wire::GrantRemoteReply> Gate::grant_remote(const wire::GrantRemote& request) {
+  ISSUE_TRY(grant, issue::admit(request, profiles_, clock_.utc_ms()));
+  if (const auto recorded = grants_->record(grant); !recorded)
+    return refuse(recorded.error(), "grant-not-recorded");
+  return wire::GrantRemoteReply{};
+}
+
 Verdict<wire::GrantAccountReply> Gate::grant_account(const wire::GrantAccount& request) {
   ISSUE_CHECK(accounts_->record(request, clock_.utc_ms()));
   return wire::GrantAccountReply{};
@@ -285,11 +292,14 @@ Verdict<CheckedRequest> Gate::check(TicketedRequest order, const Wanted& wanted)
   if (!wanted.renews) ISSUE_CHECK(check_attested_keys(*profile, grants, csr.key));
   if (certificates_.is_compromised(csr.key.spki_sha256()))
     return refuse("csr-key-compromised", "the CSR's key was reported as compromised");
+  ISSUE_TRY(attested, wanted.renews ? Verdict<std::vector<Grant>>(std::vector<Grant>())
+                                    : attest_all(order, *profile, csr.key));
   const auto& keys = order.verified().keys();
   ISSUE_TRY(quota, is_own_certificate(grants)
                        ? Verdict<QuotaHold>(QuotaHold())
                        : accounts_->reserve(keys, profile->name, clock_.utc_ms()));
   ISSUE_TRY(budget, budget_.reserve(keys.back(), clock_.utc_ms()));
+  grants.insert(grants.end(), attested.begin(), attested.end());
   ISSUE_TRY(validity, check_time(order, *profile, grants, wanted));
   ISSUE_CHECK(check_token_ready());
   auto names = certificate_names(csr, terms, *profile);
@@ -332,9 +342,23 @@ Verdict<std::vector<Grant>> Gate::cover_all(const TicketedRequest& order,
   const CoverQuery query{order.verified().keys(), order.ticket().text, order.verified().kid(),
                          profile.methods};
   for (const auto& id : order.terms().identifiers) {
+    // A hint is no name: what of it counts, attest_all() asks for.
+    if (id.type == wire::IdentifierType::kRemoteAttestation) continue;
     // Again, since the installation may have been narrowed after the order was made.
     ISSUE_CHECK(check_permitted(id, config_.names));
     ISSUE_TRY(grant, grants_->table().cover(query, id, now_ms));
+    out.push_back(std::move(grant));
+  }
+  return out;
+}
+
+Verdict<std::vector<Grant>> Gate::attest_all(const TicketedRequest& order, const Profile& profile,
+                                             const crypto::PublicKey& csr_key) const {
+  std::vector<Grant> out;
+  const AttestationQuery query{order.verified().keys(), order.ticket().text, profile.name,
+                               csr_key.spki_sha256(), order.terms().identifiers};
+  for (const auto& hint : wanted_attestations(order.terms(), profile)) {
+    ISSUE_TRY(grant, find_attestation(query, hint, grants_->table(), clock_.utc_ms()));
     out.push_back(std::move(grant));
   }
   return out;

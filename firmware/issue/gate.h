@@ -26,6 +26,7 @@
 #include "firmware/issue/ledger.h"
 #include "firmware/issue/lint.h"
 #include "firmware/issue/order_policy.h"
+#include "firmware/issue/remote_grants.h"
 #include "firmware/issue/serial.h"
 #include "firmware/issue/ticket.h"
 #include "firmware/wire/messages/certificate_issue.h"
@@ -185,6 +186,7 @@ class Gate {
   Verdict<wire::GrantNameReply> grant_name(const wire::GrantName& request);
   Verdict<wire::GrantDeviceReply> grant_device(const wire::GrantDevice& request);
   Verdict<wire::GrantAuthorityReply> grant_authority(const wire::GrantAuthority& request);
+  Verdict<wire::GrantRemoteReply> grant_remote(const wire::GrantRemote& request);
   Verdict<wire::GrantAccountReply> grant_account(const wire::GrantAccount& request);
   // gate_account.cc
   Verdict<wire::KeyChangeReply> change_key(const wire::KeyChange& request);
@@ -237,6 +239,9 @@ class Gate {
   Verdict<Wanted> wanted_of(const TicketedRequest& order) const;
   Verdict<CheckedRequest> check(TicketedRequest order, const Wanted& wanted);
   Verdict<std::vector<Grant>> cover_all(const TicketedRequest& order, const Profile& profile) const;
+  // One for each remote attestation that is asked for.
+  Verdict<std::vector<Grant>> attest_all(const TicketedRequest& order, const Profile& profile,
+                                         const crypto::PublicKey& csr_key) const;
   Verdict<std::vector<Grant>> permitted_all(const wire::OrderTerms& terms) const;
   std::string pseudonym_for(const TicketedRequest& order) const;
   Verdict<x509::CertificateRequest> check_csr(const TicketedRequest& order,

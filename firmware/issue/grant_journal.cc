@@ -10,7 +10,7 @@ namespace keyward::issue {
 namespace {
 
 constexpr std::size_t kGrantRecordBytesMax =
-    3'072;  // identifier 1,024, account URL 512, ticket 128, digests, heads
+    12'288;  // 9 identifiers of 1,024 octets, account URL 512, ticket 128, digests, heads
 
 }  // namespace
 

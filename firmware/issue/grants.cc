@@ -15,13 +15,6 @@ bool is_canonical(const wire::Identifier& id) {
   return canonical && *canonical == id;
 }
 
-Verdict<void> check_lifetime(std::int64_t expires_at_ms, std::int64_t now_ms) {
-  if (expires_at_ms <= now_ms) return refuse("grant-expired", "the grant ends before it begins");
-  if (expires_at_ms - now_ms > limits::kGrantLifetimeMsMax)
-    return refuse("grant-not-permitted", "the grant lives too long");
-  return {};
-}
-
 // What `validation` may say to have looked at.
 bool is_name_method(ValidationMethod method) {
   return method == ValidationMethod::kHttp01 || method == ValidationMethod::kTlsAlpn01 ||
@@ -52,7 +45,7 @@ Verdict<void> check_reach(const wire::GrantName& m) {
 bool same_proof(const Grant& a, const Grant& b) {
   return a.identifier == b.identifier && a.wildcard == b.wildcard && a.method == b.method &&
          a.ticket == b.ticket && a.spki_sha256 == b.spki_sha256 && a.subtree == b.subtree &&
-         a.account_url == b.account_url;
+         a.account_url == b.account_url && a.profile == b.profile && a.devices == b.devices;
 }
 
 // A name that the grant speaks of: its own, or one below when it covers these.
@@ -63,9 +56,10 @@ bool speaks_of(const Grant& grant, const wire::Identifier& base) {
          identifier::is_within(base.value, grant.identifier.value);
 }
 
-// Devices and authority tokens are for one order alone (D-A9; RFC 9447 §7).
+// Devices, authority tokens and remote attestations are for one order alone (D-A9; RFC 9447 §7).
 bool needs_ticket(IdentifierType type) {
-  return is_device_type(type) || identifier::is_authority_type(type);
+  return is_device_type(type) || identifier::is_authority_type(type) ||
+         type == IdentifierType::kRemoteAttestation;
 }
 
 // Why the grants that were looked at did not do; the nearest miss is told.
@@ -86,6 +80,13 @@ struct Misses {
 };
 
 }  // namespace
+
+Verdict<void> check_grant_lifetime(std::int64_t expires_at_ms, std::int64_t now_ms) {
+  if (expires_at_ms <= now_ms) return refuse("grant-expired", "the grant ends before it begins");
+  if (expires_at_ms - now_ms > limits::kGrantLifetimeMsMax)
+    return refuse("grant-not-permitted", "the grant lives too long");
+  return {};
+}
 
 bool is_device_type(IdentifierType type) {
   return type == IdentifierType::kPermanentIdentifier || type == IdentifierType::kHardwareModule;
@@ -114,7 +115,7 @@ Verdict<Grant> admit(const wire::GrantName& m, const GrantRules& rules, std::int
     return refuse("grant-not-permitted", "the appliance's grant is for one order");
   if (m.ticket && m.ticket->empty())
     return refuse("grant-not-permitted", "a grant for an order that is none");
-  ISSUE_CHECK(check_lifetime(m.expires_at_ms, now_ms));
+  ISSUE_CHECK(check_grant_lifetime(m.expires_at_ms, now_ms));
   Grant grant{m.thumbprint, m.identifier, m.wildcard,      m.method,         m.ticket,
               std::nullopt, std::nullopt, m.expires_at_ms, m.evidence_sha256};
   if (m.subtree) grant.subtree = true;
@@ -132,7 +133,7 @@ Verdict<Grant> admit(const wire::GrantDevice& m, std::int64_t now_ms) {
   // A comparison with nothing would let any key pass.
   if (m.spki_sha256 == Digest256{})
     return refuse("attested-key-missing", "the grant names no attested key");
-  ISSUE_CHECK(check_lifetime(m.expires_at_ms, now_ms));
+  ISSUE_CHECK(check_grant_lifetime(m.expires_at_ms, now_ms));
   return Grant{m.thumbprint,     m.identifier,  false,    ValidationMethod::kDeviceAttest01,
                m.ticket,         m.spki_sha256, m.format, m.expires_at_ms,
                m.evidence_sha256};
@@ -149,7 +150,7 @@ Verdict<Grant> admit(const wire::GrantAuthority& m, std::int64_t now_ms) {
     return refuse("grant-not-permitted",
                   "no certificate may outlive the token, and the token has ended (RFC 9447 §7)");
   }
-  ISSUE_CHECK(check_lifetime(m.expires_at_ms, now_ms));
+  ISSUE_CHECK(check_grant_lifetime(m.expires_at_ms, now_ms));
   Grant grant{m.thumbprint,     m.identifier, false,        ValidationMethod::kTkauth01,
               m.ticket,         std::nullopt, std::nullopt, m.expires_at_ms,
               m.evidence_sha256};
@@ -228,6 +229,22 @@ Verdict<Grant> GrantTable::cover(const CoverQuery& query, const wire::Identifier
     }
   }
   return misses.refusal();
+}
+
+std::vector<Grant> GrantTable::of_order(std::span<const Digest256> thumbprints,
+                                        std::string_view ticket,
+                                        const wire::Identifier& identifier) const {
+  std::vector<Grant> out;
+  const std::lock_guard lock(mutex_);
+  for (const auto& thumbprint : thumbprints) {
+    const auto account = by_account_.find(thumbprint);
+    if (account == by_account_.end()) continue;
+    std::copy_if(account->second.begin(), account->second.end(), std::back_inserter(out),
+                 [&](const Grant& g) {
+                   return g.identifier == identifier && g.ticket && *g.ticket == ticket;
+                 });
+  }
+  return out;
 }
 
 std::vector<Grant> GrantTable::withdraw(const Digest256& thumbprint,

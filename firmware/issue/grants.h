@@ -37,6 +37,11 @@ struct Grant {
   std::optional<bool> subtree{};  // only ever true: every name below is covered too (RFC 9444)
   std::optional<std::string> account_url{};        // counts only for requests signed with this kid
   std::optional<std::int64_t> not_after_max_ms{};  // authority grants: of any certificate
+  // Remote attestations (remote_grants.h): the profile and the policy that they hold under, and the
+  // devices that the evidence is about.
+  std::optional<std::string> profile{};
+  std::optional<std::string> policy{};
+  std::optional<std::vector<wire::Identifier>> devices{};
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -51,6 +56,9 @@ struct Grant {
     v(10, "subtree", m.subtree);
     v(11, "account_url", m.account_url, limits::kUrlBytesMax);
     v(12, "not_after_max_ms", m.not_after_max_ms);
+    v(13, "profile", m.profile, limits::kProfileNameBytesMax);
+    v(14, "policy", m.policy, limits::kProfileNameBytesMax);
+    v(15, "devices", m.devices, limits::kGrantDevicesMax);
   }
 };
 
@@ -62,6 +70,7 @@ bool is_dns_method(wire::ValidationMethod method);
 struct GrantRules {
   std::vector<wire::Identifier> appliance_names;  // canonical; reserved for kAppliance
 };
+Verdict<void> check_grant_lifetime(std::int64_t expires_at_ms, std::int64_t now_ms);
 Verdict<Grant> admit(const wire::GrantName& message, const GrantRules& rules, std::int64_t now_ms);
 Verdict<Grant> admit(const wire::GrantDevice& message, std::int64_t now_ms);
 Verdict<Grant> admit(const wire::GrantAuthority& message, std::int64_t now_ms);
@@ -94,6 +103,10 @@ class GrantTable {
   // none: "grant-wildcard", "grant-method", "grant-account-url", "grant-expired", "grant-missing".
   Verdict<Grant> cover(const CoverQuery& query, const wire::Identifier& identifier,
                        std::int64_t now_ms) const;
+  // Every grant of these keys for exactly this identifier and order, in no order; expired ones, while
+  // they are kept, too.
+  std::vector<Grant> of_order(std::span<const Digest256> thumbprints, std::string_view ticket,
+                              const wire::Identifier& identifier) const;
   // Takes out every grant of the account for exactly this identifier, and says which these were.
   std::vector<Grant> withdraw(const Digest256& thumbprint, const wire::Identifier& identifier);
   // Takes out the same proof as `grant`, whatever its times.

@@ -87,7 +87,9 @@ struct IntentRow {
     v(5, "thumbprint", m.thumbprint);
     v(6, "jws_sha256", m.jws_sha256);
     v(7, "csr_sha256", m.csr_sha256);
-    v(8, "grants", m.grants, limits::kIdentifiersPerOrderMax);
+    // A profile may have gained attestations since the order: twice as many.
+    v(8, "grants", m.grants,
+      limits::kIdentifiersPerOrderMax + 2 * limits::kAttestationsPerOrderMax);
     v(9, "profile", m.profile, limits::kProfileNameBytesMax);
     v(10, "eab_kid", m.eab_kid, limits::kEabKidBytesMax);
     v(11, "star_period", m.star_period);
