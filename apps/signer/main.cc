@@ -2,23 +2,15 @@
 // gate is firmware/issue. It must never have a network, nor read a client's bytes before their
 // signature (DESIGN §1).
 #include "apps/signer/configuration.h"
+#include "apps/signer/handlers.h"
 #include "apps/signer/loop.h"
 #include "apps/signer/peers.h"
 #include "firmware/log/log.h"
 #include "firmware/wire/messages/ak_issue.h"
-#include "firmware/wire/messages/certificate_revoke.h"
 #include "firmware/wire/messages/crl_get.h"
 #include "firmware/wire/messages/evidence_agree.h"
 #include "firmware/wire/messages/evidence_key_find.h"
-#include "firmware/wire/messages/grant_account.h"
 #include "firmware/wire/messages/grant_ak.h"
-#include "firmware/wire/messages/grant_authority.h"
-#include "firmware/wire/messages/grant_remote.h"
-#include "firmware/wire/messages/grant_withdraw.h"
-#include "firmware/wire/messages/key_change.h"
-#include "firmware/wire/messages/order_cancel.h"
-#include "firmware/wire/messages/possession_mint.h"
-#include "firmware/wire/messages/possession_verify.h"
 #include "hal/base/file.h"
 
 namespace {
@@ -73,57 +65,13 @@ int main(int argc, char** argv) {
 
   signer::InFlight in_flight;
   auto& server = task.server();
-  server.on<wire::TicketMint>(TaskId::kAcme, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->mint_ticket(r); });
-  });
-  server.on<wire::CertificateIssue>(TaskId::kAcme, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->issue(r); });
-  });
-  server.on<wire::IssuerGet>(TaskId::kAcme, [&](const auto&) {
-    return in_flight.run([&] { return (*gate)->issuer_chain(); });
-  });
-  server.on<wire::GrantName>(TaskId::kValidation, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->grant_name(r); });
-  });
-  server.on<wire::GrantDevice>(TaskId::kAttestation, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->grant_device(r); });
-  });
-
-  server.on<wire::KeyChange>(TaskId::kAcme, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->change_key(r); });
-  });
-  server.on<wire::CertificateRevoke>(TaskId::kAcme, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->revoke(r); });
-  });
-  server.on<wire::OrderCancel>(TaskId::kAcme, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->cancel_order(r); });
-  });
-  server.on<wire::GrantWithdraw>(TaskId::kAcme, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->withdraw_grants(r); });
-  });
-  server.on<wire::PossessionMint>(TaskId::kAcme, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->mint_possession(r); });
-  });
-  server.on<wire::PossessionVerify>(TaskId::kAcme, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->verify_possession(r); });
-  });
-  server.on<wire::GrantAccount>(TaskId::kAttestation, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->grant_account(r); });
-  });
-  server.on<wire::GrantAuthority>(TaskId::kAttestation, [&](const auto& r) {
-    return in_flight.run([&] { return (*gate)->grant_authority(r); });
-  });
-
+  signer::serve_gate(server, in_flight, **gate);
   server.on<wire::AkIssue>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::AkIssueReply> {
     return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
   });
   server.on<wire::CrlGet>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::CrlGetReply> {
     return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
   });
-  server.on<wire::GrantRemote>(
-      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantRemoteReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
-      });
   server.on<wire::GrantAk>(
       TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantAkReply> {
         return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");

@@ -1,0 +1,52 @@
+#include "apps/signer/handlers.h"
+
+namespace keyward::signer {
+namespace {
+
+using wire::TaskId;
+
+// Requests of one peer, each a method of the gate.
+class Registrar {
+ public:
+  Registrar(task::Server& server, InFlight& in_flight, issue::Gate& gate)
+      : server_(server), in_flight_(in_flight), gate_(gate) {}
+
+  template <class Request, class Method>
+  void on(TaskId from, Method method) {
+    server_.on<Request>(from, [&in_flight = in_flight_, &gate = gate_, method](const Request& r) {
+      return in_flight.run([&] { return (gate.*method)(r); });
+    });
+  }
+
+ private:
+  task::Server& server_;
+  InFlight& in_flight_;
+  issue::Gate& gate_;
+};
+
+}  // namespace
+
+void serve_gate(task::Server& server, InFlight& in_flight, issue::Gate& gate) {
+  Registrar gates(server, in_flight, gate);
+  using issue::Gate;
+  gates.on<wire::TicketMint>(TaskId::kAcme, &Gate::mint_ticket);
+  gates.on<wire::CertificateIssue>(TaskId::kAcme, &Gate::issue);
+  server.on<wire::IssuerGet>(TaskId::kAcme, [&](const auto&) {
+    return in_flight.run([&] { return gate.issuer_chain(); });
+  });
+  gates.on<wire::KeyChange>(TaskId::kAcme, &Gate::change_key);
+  gates.on<wire::CertificateRevoke>(TaskId::kAcme, &Gate::revoke);
+  gates.on<wire::OrderCancel>(TaskId::kAcme, &Gate::cancel_order);
+  gates.on<wire::GrantWithdraw>(TaskId::kAcme, &Gate::withdraw_grants);
+  gates.on<wire::PossessionMint>(TaskId::kAcme, &Gate::mint_possession);
+  gates.on<wire::PossessionVerify>(TaskId::kAcme, &Gate::verify_possession);
+
+  gates.on<wire::GrantName>(TaskId::kValidation, &Gate::grant_name);
+
+  gates.on<wire::GrantDevice>(TaskId::kAttestation, &Gate::grant_device);
+  gates.on<wire::GrantAccount>(TaskId::kAttestation, &Gate::grant_account);
+  gates.on<wire::GrantAuthority>(TaskId::kAttestation, &Gate::grant_authority);
+  gates.on<wire::GrantRemote>(TaskId::kAttestation, &Gate::grant_remote);
+}
+
+}  // namespace keyward::signer
