@@ -52,6 +52,15 @@ inline constexpr std::size_t kVendorDomainsMax = 8;         // "aud" of one vend
 inline constexpr std::size_t kEvidenceBytesMax = 98'304;       // = kJwsPayloadBytesMax
 inline constexpr std::size_t kRelayedResultBytesMax = 32'768;  // an EAR with its chain
 inline constexpr std::size_t kMediaTypeBytesMax = 256;         // with an eat_profile
+inline constexpr int kRatsDepthMax = 12;           // of one CBOR item: token, submodules, claims
+inline constexpr int kRatsItemsMax = 2'048;        // as kJsonItemsMax
+inline constexpr int kCmwDepthMax = 4;             // collections inside collections
+inline constexpr std::size_t kCmwEntriesMax = 16;  // of one collection
+inline constexpr int kSubmodDepthMax = 4;          // EAT submodules inside submodules
+inline constexpr std::size_t kSubmodsMax = 16;     // of one claims set; appraisals of one EAR
+inline constexpr std::size_t kClaimItemsMax = 64;  // nonces, measurements, results of one claim
+inline constexpr std::int64_t kTokenClockLeewayMs = 60'000;  // of iat, nbf and exp of a token
+inline constexpr std::size_t kPkixClaimsMax = 64;            // of one element of PKIX evidence
 inline constexpr std::size_t kAkAnswerBytesMax = 4'096;        // credential and session
 inline constexpr std::size_t kSealedKeyBytesMax = 2'048;       // TPM2B_PUBLIC and TPM2B_PRIVATE
 inline constexpr std::size_t kCrlPartBytesMax = 131'072;       // of a list, below kFrameBytesMax
