@@ -15,31 +15,55 @@ using wire::ValidationMethod;
 
 constexpr std::size_t kAncestorsMax = 8;  // looked for above one name (RFC 9444)
 
-Answer<std::string> mint_token(Context& context, const Account& account,
-                               const wire::AuthzRecord& authz, ValidationMethod method) {
+// A token, and what the task that minted it wants shown beside it.
+struct Minted {
+  std::string token;
+  std::vector<std::string> claims_hint{};
+  std::optional<std::string> evidence_kid{};
+};
+
+Answer<Minted> mint_token(Context& context, const Account& account, const AuthzPlan& plan,
+                          const wire::AuthzRecord& authz, ValidationMethod method) {
   const auto thumbprint = account.jwk.thumbprint();
   if (method == ValidationMethod::kPossession01) {
     auto reply = context.backend.signer.ask(
         wire::PossessionMint{thumbprint, authz.identifier, authz.expires_at_ms});
     if (!reply) return tl::unexpected<wire::Failure>(std::move(reply.error()));
-    return std::move(reply->token);
+    return Minted{std::move(reply->token)};
   }
-  if (is_synchronous(method)) {
-    auto reply = context.backend.attestation.ask(wire::DeviceTokenMint{
-        thumbprint, authz.identifier, authz.ticket, authz.expires_at_ms, method});
+  if (is_synchronous(method) || method == ValidationMethod::kRemoteAttest01) {
+    auto reply = context.backend.attestation.ask(
+        wire::DeviceTokenMint{thumbprint, plan.wanted.identifier, authz.ticket, authz.expires_at_ms,
+                              method, plan.profile});
     if (!reply) return tl::unexpected<wire::Failure>(std::move(reply.error()));
-    return std::move(reply->token);
+    return Minted{std::move(reply->token), std::move(reply->claims_hint),
+                  std::move(reply->evidence_kid)};
   }
   auto reply = context.backend.validation.ask(
       wire::NameTokenMint{thumbprint, authz.identifier, authz.wildcard, authz.ticket, method,
                           authz.expires_at_ms, authz.subtree});
   if (!reply) return tl::unexpected<wire::Failure>(std::move(reply.error()));
-  return std::move(reply->token);
+  return Minted{std::move(reply->token)};
 }
 
 // The members that this method shows beside "type", "url", "status" and "token".
-std::optional<std::string> data_of(const ServiceConfig& config, ValidationMethod method) {
+std::optional<std::string> data_of(const Context& context, const Minted& minted,
+                                   ValidationMethod method) {
+  const auto& config = context.config;
   json::Writer out;
+  if (method == ValidationMethod::kRemoteAttest01) {  // draft-ietf-acme-rats §5; D-R3, D-R9
+    out.begin_object().member("freshness_nonce", minted.token);
+    if (!minted.claims_hint.empty()) {
+      out.key("attestClaimsHint").begin_array();
+      for (const auto& claim : minted.claims_hint) out.string(claim);
+      out.end_array();
+    }
+    if (minted.evidence_kid) {
+      out.member("verifierEncryptionCredential", context.urls.evidence_key(*minted.evidence_kid));
+    }
+    out.end_object();
+    return out.take();
+  }
   if (method == ValidationMethod::kTkauth01) {  // RFC 9447 §3
     out.begin_object().member("tkauth-type", "atc");
     if (!config.token_authority.empty()) out.member("token-authority", config.token_authority);
@@ -146,15 +170,16 @@ tl::expected<wire::AuthzRecord, NotAuthorized> make_authz(Context& context, cons
   authz.account_id = account.record.id;
   authz.ticket = ticket;
   authz.identifier = identifier::without_wildcard(plan.wanted.identifier);
+  if (!plan.written.empty()) authz.identifier.value = plan.written;
   authz.wildcard = identifier::is_wildcard(plan.wanted.identifier);
   authz.subtree = plan.wanted.subtree;
   authz.status = AuthzStatus::kPending;
   authz.expires_at_ms = expires_at_ms;
   for (const auto method : plan.methods) {
     if (!is_configured(context.config, method)) continue;
-    auto token = mint_token(context, account, authz, method);
-    if (!token) {
-      const auto& failure = token.error();
+    auto minted = mint_token(context, account, plan, authz, method);
+    if (!minted) {
+      const auto& failure = minted.error();
       if (is_switched_off(failure)) continue;
       NotAuthorized not_made;
       const auto problem = problem_from(failure);
@@ -171,8 +196,8 @@ tl::expected<wire::AuthzRecord, NotAuthorized> make_authz(Context& context, cons
     challenge.authz_id = authz.id;
     challenge.method = method;
     challenge.status = ChallengeStatus::kPending;
-    challenge.token = std::move(*token);
-    challenge.data_json = data_of(context.config, method);
+    challenge.data_json = data_of(context, *minted, method);
+    challenge.token = std::move(minted->token);
     authz.challenges.push_back(std::move(challenge));
   }
   if (authz.challenges.empty())

@@ -11,6 +11,8 @@ namespace keyward::acme {
 struct AuthzPlan {
   Wanted wanted;
   std::vector<wire::ValidationMethod> methods;  // that may prove it here
+  std::string profile{};                        // of the order; empty: of none
+  std::string written{};  // the value as the client wrote it; empty: as in `wanted`
 };
 
 // A new pending authorization with a challenge for each method that its task is willing to mint for.

@@ -3,6 +3,7 @@
 #include "firmware/acme/account_resources.h"
 #include "firmware/acme/authz_resources.h"
 #include "firmware/acme/methods.h"
+#include "firmware/acme/remote_attestation.h"
 #include "firmware/acme/states.h"
 #include "firmware/acme/validating.h"
 #include "firmware/jose/jws.h"
@@ -53,15 +54,18 @@ Outcome<HttpResponse> after_a_moment(Context& context, const wire::AuthzRecord& 
   return challenge_response(context, authz, challenge_id);
 }
 
-Outcome<HttpResponse> start_validation(Context& context, const Asked& asked) {
+// `answer`: what a later look needs of the request; none for names.
+Outcome<HttpResponse> start_validation(Context& context, const Asked& asked,
+                                       std::optional<Bytes> answer) {
   if (!context.validations.has_room()) {
     return refuse(Problem::of(ProblemType::kServerInternal, "validations.full",
                               "too many validations are under way")
                       .with_status(503)
                       .retry_after_s(kRetryAfterDefaultS));
   }
-  auto reply =
-      context.backend.store.ask(challenge_update(asked.record, ChallengeStatus::kProcessing));
+  auto update = challenge_update(asked.record, ChallengeStatus::kProcessing);
+  update.answer = std::move(answer);
+  auto reply = context.backend.store.ask(update);
   if (!reply) return refuse(problem_from(reply.error()));
   if (!reply->authz) return refuse(not_found());
   if (!reply->applied) return challenge_response(context, *reply->authz, asked.record.id);
@@ -92,10 +96,12 @@ Outcome<Bytes> octets_member(const json::Value& payload, std::string_view name,
 Outcome<Verdict> verify_device(Context& context, const Asked& asked, const json::Value& payload) {
   auto object = octets_member(payload, "attObj", "attobj", limits::kAttestationObjectBytesMax);
   if (!object) return refuse(object.error());
+  auto profile = profile_of(context, asked.authz);
+  if (!profile) return refuse(problem_from(profile.error()));
   auto reply = context.backend.attestation.ask(
       wire::DeviceVerify{asked.account.jwk.thumbprint(), asked.authz.identifier, asked.authz.ticket,
                          asked.authz.expires_at_ms, asked.record.token, std::move(*object),
-                         asked.account.record.earlier_keys});
+                         asked.account.record.earlier_keys, std::move(*profile)});
   if (!reply) return refuse(problem_from(reply.error()));
   return verdict_of(std::move(*reply));
 }
@@ -190,7 +196,8 @@ Outcome<HttpResponse> conclude(Context& context, const Asked& asked, Verdict ver
   return challenge_response(context, *stored->authz, asked.record.id);
 }
 
-Outcome<HttpResponse> respond(Context& context, const Asked& asked, const json::Value& payload) {
+Outcome<HttpResponse> respond(Context& context, const Asked& asked, const json::Value& payload,
+                              std::optional<Bytes> answer) {
   const auto& record = asked.record;
   if (record.status == ChallengeStatus::kProcessing) {  // §8.2: the client asks for another try
     if (auto ok = context.rates.admit(Rate::kChallengeRetries, asked.authz.id); !ok)
@@ -212,7 +219,7 @@ Outcome<HttpResponse> respond(Context& context, const Asked& asked, const json::
   if (auto ok = context.rates.check({{Rate::kFailuresPerName, failures}, {Rate::kFailures, {}}});
       !ok)
     return refuse(std::move(ok.error()));
-  if (!is_synchronous(record.method)) return start_validation(context, asked);
+  if (!is_synchronous(record.method)) return start_validation(context, asked, std::move(answer));
   auto verdict = verify(context, asked, payload);
   if (!verdict) return refuse(std::move(verdict.error()));
   return conclude(context, asked, std::move(*verdict));
@@ -232,9 +239,15 @@ Outcome<HttpResponse> challenge(Context& context, const SignedRequest& request) 
     }
     return challenge_response(context, *authz, record->id);
   }
+  const Asked asked{account, *authz, *record};
+  if (record->method == ValidationMethod::kRemoteAttest01) {
+    auto answer = remote_answer(request);
+    if (!answer) return refuse(std::move(answer.error()));
+    return respond(context, asked, json::Value(), std::move(*answer));
+  }
   auto document = payload_object(request);
   if (!document) return refuse(document.error());
-  return respond(context, Asked{account, *authz, *record}, document->root());
+  return respond(context, asked, document->root(), std::nullopt);
 }
 
 }  // namespace keyward::acme

@@ -40,6 +40,10 @@ struct ServiceConfig {
   std::int64_t authz_reuse_ms = 3'600'000;  // if it lives at least so much longer
   int validation_tries = 3;                 // looks before a challenge is invalid (RFC 8555 §8.2)
   std::int64_t validation_retry_ms = 5'000;
+  // No further look is begun so long after the first: of a host that is silent each look is long.
+  std::int64_t validation_patience_ms = limits::kValidationPatienceMs;
+  // For another verifier that is away (remote-attest-01, D-R10).
+  std::int64_t relay_patience_ms = limits::kRelayPatienceMs;
   bool respond_200_invalid = false;  // a failed attestation is answered 200 (D-D2)
   bool subdomain_auth = false;       // RFC 9444
   std::string token_authority;       // hint in tkauth-01 challenges (RFC 9447 §3); empty: none

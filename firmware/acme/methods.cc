@@ -15,10 +15,11 @@ using wire::ValidationMethod;
 
 // As they are offered; a client that takes the first one it knows gets the plainest.
 constexpr std::array kOffered = {
-    ValidationMethod::kHttp01,       ValidationMethod::kDns01,
-    ValidationMethod::kTlsAlpn01,    ValidationMethod::kDnsAccount01,
-    ValidationMethod::kDnsPersist01, ValidationMethod::kDeviceAttest01,
-    ValidationMethod::kTkauth01,     ValidationMethod::kPossession01,
+    ValidationMethod::kHttp01,         ValidationMethod::kDns01,
+    ValidationMethod::kTlsAlpn01,      ValidationMethod::kDnsAccount01,
+    ValidationMethod::kDnsPersist01,   ValidationMethod::kDeviceAttest01,
+    ValidationMethod::kTkauth01,       ValidationMethod::kPossession01,
+    ValidationMethod::kRemoteAttest01,
 };
 
 bool is_dns_method(ValidationMethod method) {
@@ -78,7 +79,8 @@ bool can_prove(ValidationMethod method, const Wanted& wanted) {
     case IdentifierType::kJwtClaimConstraints:
     case IdentifierType::kEnhancedJwtClaimConstraints:
       return method == ValidationMethod::kTkauth01;
-    case IdentifierType::kRemoteAttestation:
+    case IdentifierType::kRemoteAttestation:  // draft-ietf-acme-rats §4
+      return method == ValidationMethod::kRemoteAttest01;
     case IdentifierType::kMac:
     case IdentifierType::kUri:
       break;

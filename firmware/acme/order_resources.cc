@@ -52,10 +52,50 @@ Outcome<Ancestors> ancestors_in(const json::Value& payload) {
   return out;
 }
 
+// What the client wrote, by its canonical form, where the two may differ and its own is shown again:
+// hints of remote attestations, whose `-` and `_` are equal (D-R1, D-R4).
+using Written = std::map<wire::Identifier, std::string>;
+Outcome<Written> written_in(const SignedRequest& request) {
+  Written out;
+  auto document = payload_object(request);
+  if (!document) return refuse(document.error());
+  for (const auto& item : document->root().get("identifiers").items()) {
+    const auto type = identifier::type_from(item.get("type").string());
+    if (type != wire::IdentifierType::kRemoteAttestation) continue;
+    const auto value = item.get("value").string();
+    auto canonical = identifier::canonical(*type, value);
+    if (canonical) out.emplace(std::move(*canonical), value);
+  }
+  return out;
+}
+
+std::string as_written(const Written& written, const wire::Identifier& identifier) {
+  const auto at = written.find(identifier);
+  return at == written.end() ? identifier.value : at->second;
+}
+
+// D-R4: one more authorization for each hint that the profile asks for, whether the client offered
+// it or not. The signer's gate asks for them whatever stands here.
+void plan_attestations(const wire::OrderTerms& terms, const wire::ProfileInfo& profile,
+                       const Written& written, std::vector<AuthzPlan>& plans) {
+  auto hints = terms.attestations;
+  hints.insert(hints.end(), profile.attestations.begin(), profile.attestations.end());
+  for (const auto& hint : hints) {
+    const Wanted wanted{{wire::IdentifierType::kRemoteAttestation, hint}, false};
+    const auto same = [&](const AuthzPlan& plan) { return plan.wanted == wanted; };
+    if (std::any_of(plans.begin(), plans.end(), same)) continue;
+    plans.push_back({wanted,
+                     {wire::ValidationMethod::kRemoteAttest01},
+                     terms.profile,
+                     as_written(written, wanted.identifier)});
+  }
+}
+
 // One plan for each authorization that the order needs.
 Outcome<std::vector<AuthzPlan>> plan_order(const Context& context, const SignedRequest& request,
                                            const wire::OrderTerms& terms,
-                                           const wire::ProfileInfo& profile) {
+                                           const wire::ProfileInfo& profile,
+                                           const Written& written) {
   Ancestors ancestors;
   if (context.config.subdomain_auth) {
     auto document = payload_object(request);
@@ -66,6 +106,7 @@ Outcome<std::vector<AuthzPlan>> plan_order(const Context& context, const SignedR
   }
   std::vector<AuthzPlan> plans;
   for (const auto& identifier : terms.identifiers) {
+    if (identifier.type == wire::IdentifierType::kRemoteAttestation) continue;  // an offer (D-R4)
     Wanted wanted{identifier, false};
     // A proof of a whole zone does not cover wildcards here: they keep their own.
     const auto above = ancestors.find(identifier);
@@ -74,7 +115,16 @@ Outcome<std::vector<AuthzPlan>> plan_order(const Context& context, const SignedR
     const auto same = [&](const AuthzPlan& plan) { return plan.wanted == wanted; };
     if (std::any_of(plans.begin(), plans.end(), same)) continue;
     auto methods = methods_for(profile, wanted);
-    plans.push_back({std::move(wanted), std::move(methods)});
+    plans.push_back({std::move(wanted), std::move(methods), terms.profile});
+  }
+  if (plans.empty()) {  // D-R5: nothing of a remote attestation stands in a certificate
+    return refuse(ProblemType::kRejectedIdentifier, "identifier.attestation-alone",
+                  "remote attestations alone name nothing that a certificate could be for");
+  }
+  plan_attestations(terms, profile, written, plans);
+  if (plans.size() > limits::kIdentifiersPerOrderMax) {
+    return refuse(ProblemType::kRejectedIdentifier, "order.authorizations",
+                  "the order needs more authorizations than one may have");
   }
   return plans;
 }
@@ -175,7 +225,9 @@ Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request) 
   }
   auto profile = profile_named(context, terms->profile);
   if (!profile) return refuse(profile.error());
-  auto plans = plan_order(context, request, *terms, *profile);
+  const auto written = written_in(request);
+  if (!written) return refuse(written.error());
+  auto plans = plan_order(context, request, *terms, *profile, *written);
   if (!plans) return refuse(plans.error());
   auto replaces = replaced_by_order(context, request, *terms);
   if (!replaces) return refuse(replaces.error());
@@ -188,6 +240,8 @@ Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request) 
   put.order.replaces = std::move(*replaces);
   if (terms->star) put.order.certificate_get = terms->star->certificate_get;
   put.order.identifiers = std::move(terms->identifiers);
+  for (auto& identifier : put.order.identifiers)
+    identifier.value = as_written(*written, identifier);
   auto ids = authorize(context, account, *plans, put);
   if (!ids) return refuse(ids.error());
   // All of it was proved before: nothing is left to do (§7.1.6).

@@ -45,6 +45,9 @@ class Urls {
   std::string issuer(std::string_view id) const {
     return base_ + "/acme/issuer/" + std::string(id);
   }
+  std::string evidence_key(std::string_view kid) const {
+    return base_ + "/acme/evidence-key/" + std::string(kid);
+  }
   std::string revoke_cert() const { return base_ + "/acme/revoke-cert"; }
   std::string renewal_info() const { return base_ + "/acme/renewal-info"; }
   // The id in an account URL of ours, handed out exactly so; empty: another URL.

@@ -160,10 +160,16 @@ Outcome<SignedRequest> authenticate(Context& context, Nonces& nonces, const Http
                        request.accept};
 }
 
-Outcome<json::Document> payload_object(const SignedRequest& request) {
+Outcome<json::Document> payload_json(const SignedRequest& request) {
   auto document =
       json::Document::parse(text_of(request.verified.payload()), limits::kJwsPayloadBytesMax);
   if (!document) return refuse(ProblemType::kMalformed, "payload.json", document.error().what);
+  return std::move(*document);
+}
+
+Outcome<json::Document> payload_object(const SignedRequest& request) {
+  auto document = payload_json(request);
+  if (!document) return refuse(std::move(document.error()));
   if (!document->root().is_object())
     return refuse(ProblemType::kMalformed, "payload.object", "the payload is not a JSON object");
   return std::move(*document);

@@ -31,6 +31,8 @@ Outcome<SignedRequest> authenticate(Context& context, Nonces& nonces, const Http
 
 // The payload as a JSON object; else "malformed".
 Outcome<json::Document> payload_object(const SignedRequest& request);
+// The payload as any JSON value; else "malformed".
+Outcome<json::Document> payload_json(const SignedRequest& request);
 // Refuses a payload where only POST-as-GET makes sense.
 Outcome<void> require_read(const SignedRequest& request);
 

@@ -35,6 +35,7 @@ enum class Resource : std::uint8_t {
   kRecoverAccount,
   kRecovery,
   kVeto,
+  kEvidenceKey,
 };
 
 // Of a POST. `kJwk`: the key itself (newAccount, recoverAccount); `kKid`: the account URL;
@@ -116,6 +117,8 @@ inline constexpr std::array kRoutes = std::to_array<Route>({
      limits::kSmallBodyBytesMax, false, Repeat::kChanges},
     {Resource::kVeto, "/acme/recovery/{}/veto/{}", kGet | kHead | kPost, kReadable,
      Authentication::kNone, limits::kFormBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kEvidenceKey, "/acme/evidence-key/{}", kGet | kHead, kReadable,
+     Authentication::kNone, 0, false, Repeat::kHarmless},
 });
 
 constexpr const Route& route_of(Resource resource) {

@@ -13,6 +13,7 @@
 #include "firmware/acme/methods.h"
 #include "firmware/acme/order_resources.h"
 #include "firmware/acme/recovery.h"
+#include "firmware/acme/remote_attestation.h"
 #include "firmware/acme/renewal_info.h"
 #include "firmware/acme/request.h"
 #include "firmware/acme/revocation.h"
@@ -202,6 +203,7 @@ Outcome<HttpResponse> Service::unsigned_read(const RouteMatch& match, const Http
   if (resource == Resource::kDirectory) return directory();
   if (resource == Resource::kIssuer) return issuer_certificate(context_, match.segments[0]);
   if (resource == Resource::kRenewalInfo) return renewal_info(context_, match);
+  if (resource == Resource::kEvidenceKey) return evidence_key(context_, match.segments[0]);
   if (resource == Resource::kStarCertificate)
     return star_certificate_unsigned(context_, match.segments[0], request.accept);
   HttpResponse response;
@@ -270,6 +272,7 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
     case Resource::kVeto:
     case Resource::kIssuer:
     case Resource::kRenewalInfo:
+    case Resource::kEvidenceKey:
       break;  // pages, not signed
   }
   return refuse(not_found());
