@@ -38,6 +38,14 @@ std::optional<crypto::HashAlgorithm> hash_of(std::uint16_t algorithm) {
   }
 }
 
+// Left as they are unless there is a cipher: tss2-mu reads nothing behind TPM_ALG_NULL.
+void read_symmetric(const TPMT_SYM_DEF_OBJECT& symmetric, TpmPublicArea& out) {
+  out.symmetric_alg = symmetric.algorithm;
+  if (symmetric.algorithm == TPM2_ALG_NULL) return;
+  out.symmetric_mode = symmetric.mode.sym;
+  out.symmetric_bits = symmetric.keyBits.sym;
+}
+
 void read_rsa(const TPMT_PUBLIC& area, TpmPublicArea& out) {
   out.is_rsa = true;
   out.bits = area.parameters.rsaDetail.keyBits;
@@ -136,8 +144,12 @@ Result<TpmPublicArea> parse_public_area(ByteView public_area) {
                     bit(TPMA_OBJECT_SIGN_ENCRYPT)};
   if (area.type == TPM2_ALG_RSA) {
     read_rsa(area, out);
+    out.scheme = area.parameters.rsaDetail.scheme.scheme;
+    read_symmetric(area.parameters.rsaDetail.symmetric, out);
   } else if (area.type == TPM2_ALG_ECC) {
     read_ecc(area, out);
+    out.scheme = area.parameters.eccDetail.scheme.scheme;
+    read_symmetric(area.parameters.eccDetail.symmetric, out);
   }
   if (const auto hash = hash_of(area.nameAlg)) {
     out.computed_name = {static_cast<std::uint8_t>(area.nameAlg >> 8),

@@ -32,7 +32,11 @@ struct TpmPublicArea {         // TPMT_PUBLIC without the TPM2B length
   std::uint16_t name_alg = 0;  // TPM_ALG_ID
   TpmObjectAttributes attributes;
   bool is_rsa = false;
-  int bits = 0;                          // RSA: modulus; ECC: curve
+  int bits = 0;                     // RSA: modulus; ECC: curve
+  std::uint16_t scheme = 0;         // TPM_ALG_ID of its signing scheme; TPM_ALG_NULL: none
+  std::uint16_t symmetric_alg = 0;  // of a storage key; TPM_ALG_NULL: none
+  std::uint16_t symmetric_mode = 0;
+  int symmetric_bits = 0;
   std::optional<crypto::PublicKey> key;  // absent: a type, size or curve that we do not take
   Bytes computed_name;  // name_alg || H(public area); empty for a name_alg we do not take
 };
