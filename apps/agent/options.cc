@@ -84,8 +84,10 @@ int parse_options(int argc, char** argv, Options& out) {
   CLI::App* enroll =
       app.add_subcommand("enroll", "get the first certificate (nothing to do if there is one)");
   CLI::App* renew = app.add_subcommand("renew", "get another; what is left out is as before");
+  CLI::App* revoke = app.add_subcommand(
+      "revoke", "have the installed certificate revoked; its files are kept as *.revoked");
   CLI::App* show = app.add_subcommand("show", "say what is installed");
-  for (CLI::App* command : {enroll, renew, show}) {
+  for (CLI::App* command : {enroll, renew, revoke, show}) {
     command->add_option("--dir", out.dir, "state directory of this device (made if absent)")
         ->required();
     command->add_flag("--json", out.json, "one JSON object a line");
@@ -104,6 +106,10 @@ int parse_options(int argc, char** argv, Options& out) {
   add_enrol_options(*renew, out, false);
   renew->add_flag("--reuse-key", out.reuse_key, "the same key again (default: a new one)");
   renew->add_flag("--if-due", out.if_due, "only if two thirds of the lifetime are over");
+  revoke->add_option("--reason", out.reason, "why (default: none is given)")
+      ->check(CLI::IsMember(
+          {"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"}));
+  revoke->add_option("--ca-file", out.ca_file, "PEM roots of the CA's HTTPS (default: as before)");
   try {
     app.parse(argc, argv);
     const bool device = !out.identifier.empty() || !out.hardware_module.empty();
@@ -114,9 +120,10 @@ int parse_options(int argc, char** argv, Options& out) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(FailureKind::kUsage);
   }
-  out.command = enroll->parsed()  ? Command::kEnroll
-                : renew->parsed() ? Command::kRenew
-                                  : Command::kShow;
+  out.command = enroll->parsed()   ? Command::kEnroll
+                : renew->parsed()  ? Command::kRenew
+                : revoke->parsed() ? Command::kRevoke
+                                   : Command::kShow;
   out.ca_file = absolute(out.ca_file);
   for (auto* path :
        {&out.ak_chain_file, &out.ek_chain_file, &out.event_log_file, &out.vendor_jwt_file})

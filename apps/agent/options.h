@@ -12,7 +12,7 @@
 
 namespace keyward::agent {
 
-enum class Command { kEnroll, kRenew, kShow };
+enum class Command { kEnroll, kRenew, kRevoke, kShow };
 
 struct Options {
   Command command = Command::kShow;
@@ -41,6 +41,7 @@ struct Options {
   bool reuse_key = false;
   bool if_due = false;
   int patience_s = 120;
+  std::string reason;  // of a revocation
 };
 
 // Prints help or the mistake and answers the exit code when the program should end at once (-1: go

@@ -108,6 +108,7 @@ Outcome<Directory> AcmeClient::directory() {
   found.new_account = root.get("newAccount").string();
   found.new_order = root.get("newOrder").string();
   found.terms_of_service = root.get("meta").get("termsOfService").string();
+  found.revoke_cert = root.get("revokeCert").string();
   const json::Value attestation_ca = root.get("meta").get("attestationCa");
   found.ak_begin = attestation_ca.get("begin").string();
   found.ak_activate = attestation_ca.get("activate").string();

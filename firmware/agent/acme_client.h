@@ -20,7 +20,8 @@ struct Directory {
   std::string new_nonce;
   std::string new_account;
   std::string new_order;
-  std::string terms_of_service;       // empty: none
+  std::string terms_of_service;  // empty: none
+  std::string revoke_cert;
   std::string ak_begin, ak_activate;  // attestation CA (docs/attestation-ca.md); empty: none
 };
 
