@@ -99,7 +99,61 @@ Result<Bytes> ecdsa_der(const TPMS_SIGNATURE_ECDSA& signature) {
   return crypto::ecdsa_raw_to_der(raw);
 }
 
+// TPMS_PCR_SELECTION: bit n of octet i is register 8i + n (Part 2 §10.6.1).
+Result<TpmPcrSelection> read_selection(const TPMS_PCR_SELECTION& selection) {
+  const auto bank = hash_of(selection.hash);
+  if (!bank) return fail(ErrorKind::kBadInput, "quoted: a bank of an unknown hash", selection.hash);
+  TpmPcrSelection out{*bank, {}};
+  constexpr unsigned kRegisters = 24;  // of the PC client profile
+  for (unsigned octet = 0; octet < selection.sizeofSelect; ++octet) {
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      if ((selection.pcrSelect[octet] >> bit & 1u) == 0) continue;
+      if (octet * 8 + bit >= kRegisters)
+        return fail(ErrorKind::kBadInput, "quoted: a register beyond 23");
+      out.pcrs.push_back(octet * 8 + bit);
+    }
+  }
+  return out;
+}
+
+Result<std::vector<TpmPcrSelection>> read_selections(const TPML_PCR_SELECTION& list) {
+  std::vector<TpmPcrSelection> out;
+  for (UINT32 i = 0; i < list.count; ++i) {
+    KEYWARD_TRY(selection, read_selection(list.pcrSelections[i]));
+    if (selection.pcrs.empty()) continue;
+    const bool twice =
+        std::ranges::any_of(out, [&](const auto& other) { return other.bank == selection.bank; });
+    if (twice) return fail(ErrorKind::kBadInput, "quoted: a bank is selected twice");
+    out.push_back(std::move(selection));
+  }
+  if (out.empty()) return fail(ErrorKind::kBadInput, "quoted: no register is selected");
+  return out;
+}
+
 }  // namespace
+
+Result<TpmQuoteInfo> parse_quote_info(ByteView quoted) {
+  silence_tss_log();
+  if (quoted.size() > limits::kTpmStructureBytesMax)
+    return fail(ErrorKind::kBadInput, "quoted: too long");
+  TPMS_ATTEST attest{};
+  std::size_t offset = 0;
+  const TSS2_RC rc =
+      ::Tss2_MU_TPMS_ATTEST_Unmarshal(quoted.data(), quoted.size(), &offset, &attest);
+  if (rc != TSS2_RC_SUCCESS) return fail(ErrorKind::kBadInput, "quoted: not a TPMS_ATTEST", rc);
+  if (attest.magic != TPM2_GENERATED_VALUE)
+    return fail(ErrorKind::kBadInput, "quoted: magic is not TPM_GENERATED_VALUE", attest.magic);
+  if (attest.type != TPM2_ST_ATTEST_QUOTE)
+    return fail(ErrorKind::kBadInput, "quoted: type is not TPM_ST_ATTEST_QUOTE", attest.type);
+  if (offset != quoted.size())
+    return fail(ErrorKind::kBadInput, "quoted: octets behind the structure");
+  const auto& quote = attest.attested.quote;
+  KEYWARD_TRY(selections, read_selections(quote.pcrSelect));
+  return TpmQuoteInfo{
+      Bytes(attest.extraData.buffer, attest.extraData.buffer + attest.extraData.size),
+      std::move(selections),
+      Bytes(quote.pcrDigest.buffer, quote.pcrDigest.buffer + quote.pcrDigest.size)};
+}
 
 Result<TpmCertifyInfo> parse_certify_info(ByteView certify_info) {
   silence_tss_log();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "firmware/crypto/crypto.h"
 #include "hal/base/bytes.h"
@@ -18,6 +19,18 @@ struct TpmCertifyInfo {  // TPMS_ATTEST of type TPM_ST_ATTEST_CERTIFY
 };
 // kBadInput: "certInfo: ..." static texts.
 Result<TpmCertifyInfo> parse_certify_info(ByteView certify_info);
+
+struct TpmPcrSelection {
+  crypto::HashAlgorithm bank{};
+  std::vector<unsigned> pcrs;  // ascending, 0..23
+};
+struct TpmQuoteInfo {  // TPMS_ATTEST of type TPM_ST_ATTEST_QUOTE
+  Bytes extra_data;
+  std::vector<TpmPcrSelection> selections;  // in the TPM's order; at least one register in all
+  Bytes pcr_digest;
+};
+// kBadInput: "quoted: ..." static texts.
+Result<TpmQuoteInfo> parse_quote_info(ByteView quoted);
 
 struct TpmObjectAttributes {
   bool fixed_tpm = false;

@@ -61,9 +61,17 @@ inline constexpr std::size_t kSubmodsMax = 16;     // of one claims set; apprais
 inline constexpr std::size_t kClaimItemsMax = 64;  // nonces, measurements, results of one claim
 inline constexpr std::int64_t kTokenClockLeewayMs = 60'000;  // of iat, nbf and exp of a token
 inline constexpr std::size_t kPkixClaimsMax = 64;            // of one element of PKIX evidence
-inline constexpr std::size_t kAkAnswerBytesMax = 4'096;        // credential and session
-inline constexpr std::size_t kSealedKeyBytesMax = 2'048;       // TPM2B_PUBLIC and TPM2B_PRIVATE
-inline constexpr std::size_t kCrlPartBytesMax = 131'072;       // of a list, below kFrameBytesMax
+inline constexpr std::size_t kAkAnswerBytesMax = 4'096;      // credential and session
+inline constexpr std::size_t kSealedKeyBytesMax = 2'048;     // TPM2B_PUBLIC and TPM2B_PRIVATE
+inline constexpr std::size_t kCrlPartBytesMax = 131'072;     // of a list, below kFrameBytesMax
+
+inline constexpr std::size_t kEventLogEventsMax = 8'192;   // a PC's firmware logs some hundred
+inline constexpr std::size_t kEventDataBytesMax = 65'536;  // of one event
+inline constexpr std::size_t kEventBanksMax = 8;           // hashes of one event
+inline constexpr std::size_t kAppraisalPolicyBytesMax = 1u << 20;  // one file, with a recorded log
+inline constexpr std::size_t kAppraisalPoliciesMax = 64;           // configured
+inline constexpr std::size_t kAppraisalRulesMax = 1'024;           // of one kind in one policy
+inline constexpr std::size_t kWhyNotMax = 64;  // reasons of one refusal; more are counted alone
 
 // ---- JWS and JSON
 inline constexpr std::size_t kRequestBodyBytesMax =
@@ -96,6 +104,10 @@ inline constexpr int kAttestationCborDepthMax = 8;
 inline constexpr int kAttestationCborItemsMax = 256;
 inline constexpr std::size_t kTpmStructureBytesMax = 4'096;
 inline constexpr std::size_t kTrustAnchorsMax = 1'024;
+inline constexpr std::size_t kVendorRootsBytesMax =
+    3u << 20;  // manifest of a bundle of kTrustAnchorsMax certificates as PEM
+inline constexpr std::size_t kVendorRootsFileBytesMax =
+    4'456'448;  // the same as base64url, with its signature and publisher
 inline constexpr std::size_t kAndroidStatusListBytesMax = 8u << 20;  // a hundred octets an entry
 inline constexpr int kAndroidStatusListItemsMax = 400'000;           // five items an entry
 inline constexpr std::size_t kAaguidsMax = 256;                      // models that a policy names
@@ -122,7 +134,8 @@ inline constexpr std::size_t kGrantDevicesMax = 8;  // names of one device in a 
 inline constexpr std::size_t kAkGrantsMax = 8'192;  // activated keys without certificate (16 MiB)
 inline constexpr std::size_t kAkGrantsPerAccountMax = 64;
 inline constexpr std::int64_t kAkGrantLifetimeMsMax = 24LL * 3'600'000;
-inline constexpr std::int64_t kAkReplayMs = 3'600'000;  // the same request gets the same certificate
+inline constexpr std::int64_t kAkReplayMs =
+    3'600'000;  // the same request gets the same certificate
 inline constexpr std::size_t kIssuedOrdersMax =
     262'144;                                       // orders remembered for replay until they expire
 inline constexpr std::size_t kSignQueueMax = 256;  // waiting signatures per key
@@ -151,6 +164,12 @@ inline constexpr std::size_t kPossessionCertificatesMax =
     16;  // of one key that are looked at for a proof of possession
 inline constexpr std::int64_t kPossessionTokenMs = 24LL * 3'600'000;  // as an order lives
 inline constexpr std::int64_t kPossessionGrantMs = 24LL * 3'600'000;
+inline constexpr std::size_t kCrlEntriesBytesMax = 15u << 20;  // about 400,000 revocations
+inline constexpr std::size_t kCrlBytesMax = 16u << 20;         // a whole list; kSignMessageBytesMax
+inline constexpr std::int64_t kCrlGatherMs =
+    200;                                          // revocations that follow at once are in one list
+inline constexpr std::int64_t kCrlPauseMs = 500;  // between two lists, however many revocations
+inline constexpr std::int64_t kCrlRetryMs = 2'000;  // after a list that could not be made
 inline constexpr int kSerialTriesMax = 8;  // 126 random bits: a second try means a broken generator
 inline constexpr std::int64_t kClockStepBackMsMax =
     5'000;  // a time service's small correction; more is refused
@@ -310,7 +329,10 @@ inline constexpr std::size_t kIssuerNamesMax = 10;  // dns-persist-01 -02: of on
 inline constexpr std::int64_t kUrlFetchMs = 15'000;
 inline constexpr std::int64_t kVerifierRelayMs =
     45'000;  // one session with another verifier; below kPeerCallSlowMs
-inline constexpr std::int64_t kVerifierPollMs = 500;       // between two looks at its session
+inline constexpr std::int64_t kVerifierPollMs = 500;  // between two looks at its session
+inline constexpr std::size_t kVerifierBodyBytesMax =
+    196'608;  // its session: a result, and the evidence again in base64
+inline constexpr int kVerifierWorkers = 4;                 // sessions at the same time
 inline constexpr std::size_t kVerifiersMax = 16;           // configured
 inline constexpr std::size_t kVerifierMediaTypesMax = 32;  // of one of them
 inline constexpr int kUrlFetchRedirectsMax = 3;
