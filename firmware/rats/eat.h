@@ -13,6 +13,8 @@
 // Threads: pure functions.
 #pragma once
 
+#include <map>
+
 #include "firmware/rats/cose.h"
 #include "firmware/rats/jwt.h"
 
