@@ -97,7 +97,6 @@ bool is_due(const StateDirectory& directory) {
 
 // RFC 5280 §5.3.1.
 std::optional<std::int64_t> reason_of(const std::string& name) {
-  if (name == "keyCompromise") return 1;
   if (name == "affiliationChanged") return 3;
   if (name == "superseded") return 4;
   if (name == "cessationOfOperation") return 5;

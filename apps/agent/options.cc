@@ -107,8 +107,7 @@ int parse_options(int argc, char** argv, Options& out) {
   renew->add_flag("--reuse-key", out.reuse_key, "the same key again (default: a new one)");
   renew->add_flag("--if-due", out.if_due, "only if two thirds of the lifetime are over");
   revoke->add_option("--reason", out.reason, "why (default: none is given)")
-      ->check(CLI::IsMember(
-          {"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"}));
+      ->check(CLI::IsMember({"affiliationChanged", "superseded", "cessationOfOperation"}));
   revoke->add_option("--ca-file", out.ca_file, "PEM roots of the CA's HTTPS (default: as before)");
   try {
     app.parse(argc, argv);
