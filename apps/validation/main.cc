@@ -14,6 +14,7 @@ using wire::TaskId;
 constexpr int kErrandWorkers = 2;
 constexpr std::size_t kErrandQueueMax = 64;
 constexpr std::int64_t kErrandWaitMs = 20'000;
+constexpr std::int64_t kRelayWaitMs = 10'000;  // with a session below kPeerCallSlowMs
 
 template <class T>
 T take_or_die(const char* what, Result<T> result) {
@@ -26,7 +27,8 @@ T take_or_die(const char* what, Result<T> result) {
 
 // Runs `errand` in the pool and answers with what it returns.
 template <class Errand>
-void run_in(validate::Pool& pool, task::Responder responder, Errand errand) {
+void run_in(validate::Pool& pool, task::Responder responder, Errand errand,
+            std::int64_t wait_ms = kErrandWaitMs) {
   auto shared = std::make_shared<task::Responder>(std::move(responder));
   const auto busy = [shared](std::string_view code) {
     shared->failure(
@@ -35,7 +37,7 @@ void run_in(validate::Pool& pool, task::Responder responder, Errand errand) {
   const auto job = [shared, busy, errand](bool late) {
     late ? busy("validation-late") : shared->reply(errand());
   };
-  if (!pool.add(job, Deadline::after_ms(kErrandWaitMs))) busy("validation-busy");
+  if (!pool.add(job, Deadline::after_ms(wait_ms))) busy("validation-busy");
 }
 
 }  // namespace
@@ -61,6 +63,8 @@ int main(int argc, char** argv) {
       std::move(tokens), std::move(settings.validator), std::move(name_servers),
       [&](const wire::GrantName& grant) { return signer.call(grant); }, system_clock());
   validate::Pool errands(kErrandWorkers, kErrandQueueMax);
+  // Of their own: a verifier that is slow is not to keep documents and mail waiting.
+  validate::Pool relays(limits::kVerifierWorkers, kErrandQueueMax);
   auto& server = task.server();
   server.on<wire::NameTokenMint>(TaskId::kAcme,
                                  [&](const auto& request) { return validator.mint(request); });
@@ -85,9 +89,14 @@ int main(int argc, char** argv) {
           answer ? shared->reply(*answer) : shared->failure(answer.error());
         });
       });
-  server.on<wire::VerifierRelay>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::VerifierRelayReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+  server.on_deferred<wire::VerifierRelay>(
+      TaskId::kAcme, [&](const wire::VerifierRelay& request, task::Responder responder) {
+        run_in(
+            relays, std::move(responder),
+            [&settings, &names, request] {
+              return validate::relay_evidence(request, settings.relay, *names.open());
+            },
+            kRelayWaitMs);
       });
   task.report_state("operational", "validates names");
   task::Task::exit(task.run());

@@ -105,6 +105,27 @@ void finish_mail(validate::MailOptions& mail, const std::string& password_file) 
   if (const auto status = validate::check_mail_options(mail); !status) die("smtp", status.error());
 }
 
+// [validation.verifiers.<name>]: those that evidence may be relayed to.
+void read_verifiers(config::Section section, bool simulator, validate::RelayOptions& out) {
+  const auto names = section.keys();
+  if (names.size() > limits::kVerifiersMax) die("verifiers", "there are too many of them");
+  for (const auto& name : names) {
+    auto table = section.table(name);
+    validate::VerifierOptions verifier;
+    verifier.url = table.string("url");
+    verifier.ca_file = table.string_or("ca_file", "");
+    verifier.media_types = table.strings_or_empty("media_types", limits::kVerifierMediaTypesMax);
+    verifier.total_ms = table.integer_or("deadline_s", 1, limits::kVerifierRelayMs / 1'000,
+                                         limits::kVerifierRelayMs / 1'000) *
+                        1'000;
+    if (name.empty() || name.size() > limits::kProfileNameBytesMax)
+      die("verifiers", "a name of 1 to 64 characters");
+    if (const auto status = validate::check_verifier_options(verifier, simulator); !status)
+      die(("verifiers." + name).c_str(), status.error());
+    out.verifiers.emplace(name, std::move(verifier));
+  }
+}
+
 // What only a simulator may do; the installation says that it is one.
 void read_simulator(config::Section& config, bool simulator, ValidatorOptions& options) {
   options.always_valid = config.boolean_or("always_valid", false);
@@ -146,7 +167,9 @@ Settings read_settings_or_die(task::Task& task) {
   std::string password_file;
   read_mail(config, out.mail, password_file);
   const auto names = config.strings_or_empty("appliance.names", 16);
-  read_simulator(config, config.boolean_or("appliance.simulator", false), options);
+  const bool simulator = config.boolean_or("appliance.simulator", false);
+  read_simulator(config, simulator, options);
+  read_verifiers(config.table("verifiers"), simulator, out.relay);
   out.state_dir = task.state_dir();
   (void)config.table("appliance").text();  // the rest of it is for others
   task.finish_config_or_die();
@@ -154,6 +177,7 @@ Settings read_settings_or_die(task::Task& task) {
   options.http01.egress = egress_from(egress_allow);
   options.tls_alpn01.egress = options.http01.egress;
   out.fetch.egress = options.http01.egress;
+  out.relay.egress = options.http01.egress;
   for (auto& host : out.fetch.hosts) host = validate::ascii_lower(host);
   options.appliance_names = take_or_die("appliance.names", validate::parse_appliance_names(names));
   out.resolver.hosts = take_or_die("resolver.hosts", validate::parse_hosts(hosts));

@@ -5,6 +5,7 @@
 #include "firmware/task/task.h"
 #include "firmware/validate/fetch.h"
 #include "firmware/validate/mail.h"
+#include "firmware/validate/relay.h"
 #include "firmware/validate/validator.h"
 
 namespace keyward::validation {
@@ -15,6 +16,7 @@ struct Settings {
   validate::ResolverOptions resolver;
   validate::FetchOptions fetch;
   validate::MailOptions mail;
+  validate::RelayOptions relay;
 };
 
 Settings read_settings_or_die(task::Task& task);

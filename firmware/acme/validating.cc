@@ -64,7 +64,10 @@ std::optional<std::int64_t> after_failed_look(const Context& context,
   if (!remote && (!may_pass(problem) || looks.failed >= config.validation_tries))
     return std::nullopt;
   const auto pause_ms = config.validation_retry_ms;
-  const auto patience_ms = remote ? config.relay_patience_ms : config.validation_patience_ms;
+  // Who configured longer pauses wants them all.
+  const auto patience_ms =
+      remote ? config.relay_patience_ms
+             : std::max(config.validation_patience_ms, config.validation_tries * pause_ms);
   const auto next_at_ms = context.clock.monotonic_ms() + pause_ms;
   if (next_at_ms - *looks.first_at_ms >= patience_ms) return std::nullopt;
   if (context.clock.utc_ms() + pause_ms >= authz.expires_at_ms) return std::nullopt;
