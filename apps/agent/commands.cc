@@ -127,6 +127,7 @@ Outcome<void> obtain(Options options, Printer& printer) {
   seams.write_key_file = [](const std::string& path, const hal::TpmKeyBlob& key) {
     return hal::write_tss2_key_file(path, key);
   };
+  if (!options.plain_evidence) seams.encrypt = encrypt_record;
   seams.on_step = [&](std::string_view name, std::string_view detail) {
     printer.step(name, detail);
   };

@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include "firmware/jose/jwk.h"
 #include "firmware/json/json.h"
+#include "firmware/rats/jwe.h"
 #include "firmware/wire/cbor.h"
+#include "hal/base/limits.h"
 
 namespace keyward::agent {
 namespace {
@@ -97,6 +100,21 @@ std::string cmw_record(std::string_view media_type, ByteView value, int ind) {
   if (ind != 0) out.integer(ind);
   out.end_array();
   return out.take();
+}
+
+Result<std::string> encrypt_record(std::string_view jwk_json, std::string_view record) {
+  const auto document = json::Document::parse(jwk_json, limits::kJwkBytesMax);
+  if (!document) return bad("the CA's key for evidence is not JSON");
+  KEYWARD_TRY(jwk, jose::Jwk::from_json(document->root()));
+  rats::JweMake make;
+  const auto kind = jwk.key().kind();
+  if (kind != crypto::KeyKind::kEcP256 && kind != crypto::KeyKind::kRsa)
+    return bad("the CA's key for evidence is neither P-256 nor RSA");
+  make.algorithm = kind == crypto::KeyKind::kRsa ? rats::JweAlgorithm::kRsaOaep256
+                                                 : rats::JweAlgorithm::kEcdhEsA256Kw;
+  make.kid = document->root().get("kid").string();
+  make.cty = "cmw+json";
+  return rats::make_jwe(jwk.key(), view_of(record), make);
 }
 
 }  // namespace keyward::agent

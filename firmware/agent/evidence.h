@@ -34,4 +34,8 @@ Result<Bytes> make_quote_record(hal::Tpm& tpm, hal::TpmObject& ak, const QuoteRe
 // ["media type", "base64url"[, ind]]; 0: no word about what it is.
 std::string cmw_record(std::string_view media_type, ByteView value, int ind);
 
+// The record for the holder of this public key alone: a compact JWE (RFC 7516), ECDH-ES+A256KW for
+// P-256, RSA-OAEP-256 for RSA, A256GCM. kBadInput: no JWK of these kinds.
+Result<std::string> encrypt_record(std::string_view jwk_json, std::string_view record);
+
 }  // namespace keyward::agent
