@@ -42,9 +42,11 @@ Result<std::string> canonical_value(IdentifierType type, std::string_view value,
     case IdentifierType::kEnhancedJwtClaimConstraints:
       return canonical_authority(type, value);
     case IdentifierType::kRemoteAttestation:
+      return canonical_hint(value);
     case IdentifierType::kMac:
+      return canonical_mac(value);
     case IdentifierType::kUri:
-      break;
+      return canonical_uri(value);
   }
   return fail(ErrorKind::kBadInput, "identifier: unknown type");
 }

@@ -185,11 +185,12 @@ TEST(SplitDeviceValue_Valid, GivesValueAndOid) {
 }
 
 TEST(Types_Names, AreThoseOfTheRegistry) {
-  for (const auto type : {kDns, kIp, kPermanent, kModule})
+  for (const auto type : {kDns, kIp, kPermanent, kModule, IdentifierType::kRemoteAttestation,
+                          IdentifierType::kMac, IdentifierType::kUri})
     EXPECT_EQ(type_from(to_string(type)), type);
   EXPECT_FALSE(type_from("DNS"));
   EXPECT_FALSE(type_from(""));
-  expect_error(static_cast<IdentifierType>(9), "a", ErrorKind::kBadInput,
+  expect_error(static_cast<IdentifierType>(11), "a", ErrorKind::kBadInput,
                "identifier: unknown type");
 }
 
