@@ -16,8 +16,8 @@
 namespace keyward::rats {
 
 // Drafts still write TBD for all of these: dotted OIDs from the configuration. `arc` is
-// id-pkix-evidence; element and claim types are below it as the draft's module has them. An empty
-// arc takes no evidence at all; an empty attestation_key_usage does not look at extended key usages.
+// id-pkix-evidence; element and claim types are below it as the draft's module has them. Both
+// are needed: one that is empty takes no evidence at all.
 struct PkixOids {
   std::string arc;
   std::string attestation_key_usage;  // id-kp-attestationKey

@@ -226,6 +226,16 @@ Status verify_signed_by(const Certificate& child, const crypto::PublicKey& issue
   return issuer_key.verify(method.scheme, method.hash, child.tbs_der, child.signature);
 }
 
+bool is_signature_algorithm(ByteView algorithm_der) {
+  return signature_method(algorithm_der).has_value();
+}
+
+Status verify_octets_signed_by(ByteView algorithm_der, ByteView octets, ByteView signature,
+                               const crypto::PublicKey& key) {
+  KEYWARD_TRY(method, signature_method(algorithm_der));
+  return key.verify(method.scheme, method.hash, octets, signature);
+}
+
 Result<std::vector<Bytes>> certificates_from_pem(std::string_view pem, std::size_t count_max) {
   constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
   constexpr std::string_view kEnd = "-----END CERTIFICATE-----";

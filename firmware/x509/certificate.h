@@ -57,6 +57,11 @@ Result<Certificate> parse_certificate(ByteView der, KeyReading reading = KeyRead
 // Ed25519.
 Status verify_signed_by(const Certificate& child, const crypto::PublicKey& issuer_key);
 
+bool is_signature_algorithm(ByteView algorithm_der);  // one of these
+// The same over any octets, with the AlgorithmIdentifier that stands beside them (whole TLV).
+Status verify_octets_signed_by(ByteView algorithm_der, ByteView octets, ByteView signature,
+                               const crypto::PublicKey& key);
+
 // Walks leaf -> ... -> an anchor through `intermediates`. Checks signatures, names, validity at
 // `at_utc_ms`, CA flag, path length, keyCertSign, unhandled critical extensions (those in
 // `handled_critical_oids` and RFC 5280's basic ones are handled). Anchors: matched by subject and

@@ -87,6 +87,8 @@ Status read_san(ByteView value, CertificateRequest& request) {
   request.ip_addresses = std::move(names.ip_addresses);
   request.permanent_identifiers = std::move(names.permanent_identifiers);
   request.hardware_modules = std::move(names.hardware_modules);
+  request.macs = std::move(names.macs);
+  request.uris = std::move(names.uris);
   request.has_other_san = names.has_other;
   return {};
 }
@@ -121,6 +123,16 @@ Status read_extension_request(DerReader& values, CertificateRequest& request) {
   return {};
 }
 
+Status keep_values(DerReader& values, CertificateRequest& request) {
+  Bytes content;
+  while (!values.at_end()) {
+    KEYWARD_TRY(value, values.any());
+    append(content, value.whole);
+  }
+  request.attestations.push_back(std::move(content));
+  return {};
+}
+
 // Attributes beside extensionRequest (challengePassword, Microsoft's) are no request for a
 // certificate's content and are skipped.
 Status read_attributes(ByteView attributes, CertificateRequest& request) {
@@ -131,6 +143,7 @@ Status read_attributes(ByteView attributes, CertificateRequest& request) {
     KEYWARD_TRY(oid, attribute.oid());
     KEYWARD_TRY(values, attribute.nested(tag::kSet));
     KEYWARD_CHECK(attribute.expect_end());
+    if (oid_text(oid) == oids::kAttestation) KEYWARD_CHECK(keep_values(values, request));
     if (oid_text(oid) != oids::kExtensionRequest) continue;
     if (seen) return bad("csr: two extension requests");
     seen = true;

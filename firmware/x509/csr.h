@@ -24,12 +24,17 @@ struct CertificateRequest {
   std::vector<std::string>
       permanent_identifiers{};  // "value" or "value/oid", rebuilt from the SAN otherName
   std::vector<std::string> hardware_modules{};  // "serial/oid"
-  bool has_other_san = false;                   // email, URI, another otherName, ...
+  std::vector<std::string> macs{};              // canonical (RFC 10031)
+  std::vector<std::string> uris{};              // as written
+  bool has_other_san = false;                   // email, another otherName, ...
   bool asks_for_ca = false;                     // basicConstraints CA:TRUE
   // TNAuthList, JWTClaimConstraints, EnhancedJWTClaimConstraints (RFC 8226, RFC 9118); not read.
   std::vector<RequestedExtension> authority_extensions{};
   std::vector<std::string>
       other_extension_oids{};  // asked for beside these, SAN, KU, EKU, basicConstraints
+  // Contents of the SET of each id-aa-attestation attribute (draft-ietf-lamps-csr-attestation); not
+  // read.
+  std::vector<Bytes> attestations{};
 };
 
 // Strict DER, exact end, at most limits::kCsrBytesMax; the proof-of-possession signature is
