@@ -1,14 +1,13 @@
 // The attestation task: the privileged RATS Verifier (RFC 9334). Wiring alone; handlers stand in
 // loop.cc, the rules in firmware/attest.
 #include "apps/attestation/admission_turns.h"
+#include "apps/attestation/attestation_ca.h"
 #include "apps/attestation/authority.h"
 #include "apps/attestation/loop.h"
 #include "apps/attestation/peers.h"
 #include "firmware/attest/device_policy.h"
 #include "firmware/eab/admissions.h"
 #include "firmware/log/log.h"
-#include "firmware/wire/messages/ak_activate.h"
-#include "firmware/wire/messages/ak_begin.h"
 #include "firmware/wire/messages/authority_verify.h"
 #include "firmware/wire/messages/eab_verify.h"
 #include "firmware/wire/messages/evidence_key_get.h"
@@ -71,6 +70,7 @@ int main(int argc, char** argv) {
   const auto device_config = attest::read_device_policy(config);
   const auto grant_lifetime_ms = config.integer_or("grant_lifetime_h", 1, 24, 24) * kHourMs;
   const auto authority_config = read_authority_config(config);
+  const auto ak_config = attestation::read_attestation_ca_config(config);
   const auto state_dir = task.state_dir();
   (void)config.table("appliance").text();  // shared with every task; nothing in it is for this one
   task.finish_config_or_die();
@@ -87,6 +87,9 @@ int main(int argc, char** argv) {
       attest::SpentTokens::open(state_dir + "/authority-tokens.spent", system_clock().utc_ms());
   if (!spent) die("cannot open the record of spent authority tokens", spent.error());
   const auto admissions = open_admissions(state_dir, signer);
+
+  const auto attestation_ca = attestation::AttestationCa::open(ak_config, state_dir, {}, signer);
+  if (!attestation_ca) die("cannot open the attestation CA", attestation_ca.error());
 
   const auto taken = attest::format_names(*device_policy);
   attestation::Loop loop(
@@ -111,14 +114,11 @@ int main(int argc, char** argv) {
       TaskId::kAcme, [](const auto&) -> task::Answer<wire::EvidenceKeyGetReply> {
         return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
       });
-  server.on<wire::AkBegin>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::AkBeginReply> {
-    return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+  attestation::serve_attestation_ca(server, attestation_ca->get());
+  const attestation::AdmissionTurns turns([&] {
+    (void)admissions->turn();
+    if (*attestation_ca) (*attestation_ca)->turn();
   });
-  server.on<wire::AkActivate>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::AkActivateReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
-      });
-  const attestation::AdmissionTurns turns([&] { (void)admissions->turn(); });
   task.report_state("operational", "appraises device-attest-01 statements of format " + taken);
   task::Task::exit(task.run());
 }
