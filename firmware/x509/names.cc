@@ -18,6 +18,7 @@ using wire::IdentifierType;
 
 constexpr auto kOtherName = tag::context_constructed(0);
 constexpr auto kDnsName = tag::context(2);
+constexpr auto kDirectoryName = tag::context_constructed(4);
 constexpr auto kUri = tag::context(6);
 constexpr auto kIpAddress = tag::context(7);
 
@@ -51,6 +52,15 @@ Result<Bytes> device_name(const Identifier& identifier) {
                     der_sequence({tlv(tag::kUtf8String, view_of(parts.value)), oid}));
 }
 
+bool is_printable(ByteView text) {
+  return !text.empty() && std::ranges::all_of(text, [](auto c) { return c > 0x20 && c < 0x7f; });
+}
+
+Result<Bytes> uri_name(std::string_view uri) {
+  if (!is_printable(view_of(uri))) return bad("san: not a URI");
+  return tlv(kUri, view_of(uri));
+}
+
 Result<Bytes> general_name(const Identifier& identifier) {
   switch (identifier.type) {
     case IdentifierType::kDns:
@@ -60,12 +70,16 @@ Result<Bytes> general_name(const Identifier& identifier) {
     case IdentifierType::kPermanentIdentifier:
     case IdentifierType::kHardwareModule:
       return device_name(identifier);
+    case IdentifierType::kMac: {
+      KEYWARD_TRY(octets, identifier::mac_octets(identifier));
+      return other_name(oids::kMacAddress, der_octet_string(octets));
+    }
+    case IdentifierType::kUri:
+      return uri_name(identifier.value);
     case IdentifierType::kTnAuthList:  // extensions of their own (RFC 8226, RFC 9118)
     case IdentifierType::kJwtClaimConstraints:
     case IdentifierType::kEnhancedJwtClaimConstraints:
     case IdentifierType::kRemoteAttestation:  // in no certificate
-    case IdentifierType::kMac:
-    case IdentifierType::kUri:
       break;
   }
   return bad("san: unknown identifier type");
@@ -116,6 +130,13 @@ Status read_other_name(ByteView content, GeneralNames& out) {
     out.hardware_modules.push_back(std::move(text));
     return value.expect_end();
   }
+  if (name == oids::kMacAddress) {
+    KEYWARD_TRY(octets, value.element(tag::kOctetString));
+    auto text = identifier::mac_text(octets);
+    if (!text) return bad("san: not a device's MAC address");
+    out.macs.push_back(std::move(*text));
+    return value.expect_end();
+  }
   out.has_other = true;
   return {};
 }
@@ -123,17 +144,19 @@ Status read_other_name(ByteView content, GeneralNames& out) {
 }  // namespace
 
 Result<Bytes> general_names_der(const std::vector<Identifier>& identifiers,
-                                const std::vector<std::string>& uris) {
-  if (identifiers.empty() && uris.empty()) return bad("san: no name");  // RFC 5280: SIZE (1..MAX)
+                                const std::vector<std::string>& uris, ByteView directory_name) {
+  if (identifiers.empty() && uris.empty() && directory_name.empty())
+    return bad("san: no name");  // RFC 5280: SIZE (1..MAX)
   Bytes content;
+  // A Name is a CHOICE, so its tag is explicit (X.680 §31.2.7).
+  if (!directory_name.empty()) append(content, tlv(kDirectoryName, directory_name));
   for (const auto& identifier : identifiers) {
     KEYWARD_TRY(name, general_name(identifier));
     append(content, name);
   }
   for (const auto& uri : uris) {
-    const bool printable = std::ranges::all_of(uri, [](char c) { return c > 0x20 && c < 0x7f; });
-    if (uri.empty() || !printable) return bad("san: not a URI");
-    append(content, tlv(kUri, view_of(uri)));
+    KEYWARD_TRY(name, uri_name(uri));
+    append(content, name);
   }
   return tlv(tag::kSequence, content);
 }
@@ -149,14 +172,15 @@ Result<GeneralNames> read_general_names(ByteView der) {
     if (name.tag == kOtherName) {
       KEYWARD_CHECK(read_other_name(name.content, out));
     } else if (name.tag == kDnsName) {
-      const bool printable =
-          std::ranges::all_of(name.content, [](auto c) { return c > 0x20 && c < 0x7f; });
-      if (name.content.empty() || !printable) return bad("san: dNSName is not printable ASCII");
+      if (!is_printable(name.content)) return bad("san: dNSName is not printable ASCII");
       out.dns_names.emplace_back(text_of(name.content));
     } else if (name.tag == kIpAddress) {
       if (name.content.size() != 4 && name.content.size() != 16)
         return bad("san: iPAddress of another length");
       out.ip_addresses.push_back(to_bytes(name.content));
+    } else if (name.tag == kUri) {
+      if (!is_printable(name.content)) return bad("san: URI is not printable ASCII");
+      out.uris.emplace_back(text_of(name.content));
     } else {
       out.has_other = true;
     }

@@ -102,13 +102,20 @@ Bytes ext_subject_key_id(ByteView spki_der) {
   return extension_der(oids::kSubjectKeyId, false, der_octet_string(key_id_of(spki_der)));
 }
 
+Bytes ext_crl_distribution_points(std::string_view url) {
+  const Bytes uri = tlv(tag::context(6), view_of(url));
+  const Bytes name = tlv(tag::context_constructed(0), ByteView(uri));
+  const Bytes point = tlv(tag::context_constructed(0), ByteView(name));
+  return extension_der("2.5.29.31", false, der_sequence({der_sequence({point})}));
+}
+
 Bytes ext_authority_key_id(ByteView key_id) {
   return extension_der(oids::kAuthorityKeyId, false, der_sequence({tlv(tag::context(0), key_id)}));
 }
 
 Result<Bytes> ext_subject_alt_name(const std::vector<wire::Identifier>& identifiers, bool critical,
-                                   const std::vector<std::string>& uris) {
-  KEYWARD_TRY(names, general_names_der(identifiers, uris));
+                                   const std::vector<std::string>& uris, ByteView directory_name) {
+  KEYWARD_TRY(names, general_names_der(identifiers, uris, directory_name));
   return extension_der(oids::kSubjectAltName, critical, names);
 }
 

@@ -121,6 +121,27 @@ TEST(Csr_DeviceNamesByTheOpensslProgram, AreRebuiltAsText) {
   EXPECT_FALSE(csr->has_other_san);
 }
 
+TEST(Csr_MacAndUriByTheOpensslProgram, AreRead) {
+  const std::string mac = "subjectAltName=@n\n[n]\notherName.1=1.3.6.1.5.5.7.8.12;FORMAT:HEX,OCT:";
+  const auto csr = parse_csr(
+      openssl_csr(config("CN=a", mac + "0024987B1902\nURI.1=sip:Phone@customer.example")));
+  ASSERT_TRUE(csr) << csr.error().what;
+  EXPECT_EQ(csr->macs, std::vector<std::string>{"00:24:98:7b:19:02"});
+  EXPECT_EQ(csr->uris, std::vector<std::string>{"sip:Phone@customer.example"});
+  EXPECT_FALSE(csr->has_other_san);
+  const auto group = openssl_csr(config("CN=a", mac + "01005E000001"));
+  expect_error(parse_csr(group), ErrorKind::kBadInput, "san: not a device's MAC address");
+  const auto key = crypto::PrivateKey::generate(KeyKind::kEcP256);
+  ASSERT_TRUE(key);
+  const auto own = build_csr(*key, {{wire::IdentifierType::kMac, "00:24:98:7b:19:02"},
+                                    {wire::IdentifierType::kUri, "sips:customer.example"}});
+  ASSERT_TRUE(own) << own.error().what;
+  const auto read = parse_csr(*own);
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(read->macs, csr->macs);
+  EXPECT_EQ(read->uris, std::vector<std::string>{"sips:customer.example"});
+}
+
 TEST(Csr_WeakOrForeignKey, IsRefused) {
   expect_error(parse_csr(openssl_csr(config("CN=a", ""), {"rsa:1024"})), ErrorKind::kRefused,
                "RSA key: modulus too short");

@@ -45,6 +45,21 @@ TEST(SubjectAltName_Uris, StandBehindTheNames) {
     expect_error(ext_subject_alt_name({}, false, {wrong}), ErrorKind::kBadInput, "san: not a URI");
 }
 
+// The vector for an EUI-48 is the one that RFC 10031 prints.
+TEST(SubjectAltName_MacAddress, HasTheOctetsOfItsRfc) {
+  EXPECT_EQ(value_of(*ext_subject_alt_name({{IdentifierType::kMac, "00:24:98:7b:19:02"}}, true)),
+            "3016a01406082b0601050507080ca00804060024987b1902");
+  EXPECT_EQ(
+      value_of(*ext_subject_alt_name({{IdentifierType::kMac, "ac:de:48:23:45:67:ab:cd"}}, true)),
+      "3018a01606082b0601050507080ca00a0408acde48234567abcd");
+  EXPECT_EQ(value_of(*ext_subject_alt_name({{IdentifierType::kUri, "sip:a.example"}}, true)),
+            "300f860d7369703a612e6578616d706c65");
+  expect_error(ext_subject_alt_name({{IdentifierType::kUri, "sip: a"}}, true), ErrorKind::kBadInput,
+               "san: not a URI");
+  expect_error(ext_subject_alt_name({{IdentifierType::kRemoteAttestation, "a"}}, true),
+               ErrorKind::kBadInput, "san: unknown identifier type");
+}
+
 TEST(SubjectAltName_DeviceIdentifier_ArcsOfAnySize, AreWritten) {
   // 2.25.329800735698586629295641978511506172918 is f81d4fae-7dec-11d0-a765-00a0c91e6bf6 (X.667).
   EXPECT_EQ(value_of(*ext_subject_alt_name({{IdentifierType::kHardwareModule,
@@ -58,7 +73,7 @@ TEST(SubjectAltName_NothingOrNonsense, IsRefused) {
   expect_error(ext_subject_alt_name({}, false), ErrorKind::kBadInput, "san: no name");
   expect_error(ext_subject_alt_name({{IdentifierType::kIp, "no"}}, false), ErrorKind::kBadInput,
                "san: not an address");
-  expect_error(ext_subject_alt_name({{static_cast<IdentifierType>(9), "no"}}, false),
+  expect_error(ext_subject_alt_name({{static_cast<IdentifierType>(11), "no"}}, false),
                ErrorKind::kBadInput, "san: unknown identifier type");
   expect_error(ext_subject_alt_name({{IdentifierType::kHardwareModule, "no"}}, false),
                ErrorKind::kBadInput, "hardware-module: the type is missing");
