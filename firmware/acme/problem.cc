@@ -145,6 +145,14 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"jws-key-refused", ProblemType::kBadPublicKey, OrderFate::kInvalid},
     {"subtree-caa", ProblemType::kRejectedIdentifier, OrderFate::kInvalid},
     {"subtree-method", ProblemType::kRejectedIdentifier, OrderFate::kInvalid},
+    // Remote attestations: the signer's, and attestation's that has no policy for what a profile
+    // asks for.
+    {"attestation-missing", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"attestation-expired", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"attestation-profile", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"attestation-key-mismatch", ProblemType::kBadCsr, OrderFate::kStaysReady},
+    {"grant-device-mismatch", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"hint-not-served", ProblemType::kServerInternal, OrderFate::kInvalid},
     // Of the task runtime: the peer is away, late or full.
     {"peer-lost", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"peer-timeout", ProblemType::kServerInternal, OrderFate::kProcessing},

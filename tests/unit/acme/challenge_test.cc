@@ -177,6 +177,31 @@ TEST_F(Challenges, FailedLooks_AsOftenAsConfigured_Invalid) {
   EXPECT_EQ(text_at(client.read(order.authz), "status"), "invalid");
 }
 
+// A silent host makes each look as long as it may be: 20 seconds of http-01.
+TEST_F(Challenges, FailedLook_ThatTookAllPatience_NoOtherIsBegun) {
+  const auto order = client.new_order("dns", "a.example");
+  world.validation.hold();
+  client.post_url(order.challenge, "{}");
+  ASSERT_TRUE(world.validation.wait_for("name-validate", 1));
+  world.clock.advance(limits::kValidationPatienceMs);
+  world.validation.answer(wire::ChallengeProblem{"connection", "http.timeout", "x"});
+  world.validation.release();
+  EXPECT_TRUE(eventually([&] { return challenge_status(order) == "invalid"; }));
+  EXPECT_EQ(world.validation.count("name-validate"), 1);
+}
+
+TEST_F(Challenges, FailedLook_WithPatienceLeft_AnotherIsBegun) {
+  const auto order = client.new_order("dns", "a.example");
+  world.validation.hold();
+  client.post_url(order.challenge, "{}");
+  ASSERT_TRUE(world.validation.wait_for("name-validate", 1));
+  world.clock.advance(limits::kValidationPatienceMs - 6);  // and 5 of the pause
+  world.validation.answer(wire::ChallengeProblem{"connection", "http.timeout", "x"}, 1);
+  world.validation.release();
+  EXPECT_TRUE(eventually([&] { return challenge_status(order) == "valid"; }));
+  EXPECT_EQ(world.validation.count("name-validate"), 2);
+}
+
 TEST_F(Challenges, RefusalThatCannotPass_InvalidAtTheFirstLook) {
   const std::pair<std::string, std::string> refusals[] = {{"caa", "no"},
                                                           {"rejectedIdentifier", "no"},

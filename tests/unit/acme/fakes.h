@@ -242,6 +242,7 @@ class FakeStore final : public StoreBackend, public Gate {
     const std::lock_guard lock(mutex_);
     const auto at = orders_.find(m.ticket);
     if (at == orders_.end() || at->second.account_id != m.account_id) return wire::OrderGetReply{};
+    if (m.ticket == lost_order_) return wire::OrderGetReply{};
     return wire::OrderGetReply{at->second, authz_ids_[m.ticket]};
   }
   Answer<wire::OrderListReply> ask(const wire::OrderList& m, std::int64_t) override {
@@ -308,6 +309,7 @@ class FakeStore final : public StoreBackend, public Gate {
         challenge.status = m.status;
         challenge.validated_at_ms = m.validated_at_ms;
         challenge.error_json = m.error_json;
+        challenge.answer = m.answer;
         authz.status = authz_after(authz.status, m.status);
         if (m.authz_expires_at_ms) authz.expires_at_ms = *m.authz_expires_at_ms;
         settle(id);
@@ -391,6 +393,11 @@ class FakeStore final : public StoreBackend, public Gate {
     const std::lock_guard lock(mutex_);
     return accounts_.at(id);
   }
+  // As if it were deleted; what belongs to it stays.
+  void lose_order(const std::string& ticket) {
+    const std::lock_guard lock(mutex_);
+    lost_order_ = ticket;
+  }
   // Not found by its key until it is looked for by its id: as if it were made just afterwards.
   void hide_from_search(const std::string& id) {
     const std::lock_guard lock(mutex_);
@@ -463,6 +470,7 @@ class FakeStore final : public StoreBackend, public Gate {
   std::map<std::string, wire::MailRecord> mails_;
   std::vector<std::string> ended_orders_of_;
   std::string hidden_;
+  std::string lost_order_;
 };
 
 class FakeValidation final : public ValidationBackend, public Gate {
@@ -496,6 +504,25 @@ class FakeValidation final : public ValidationBackend, public Gate {
     const std::lock_guard lock(mutex_);
     names_ = m.names;
     return wire::ApplianceGrantReply{};
+  }
+  Answer<wire::VerifierRelayReply> ask(const wire::VerifierRelay& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::VerifierRelay);
+    std::unique_lock lock(mutex_);
+    relayed_ = m;
+    open_.wait(lock, [this] { return !held_; });
+    const auto problem = relay_problem_;
+    if (relay_problem_ && failing_relays_ > 0 && --failing_relays_ == 0) relay_problem_.reset();
+    return wire::VerifierRelayReply{problem, to_bytes("what the verifier says")};
+  }
+  // `times`: so many relays fail, later ones do not; 0: all of them.
+  void answer_relay(std::optional<wire::ChallengeProblem> problem, int times = 0) {
+    const std::lock_guard lock(mutex_);
+    relay_problem_ = std::move(problem);
+    failing_relays_ = times;
+  }
+  wire::VerifierRelay relayed() {
+    const std::lock_guard lock(mutex_);
+    return relayed_;
   }
   Answer<wire::MailSendReply> ask(const wire::MailSend& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::MailSend);
@@ -561,6 +588,9 @@ class FakeValidation final : public ValidationBackend, public Gate {
   std::string fetched_;
   wire::NameValidate last_;
   std::vector<wire::Identifier> names_;
+  wire::VerifierRelay relayed_;
+  std::optional<wire::ChallengeProblem> relay_problem_;
+  int failing_relays_ = 0;
   std::optional<wire::ChallengeProblem> mail_problem_;
   std::vector<wire::MailSend> sent_;
 };
@@ -585,8 +615,43 @@ class FakeAttestation final : public AttestationBackend, public Gate {
   Answer<wire::DeviceTokenMintReply> ask(const wire::DeviceTokenMint& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::DeviceTokenMint);
     const std::lock_guard lock(mutex_);
+    if (m.identifier.value == unserved_hint)
+      return failure(wire::FailureKind::kRefused, "hint-not-served");
     minted_.push_back(m);
-    return wire::DeviceTokenMintReply{random_id(32)};
+    wire::DeviceTokenMintReply reply{random_id(32)};
+    if (m.method != wire::ValidationMethod::kRemoteAttest01) return reply;
+    reply.claims_hint = claims_hint;
+    if (!evidence_kid.empty()) reply.evidence_kid = evidence_kid;
+    return reply;
+  }
+  std::string unserved_hint = "unserved";  // these to be set before it is asked
+  std::vector<std::string> claims_hint;
+  std::string evidence_kid;
+  Answer<wire::EvidenceKeyGetReply> ask(const wire::EvidenceKeyGet& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::EvidenceKeyGet);
+    if (m.kid != evidence_kid) return wire::EvidenceKeyGetReply{};
+    return wire::EvidenceKeyGetReply{R"({"kty":"EC","kid":")" + m.kid + "\"}"};
+  }
+  // A relay is wanted until its result comes, where `remote_relay` names one.
+  Answer<wire::RemoteVerifyReply> ask(const wire::RemoteVerify& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::RemoteVerify);
+    const std::lock_guard lock(mutex_);
+    remote_ = m;
+    wire::RemoteVerifyReply reply;
+    if (!remote_relay.empty() && (!m.relayed || relay_again)) {
+      reply.relay = wire::RelayOrder{remote_relay, m.token, "application/eat+cwt", Bytes{1, 2, 3}};
+      return reply;
+    }
+    reply.problem = problem_;
+    reply.validated_at_ms = 1'795'000'000'500;
+    reply.grant_expires_at_ms = 1'795'000'900'000;
+    return reply;
+  }
+  std::string remote_relay;  // to be set before it is asked
+  bool relay_again = false;
+  wire::RemoteVerify remote() {
+    const std::lock_guard lock(mutex_);
+    return remote_;
   }
   Answer<wire::DeviceVerifyReply> ask(const wire::DeviceVerify& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::DeviceVerify);
@@ -628,6 +693,7 @@ class FakeAttestation final : public AttestationBackend, public Gate {
   wire::EabVerifyReply binding_reply_;
   wire::DeviceVerify last_;
   wire::AuthorityVerify authority_;
+  wire::RemoteVerify remote_;
   std::vector<wire::DeviceTokenMint> minted_;
 };
 
