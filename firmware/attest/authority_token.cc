@@ -75,19 +75,6 @@ std::optional<Bytes> decode_base64(std::string_view text) {
   return out ? std::optional(std::move(*out)) : std::nullopt;
 }
 
-Checked<std::vector<Bytes>> read_x5c(const json::Value& value) {
-  const auto items = value.items();
-  if (!value.is_array() || items.empty() || items.size() > limits::kChainCertificatesMax)
-    return bad_syntax("x5c is not a chain of certificates");
-  std::vector<Bytes> out;
-  for (const auto& item : items) {
-    auto der = item.is_string() ? decode_base64(item.string()) : std::nullopt;
-    if (!der) return bad_syntax("x5c is not a chain of certificates");
-    out.push_back(std::move(*der));
-  }
-  return out;
-}
-
 Checked<Header> read_header(std::string_view header_b64) {
   const auto octets = base64url_decode(header_b64);
   if (!octets) return bad_syntax("the token's header is not base64url");
@@ -112,8 +99,8 @@ Checked<Header> read_header(std::string_view header_b64) {
     out.x5u = x5u.string();
     return out;
   }
-  auto chain = read_x5c(x5c);
-  if (!chain) return tl::unexpected(chain.error());
+  auto chain = read_token_x5c(x5c);
+  if (!chain) return bad_syntax("x5c is not a chain of certificates");
   out.x5c = std::move(*chain);
   return out;
 }
@@ -139,27 +126,6 @@ Checked<std::vector<Bytes>> certificates_in(ByteView content) {
   if (!ders || ders->empty())
     return bad_certificate("what stands at x5u is not a chain of certificates");
   return std::move(*ders);
-}
-
-// The leaf's key, once the chain reaches a configured root.
-Checked<crypto::PublicKey> trusted_key(const std::vector<Bytes>& ders,
-                                       const AuthorityPolicy& policy, std::int64_t now_ms) {
-  std::vector<x509::Certificate> chain;
-  for (const auto& der : ders) {
-    auto certificate = x509::parse_certificate(der);
-    if (!certificate) return bad_certificate("the authority's certificate does not read");
-    chain.push_back(std::move(*certificate));
-  }
-  const auto leaf = std::move(chain.front());
-  chain.erase(chain.begin());
-  if (const auto path = x509::verify_chain(leaf, chain, policy.roots, {now_ms, {}}); !path)
-    return bad_certificate(path.error().what);
-  if (leaf.basic_constraints_ca().value_or(false))
-    return bad_certificate("the token is signed by a CA's own key");
-  if (!leaf.key_usage(kDigitalSignature).value_or(true))
-    return bad_certificate("the authority's certificate is not for signatures");
-  if (!leaf.key) return bad_certificate("the authority's key is of a type that is not read");
-  return *leaf.key;
 }
 
 struct Claims {
@@ -269,6 +235,42 @@ Result<std::map<std::string, Bytes>> load_authority_files(const std::vector<std:
   return out;
 }
 
+std::optional<std::vector<Bytes>> read_token_x5c(const json::Value& value) {
+  const auto items = value.items();
+  if (!value.is_array() || items.empty() || items.size() > limits::kChainCertificatesMax)
+    return std::nullopt;
+  std::vector<Bytes> out;
+  for (const auto& item : items) {
+    auto der = item.is_string() ? decode_base64(item.string()) : std::nullopt;
+    if (!der) return std::nullopt;
+    out.push_back(std::move(*der));
+  }
+  return out;
+}
+
+Result<crypto::PublicKey> token_signer(const std::vector<Bytes>& chain_ders,
+                                       const std::vector<x509::Certificate>& roots,
+                                       std::int64_t now_ms) {
+  const auto no = [](const char* why) { return fail(ErrorKind::kRefused, why); };
+  std::vector<x509::Certificate> chain;
+  for (const auto& der : chain_ders) {
+    auto certificate = x509::parse_certificate(der);
+    if (!certificate) return no("the authority's certificate does not read");
+    chain.push_back(std::move(*certificate));
+  }
+  if (chain.empty()) return no("the authority's certificate is missing");
+  const auto leaf = std::move(chain.front());
+  chain.erase(chain.begin());
+  if (const auto path = x509::verify_chain(leaf, chain, roots, {now_ms, {}}); !path)
+    return no(path.error().what);
+  if (leaf.basic_constraints_ca().value_or(false))
+    return no("the token is signed by a CA's own key");
+  if (!leaf.key_usage(kDigitalSignature).value_or(true))
+    return no("the authority's certificate is not for signatures");
+  if (!leaf.key) return no("the authority's key is of a type that is not read");
+  return *leaf.key;
+}
+
 bool fingerprint_is(std::string_view text, const Digest256& thumbprint) {
   constexpr std::string_view kName = "SHA256 ";
   if (text.size() <= kName.size() || !equal_ignoring_case(text.substr(0, kName.size()), kName)) {
@@ -299,8 +301,8 @@ AuthorityVerdict verify_authority_token(const AuthorityRequest& request,
   const auto certificates = find_certificates(*header, request, policy, out.fetch_url);
   if (!certificates) return refused(certificates.error());
   if (out.fetch_url) return out;
-  const auto key = trusted_key(*certificates, policy, now_ms);
-  if (!key) return refused(key.error());
+  const auto key = token_signer(*certificates, policy.roots, now_ms);
+  if (!key) return refused(bad_certificate(key.error().what).value());
   constexpr AuthorityRefusal kSignature{kUnauthorized, "tkauth.signature",
                                         "the token's signature does not hold"};
   if (!header->algorithm) return refused(kSignature);

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "firmware/json/json.h"
 #include "firmware/wire/messages/common.h"
 #include "firmware/x509/certificate.h"
 
@@ -51,6 +52,13 @@ struct AuthorityVerdict {
 // tkauth.ca. That a token is used once is SpentTokens' part (tkauth.replayed).
 AuthorityVerdict verify_authority_token(const AuthorityRequest& request,
                                         const AuthorityPolicy& policy, std::int64_t now_ms);
+
+// The certificates of a JOSE header's x5c, leaf first (RFC 7515 §4.1.6); none: it does not read.
+std::optional<std::vector<Bytes>> read_token_x5c(const json::Value& value);
+// The leaf's key, once its chain reaches a root: a key that signs, and no CA's own. kRefused: why.
+Result<crypto::PublicKey> token_signer(const std::vector<Bytes>& chain_ders,
+                                       const std::vector<x509::Certificate>& roots,
+                                       std::int64_t now_ms);
 
 // "SHA256 56:3E:…" or the bare base64url of RFC 7638 (D-T5).
 bool fingerprint_is(std::string_view text, const Digest256& thumbprint);
