@@ -3,8 +3,10 @@
 #include "apps/attestation/admission_turns.h"
 #include "apps/attestation/attestation_ca.h"
 #include "apps/attestation/authority.h"
+#include "apps/attestation/devices.h"
 #include "apps/attestation/loop.h"
 #include "apps/attestation/peers.h"
+#include "apps/attestation/remote.h"
 #include "firmware/attest/device_policy.h"
 #include "firmware/eab/admissions.h"
 #include "firmware/log/log.h"
@@ -70,7 +72,10 @@ int main(int argc, char** argv) {
   const auto device_config = attest::read_device_policy(config);
   const auto grant_lifetime_ms = config.integer_or("grant_lifetime_h", 1, 24, 24) * kHourMs;
   const auto authority_config = read_authority_config(config);
+  const auto vendor_config = attest::read_vendors(config);
+  const auto devices_config = attestation::read_devices_config(config);
   const auto ak_config = attestation::read_attestation_ca_config(config);
+  const auto remote_config = attestation::read_remote_config(config);
   const auto state_dir = task.state_dir();
   (void)config.table("appliance").text();  // shared with every task; nothing in it is for this one
   task.finish_config_or_die();
@@ -88,16 +93,35 @@ int main(int argc, char** argv) {
   if (!spent) die("cannot open the record of spent authority tokens", spent.error());
   const auto admissions = open_admissions(state_dir, signer);
 
-  const auto attestation_ca = attestation::AttestationCa::open(ak_config, state_dir, {}, signer);
+  auto vendors = attest::load_vendors(vendor_config);
+  if (!vendors) die("cannot load vendors", vendors.error());
+  const auto opened = attestation::Devices::open(devices_config, state_dir);
+  if (!opened) die("cannot open the inventory of devices", opened.error());
+  auto& devices = **opened;
+  if (devices.identity_by_enrolment())
+    device_policy->identity_by_enrolment = [&](const Digest256& ak) {
+      return devices.identifiers_of_key(ak);
+    };
+  const auto attestation_ca =
+      attestation::AttestationCa::open(ak_config, state_dir, devices, signer);
   if (!attestation_ca) die("cannot open the attestation CA", attestation_ca.error());
 
   const auto taken = attest::format_names(*device_policy);
   attestation::Loop loop(
       *mint, std::move(*device_policy), grant_lifetime_ms, !authority_rules.roots.empty(),
-      [&](const Digest256& thumbprint) { return admissions->is_admitted(thumbprint); }, signer);
-  attestation::Authority authority(*mint, std::move(authority_rules), std::move(*spent), signer);
-  task.server().on<wire::DeviceTokenMint>(TaskId::kAcme,
-                                          [&](const auto& request) { return loop.mint(request); });
+      !vendors->empty(),
+      [&](const Digest256& thumbprint) { return admissions->is_admitted(thumbprint); }, devices,
+      signer);
+  attestation::Authority authority(*mint, std::move(authority_rules), std::move(*vendors),
+                                   std::move(*spent), signer);
+  attestation::EvidenceKeys evidence_keys(remote_config.key, state_dir, signer,
+                                          task.peer(TaskId::kPlatform));
+  attestation::Remote remote(*mint, attestation::load_policies_or_die(remote_config.policies),
+                             evidence_keys, grant_lifetime_ms, signer);
+  task.server().on<wire::DeviceTokenMint>(TaskId::kAcme, [&](const auto& request) {
+    const bool is_remote = request.method == wire::ValidationMethod::kRemoteAttest01;
+    return is_remote ? remote.mint(request) : loop.mint(request);
+  });
   task.server().on<wire::DeviceVerify>(TaskId::kAcme,
                                        [&](const auto& request) { return loop.verify(request); });
   task.server().on<wire::EabVerify>(TaskId::kAcme, [&](const auto& request) {
@@ -106,17 +130,14 @@ int main(int argc, char** argv) {
   task.server().on<wire::AuthorityVerify>(
       TaskId::kAcme, [&](const auto& request) { return authority.verify(request); });
   auto& server = task.server();
-  server.on<wire::RemoteVerify>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::RemoteVerifyReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
-      });
+  server.on<wire::RemoteVerify>(TaskId::kAcme,
+                                [&](const auto& request) { return remote.verify(request); });
   server.on<wire::EvidenceKeyGet>(
-      TaskId::kAcme, [](const auto&) -> task::Answer<wire::EvidenceKeyGetReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
-      });
+      TaskId::kAcme, [&](const auto& request) { return remote.evidence_key(request); });
   attestation::serve_attestation_ca(server, attestation_ca->get());
   const attestation::AdmissionTurns turns([&] {
     (void)admissions->turn();
+    devices.turn();
     if (*attestation_ca) (*attestation_ca)->turn();
   });
   task.report_state("operational", "appraises device-attest-01 statements of format " + taken);
