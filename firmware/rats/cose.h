@@ -28,9 +28,9 @@ Result<crypto::PublicKey> key_from_cose(const Value& cose_key);
 Bytes cose_key_from(const crypto::PublicKey& key);
 
 struct Sign1Make {
-  std::string kid;           // unprotected; "": none
-  std::string content_type;  // protected; "": none
-  std::vector<Bytes> x5chain;
+  std::string kid{};           // unprotected; "": none
+  std::string content_type{};  // protected; "": none
+  std::vector<Bytes> x5chain{};
   bool cwt_tag = false;
   const SignatureAlgorithm* algorithm = nullptr;  // null: algorithm_for(key)
 };

@@ -48,8 +48,8 @@ Appraised<OpenedJwe> open_jwe(std::string_view compact, const std::vector<Decryp
 enum class JweAlgorithm : std::uint8_t { kEcdhEs = 1, kEcdhEsA256Kw = 2, kRsaOaep256 = 3 };
 struct JweMake {
   JweAlgorithm algorithm = JweAlgorithm::kEcdhEsA256Kw;
-  std::string kid;
-  std::string cty;
+  std::string kid{};
+  std::string cty{};
 };
 // Agent side. kBadInput: the key does not fit the algorithm.
 Result<std::string> make_jwe(const crypto::PublicKey& recipient, ByteView plaintext,

@@ -21,10 +21,10 @@ Appraised<VerifiedJws> verify_compact(std::string_view token, const TrustAnchors
 Appraised<VerifiedJws> verify_flattened(std::string_view json, const TrustAnchors& anchors);
 
 struct JwsMake {
-  std::string kid;  // "": none
-  std::string typ;
-  std::string cty;
-  std::vector<Bytes> x5c;
+  std::string kid{};  // "": none
+  std::string typ{};
+  std::string cty{};
+  std::vector<Bytes> x5c{};
   const SignatureAlgorithm* algorithm = nullptr;  // null: algorithm_for(key)
 };
 Result<std::string> make_compact(const crypto::PrivateKey& key, std::string_view payload,

@@ -1,10 +1,7 @@
 // Owns the strict reading of CBOR and JSON into one tree. Must not know any claim.
 #include "firmware/rats/value.h"
 
-#include <memory>
 #include <set>
-
-#include <cbor.h>
 
 #include "firmware/json/json.h"
 #include "firmware/wire/cbor.h"
@@ -12,19 +9,17 @@
 namespace keyward::rats {
 namespace {
 
-struct ItemDeleter {
-  void operator()(cbor_item_t* item) const { ::cbor_decref(&item); }
-};
-using Item = std::unique_ptr<cbor_item_t, ItemDeleter>;
-
 tl::unexpected<Error> bad(const char* what) { return fail(ErrorKind::kBadInput, what); }
 
 // RFC 8949 §4.2.1, without the order of keys: what two readers could read differently is refused.
+// libcbor would need this scan in front, and refuses tags 6 to 20 after it, COSE's among them
+// (docs/adr/0009-cbor-of-tokens.md); so the scan makes the tree itself, and nothing is allocated for
+// a length that was not seen to be there.
 class Scanner {
  public:
   Scanner(ByteView bytes, int depth_max, int items_max)
       : bytes_(bytes), depth_max_(depth_max), items_left_(items_max) {}
-  bool whole() { return item(0) && at_ == bytes_.size(); }
+  bool whole(Value& out) { return item(0, out) && at_ == bytes_.size(); }
 
  private:
   struct Head {
@@ -45,32 +40,76 @@ class Scanner {
     if (out.major == 7) return out.info != 24;  // floats; no two-octet simple values
     return length == 1 ? out.value >= 24 : out.value >> (length * 4) != 0;
   }
-  bool item(int depth) {
+  bool item(int depth, Value& out) {
     Head h;
     if (depth > depth_max_ || --items_left_ < 0 || !head(h)) return false;
     const std::uint64_t left = bytes_.size() - at_;
     switch (h.major) {
       case 0:
       case 1:
+        number(h, out);
         return true;
       case 2:
       case 3:
-        if (h.value > left) return false;
-        at_ += h.value;
-        return true;
+        return h.value <= left && string(h, out);
       case 4:
-        return h.value <= left && items(depth, h.value);
+        out.kind = Value::Kind::kArray;
+        return h.value <= left && items(depth, h.value, out);
       case 5:
-        return h.value <= left / 2 && items(depth, h.value * 2);
+        out.kind = Value::Kind::kMap;
+        return h.value <= left / 2 && members(depth, h.value, out);
       case 6:
-        return item(depth + 1);
+        out.kind = Value::Kind::kTagged;
+        out.tag = h.value;
+        return items(depth, 1, out);
       default:
-        return (h.value >= 20 && h.value <= 22) || h.info > 24;  // false, true, null, floats
+        return simple(h, out);
     }
   }
-  bool items(int depth, std::uint64_t count) {
+  static void number(const Head& h, Value& out) {
+    if (h.value > 0x7fff'ffff'ffff'ffffULL) return;  // kOther
+    out.kind = Value::Kind::kInteger;
+    out.integer = static_cast<std::int64_t>(h.value);
+    if (h.major == 1) out.integer = -1 - out.integer;
+  }
+  bool string(const Head& h, Value& out) {
+    const auto content = bytes_.subspan(at_, h.value);
+    at_ += h.value;
+    if (h.major == 2) {
+      out.kind = Value::Kind::kBytes;
+      out.bytes = to_bytes(content);
+      return true;
+    }
+    out.kind = Value::Kind::kText;
+    out.text = text_of(content);
+    return wire::is_valid_utf8(content);
+  }
+  static bool simple(const Head& h, Value& out) {
+    if (h.info > 24) return true;  // floats: kOther
+    if (h.value == 20 || h.value == 21) {
+      out.kind = Value::Kind::kBoolean;
+      out.boolean = h.value == 21;
+    }
+    return h.value >= 20 && h.value <= 22;  // false, true, null
+  }
+  bool items(int depth, std::uint64_t count, Value& out) {
     for (; count > 0; --count) {
-      if (!item(depth + 1)) return false;
+      if (!item(depth + 1, out.items.emplace_back())) return false;
+    }
+    return true;
+  }
+  bool members(int depth, std::uint64_t count, Value& out) {
+    std::set<std::pair<std::int64_t, std::string>> seen;
+    for (; count > 0; --count) {
+      Value key;
+      if (!item(depth + 1, key)) return false;
+      const bool is_text = key.is(Value::Kind::kText);
+      if (!is_text && !key.is(Value::Kind::kInteger)) return false;
+      // Text and integers cannot meet: a text key is marked in front.
+      if (!seen.insert({key.integer, is_text ? "t" + key.text : std::string()}).second)
+        return false;
+      out.keys.push_back({is_text, key.integer, std::move(key.text)});
+      if (!item(depth + 1, out.items.emplace_back())) return false;
     }
     return true;
   }
@@ -80,100 +119,6 @@ class Scanner {
   int items_left_;
   std::size_t at_ = 0;
 };
-
-Result<std::string> text_string(const cbor_item_t* item) {
-  const std::string_view text{reinterpret_cast<const char*>(::cbor_string_handle(item)),
-                              ::cbor_string_length(item)};
-  if (!wire::is_valid_utf8(view_of(text))) return bad("cbor: text is not UTF-8");
-  return std::string(text);
-}
-
-std::optional<std::int64_t> integer_of(const cbor_item_t* item) {
-  const std::uint64_t magnitude = ::cbor_get_int(item);
-  if (magnitude > 0x7fff'ffff'ffff'ffffULL) return std::nullopt;
-  const auto value = static_cast<std::int64_t>(magnitude);
-  return cbor_isa_negint(item) ? -1 - value : value;
-}
-
-Result<Key> read_key(const cbor_item_t* item) {
-  if (cbor_isa_string(item)) {
-    KEYWARD_TRY(text, text_string(item));
-    return Key{true, 0, std::move(text)};
-  }
-  const bool number = cbor_isa_uint(item) || cbor_isa_negint(item);
-  const auto value = number ? integer_of(item) : std::nullopt;
-  if (!value) return bad("cbor: a key is neither text nor a small integer");
-  return Key{false, *value, {}};
-}
-
-Result<Value> convert(const cbor_item_t* item);
-
-Status convert_map(const cbor_item_t* item, Value& out) {
-  out.kind = Value::Kind::kMap;
-  std::set<std::pair<std::int64_t, std::string>> seen;
-  const auto* pairs = ::cbor_map_handle(item);
-  for (std::size_t i = 0; i < ::cbor_map_size(item); ++i) {
-    KEYWARD_TRY(key, read_key(pairs[i].key));
-    // Text and integers cannot meet: a text key is marked in front.
-    if (!seen.insert({key.integer, key.is_text ? "t" + key.text : std::string()}).second)
-      return bad("cbor: a key comes twice");
-    KEYWARD_TRY(value, convert(pairs[i].value));
-    out.keys.push_back(std::move(key));
-    out.items.push_back(std::move(value));
-  }
-  return {};
-}
-
-// Depth was bounded by the scan.
-Result<Value> convert(const cbor_item_t* item) {
-  Value out;
-  switch (::cbor_typeof(item)) {
-    case CBOR_TYPE_UINT:
-    case CBOR_TYPE_NEGINT:
-      if (const auto value = integer_of(item)) {
-        out.kind = Value::Kind::kInteger;
-        out.integer = *value;
-      }
-      return out;
-    case CBOR_TYPE_BYTESTRING: {
-      out.kind = Value::Kind::kBytes;
-      const auto* data = ::cbor_bytestring_handle(item);
-      out.bytes.assign(data, data + ::cbor_bytestring_length(item));
-      return out;
-    }
-    case CBOR_TYPE_STRING: {
-      out.kind = Value::Kind::kText;
-      KEYWARD_TRY(text, text_string(item));
-      out.text = std::move(text);
-      return out;
-    }
-    case CBOR_TYPE_ARRAY:
-      out.kind = Value::Kind::kArray;
-      for (std::size_t i = 0; i < ::cbor_array_size(item); ++i) {
-        KEYWARD_TRY(value, convert(::cbor_array_handle(item)[i]));
-        out.items.push_back(std::move(value));
-      }
-      return out;
-    case CBOR_TYPE_MAP:
-      KEYWARD_CHECK(convert_map(item, out));
-      return out;
-    case CBOR_TYPE_TAG: {
-      out.kind = Value::Kind::kTagged;
-      out.tag = ::cbor_tag_value(item);
-      const Item content(::cbor_tag_item(item));
-      KEYWARD_TRY(value, convert(content.get()));
-      out.items.push_back(std::move(value));
-      return out;
-    }
-    case CBOR_TYPE_FLOAT_CTRL:
-      if (::cbor_float_ctrl_is_ctrl(item) && cbor_is_bool(item)) {
-        out.kind = Value::Kind::kBoolean;
-        out.boolean = ::cbor_get_bool(item);
-      }
-      return out;
-  }
-  return out;
-}
 
 // Depth was bounded by the scan of firmware/json.
 Value convert(const json::Value& in) {
@@ -219,11 +164,9 @@ const Value* Value::find(std::int64_t key) const {
 Result<Value> parse_cbor(ByteView bytes, int depth_max, int items_max) {
   if (bytes.empty() || bytes.size() > limits::kEvidenceBytesMax)
     return bad("cbor: empty or over its limit");
-  if (!Scanner(bytes, depth_max, items_max).whole()) return bad("not one strict CBOR item");
-  cbor_load_result loaded{};
-  const Item root(::cbor_load(bytes.data(), bytes.size(), &loaded));
-  if (!root || loaded.read != bytes.size()) return bad("not one CBOR item");
-  return convert(root.get());
+  Value out;
+  if (!Scanner(bytes, depth_max, items_max).whole(out)) return bad("not one strict CBOR item");
+  return out;
 }
 
 Result<Value> parse_json(std::string_view text, std::size_t bytes_max) {

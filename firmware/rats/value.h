@@ -1,10 +1,10 @@
 // Owns one tree for what JSON and CBOR carry, so that a claim is read by one rule whichever way it
 // came. Must not know any claim.
 //
-// CBOR: one strict scan before libcbor, which allocates what a header claims (field notes): definite
-// lengths, shortest heads, keys that are integers or text and never twice, exact end. Tags and
-// floats exist in EAT (RFC 9711 §4.2.10), so the scan of firmware/attest, which refuses both, does
-// not do here. JSON: firmware/json. Errors: kBadInput. Threads: values.
+// CBOR: definite lengths, shortest heads, keys that are integers or text and never twice, exact end.
+// Tags and floats exist in EAT (RFC 9711 §4.2.10) and COSE, so the scan of firmware/attest, which
+// refuses both, does not do here; why not libcbor behind it: docs/adr/0009-cbor-of-tokens.md. JSON:
+// firmware/json. Errors: kBadInput. Threads: values.
 #pragma once
 
 #include <optional>
