@@ -131,6 +131,31 @@ TEST_F(StoreTaskTest, EveryFurtherOperation_IsServedOverTheWire) {
   EXPECT_EQ(task_.wait_exit(), 0);
 }
 
+// The largest answer passes in both directions, and outlives the process that was judging it.
+TEST_F(StoreTaskTest, LargestAnswer_KillNine_IsThereUntilItIsDecided) {
+  start();
+  ASSERT_TRUE(store_->call(wire::AccountPut{account("alice")})->created);
+  auto put = fresh_order("alice", "t1");
+  put.authorizations[0].identifier = {wire::IdentifierType::kRemoteAttestation, "measured_boot"};
+  put.authorizations[0].challenges.resize(1);
+  put.authorizations[0].challenges[0].method = wire::ValidationMethod::kRemoteAttest01;
+  ASSERT_TRUE(store_->call(put));
+  wire::ChallengeUpdate update{
+      "t1-a0-c0", wire::ChallengeStatus::kPending, wire::ChallengeStatus::kProcessing, {}, {}, {}};
+  update.answer = Bytes(limits::kEvidenceBytesMax, 0x5a);
+  ASSERT_TRUE(store_->call(update)->applied);
+  task_.kill_now();
+  start();
+  EXPECT_EQ(store_->call(wire::WorkList{})->challenges.size(), 1u);
+  const auto kept = store_->call(wire::AuthzGet{"t1-a0", "alice"});
+  ASSERT_TRUE(kept && kept->authz);
+  EXPECT_EQ(kept->authz->challenges[0].answer, update.answer);
+  ASSERT_TRUE(store_->call(wire::ChallengeUpdate{
+      "t1-a0-c0", wire::ChallengeStatus::kProcessing, wire::ChallengeStatus::kValid, 1, {}, {}}));
+  EXPECT_FALSE(store_->call(wire::AuthzGet{"t1-a0", "alice"})->authz->challenges[0].answer);
+  EXPECT_EQ(store_->call(wire::OrderGet{"t1", "alice"})->order->status, wire::OrderStatus::kReady);
+}
+
 // What a client was told of its key outlives the process: killed right after each answer.
 TEST_F(StoreTaskTest, KillNine_AfterKeyChanges_KeepsEachOfThem) {
   start();
