@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "apps/attest/evidence.h"
 #include "firmware/attest/attestation_object.h"
 #include "firmware/attest/device_policy.h"
 #include "firmware/identifier/identifier.h"
@@ -21,7 +22,7 @@ constexpr std::string_view kHardwareModule = "hardware-module:";
 // What came in the challenge's response is base64url; vectors are hexadecimal; captures are CBOR,
 // whose first octet, a map, is no character of either.
 Result<Bytes> read_statement(const std::string& path) {
-  KEYWARD_TRY(raw, read_file(path, 3 * limits::kAttestationObjectBytesMax));
+  KEYWARD_TRY(raw, read_file(path, 3 * limits::kEvidenceBytesMax));
   std::string_view text = text_of(raw);
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
   if (auto hex = hex_decode(text); hex && !hex->empty()) return hex;
@@ -140,7 +141,36 @@ std::string in_json(const Explanation& explanation) {
   return out.take() + "\n";
 }
 
+// Everything that is no attestation object: other rules judge it, and no identifier is asked for.
+static int verify_other(const VerifyOptions& options, Content content, const Bytes& bytes,
+                        std::ostream& out, std::ostream& errors) {
+  EvidenceQuestion question;
+  question.content = content;
+  question.bytes = bytes;
+  question.policy = options.policy;
+  question.json = options.json;
+  question.fresh.token = options.nonce;
+  question.fresh.key_authorization = options.key_authorization;
+  // The key authorization begins with the nonce.
+  if (options.nonce.empty() && !options.key_authorization.empty())
+    question.fresh.token = options.key_authorization.substr(0, options.key_authorization.find('.'));
+  if (!options.to_be_signed.empty()) {
+    const auto octets = hex_decode(options.to_be_signed);
+    if (!octets) return complain(errors, kUsage, "--to-be-signed is not hexadecimal");
+    question.fresh.octets = *octets;
+  }
+  const auto at =
+      options.at.empty() ? std::optional(system_clock().utc_ms()) : read_time(options.at);
+  if (!at) return complain(errors, kUsage, "--at is a time like 2026-11-22T20:00:00Z");
+  question.at_ms = *at;
+  return verify_evidence(question, out, errors);
+}
+
 int verify(const VerifyOptions& options, std::ostream& out, std::ostream& errors) {
+  const auto statement = read_statement(options.file);
+  if (!statement) return complain(errors, kNoInput, statement.error().what);
+  if (const auto content = content_of(*statement); content != Content::kAttestationObject)
+    return verify_other(options, content, *statement, out, errors);
   attest::DeviceChallenge challenge;
   Explanation explanation;
   if (const int code = read_question(options, challenge, explanation.at_ms, errors);
@@ -152,8 +182,6 @@ int verify(const VerifyOptions& options, std::ostream& out, std::ostream& errors
                     "--identifier is the order's: \"value\", \"value/OID\" or "
                     "\"hardware-module:serial/OID\"");
   }
-  const auto statement = read_statement(options.file);
-  if (!statement) return complain(errors, kNoInput, statement.error().what);
   const auto policy = read_policy(options.policy, errors);
   if (!policy) return complain(errors, kBadPolicy, policy.error().what);
   if (const auto object = attest::parse_attestation_object(*statement); object)

@@ -16,6 +16,7 @@ struct VerifyOptions {
   std::string at;            // "2026-11-22T20:00:00Z"; empty: now
   std::string to_be_signed;  // hexadecimal
   std::string key_authorization;
+  std::string nonce;       // of evidence alone
   std::string identifier;  // "value[/OID]", or "hardware-module:serial/OID"
   bool account_admitted = false;
   bool json = false;
