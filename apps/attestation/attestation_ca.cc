@@ -53,15 +53,14 @@ AttestationCaConfig read_attestation_ca_config(config::Section& config) {
 
 Result<std::unique_ptr<AttestationCa>> AttestationCa::open(const AttestationCaConfig& config,
                                                            const std::string& state_dir,
-                                                           attest::FindDevice find_device,
-                                                           task::Peer& signer) {
+                                                           Devices& devices, task::Peer& signer) {
   if (!config.enabled) return std::unique_ptr<AttestationCa>();
-  KEYWARD_TRY(policy, policy_of(config, std::move(find_device)));
+  KEYWARD_TRY(policy, policy_of(config, devices.find_device()));
   KEYWARD_TRY(ca, attest::AttestationCa::open(state_dir + "/attestation-ca.key"));
   const auto roots_path =
       state_dir + "/" + std::string(attest::kRootsFolder) + "/" + std::string(attest::kRootsFile);
   std::unique_ptr<AttestationCa> out(
-      new AttestationCa(std::move(ca), std::move(policy), roots_path, signer));
+      new AttestationCa(std::move(ca), std::move(policy), roots_path, devices, signer));
   out->turn();
   if (out->policy()->ek.roots.empty())
     log::warning("the attestation CA has no vendor root yet (ek_roots, keywardctl roots import)");
@@ -69,11 +68,12 @@ Result<std::unique_ptr<AttestationCa>> AttestationCa::open(const AttestationCaCo
 }
 
 AttestationCa::AttestationCa(attest::AttestationCa ca, attest::AttestationCaPolicy policy,
-                             const std::string& roots_path, task::Peer& signer)
+                             const std::string& roots_path, Devices& devices, task::Peer& signer)
     : ca_(std::move(ca)),
       configured_(std::move(policy)),
       imported_(roots_path, limits::kVendorRootsFileBytesMax, attest::parse_imported),
       policy_(std::make_shared<const attest::AttestationCaPolicy>(configured_)),
+      devices_(devices),
       signer_(signer) {}
 
 std::shared_ptr<const attest::AttestationCaPolicy> AttestationCa::policy() const {
@@ -109,14 +109,17 @@ task::Answer<wire::AkBeginReply> AttestationCa::begin(const wire::AkBegin& reque
 }
 
 task::Answer<wire::AkActivateReply> AttestationCa::activate(const wire::AkActivate& request) {
+  attest::DeviceQuestion about;
   const auto grant =
-      ca_.activate(request.thumbprint, request.payload, *policy(), system_clock().utc_ms());
+      ca_.activate(request.thumbprint, request.payload, *policy(), system_clock().utc_ms(), &about);
   wire::AkActivateReply reply;
   if (!grant) {
     log::info("attestation key not activated", {{"code", grant.error().code}});
     reply.problem = problem_of(grant.error());
     return reply;
   }
+  if (const auto noted = devices_.note_attestation_key(about, request.thumbprint); !noted)
+    return tl::unexpected<wire::Failure>(noted.error());
   // The signer must hold the grant before anyone asks it for the certificate.
   if (const auto granted = signer_.call(*grant); !granted)
     return tl::unexpected<wire::Failure>(granted.error());

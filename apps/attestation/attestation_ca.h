@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/attestation/devices.h"
 #include "firmware/attest/attestation_ca.h"
 #include "firmware/attest/vendor_roots.h"
 #include "firmware/config/config.h"
@@ -29,11 +30,10 @@ AttestationCaConfig read_attestation_ca_config(config::Section& config);
 // Threads: any; turn() by one at a time.
 class AttestationCa {
  public:
-  // Null: not enabled. `find_device` is asked unless the inventory is "off". kBadInput (a key of the
+  // Null: not enabled. `devices` are asked unless the inventory is "off". kBadInput (a key of the
   // configuration), kUnavailable, kCorrupt.
   static Result<std::unique_ptr<AttestationCa>> open(const AttestationCaConfig& config,
-                                                     const std::string& state_dir,
-                                                     attest::FindDevice find_device,
+                                                     const std::string& state_dir, Devices& devices,
                                                      task::Peer& signer);
 
   task::Answer<wire::AkBeginReply> begin(const wire::AkBegin& request);
@@ -43,7 +43,7 @@ class AttestationCa {
 
  private:
   AttestationCa(attest::AttestationCa ca, attest::AttestationCaPolicy policy,
-                const std::string& roots_path, task::Peer& signer);
+                const std::string& roots_path, Devices& devices, task::Peer& signer);
   std::shared_ptr<const attest::AttestationCaPolicy> policy() const;
 
   attest::AttestationCa ca_;
@@ -51,6 +51,7 @@ class AttestationCa {
   operate::WatchedFile<attest::ImportedRoots> imported_;
   mutable std::mutex mutex_;
   std::shared_ptr<const attest::AttestationCaPolicy> policy_;
+  Devices& devices_;
   task::Peer& signer_;
 };
 

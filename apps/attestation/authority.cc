@@ -30,22 +30,41 @@ wire::AuthorityVerifyReply refusal(std::string_view type, std::string_view code,
   return reply;
 }
 
+// RFC 9447 §7 bounds a certificate by its token; the 2019 vendor token bounds no certificate: it
+// proves a device at a time.
+constexpr std::int64_t kNeverMs = 253'402'300'799'000;  // 9999-12-31T23:59:59Z
+
+task::Answer<wire::AuthorityVerifyReply> not_configured() {
+  return task::refuse(wire::FailureKind::kRefused, "authority-not-configured",
+                      "no authority is trusted here");
+}
+
+wire::AuthorityVerifyReply refuse_token(const attest::AuthorityRefusal& why, std::int64_t now_ms) {
+  log::info("authority token refused", {{"code", why.code}});
+  return refusal(why.type, why.code, why.detail, now_ms);
+}
+
+bool is_known_method(const wire::AuthorityVerify& request) {
+  if (request.method == wire::ValidationMethod::kTkauth01) return true;
+  return request.method == wire::ValidationMethod::kVendorJwt01 &&
+         request.identifier.type == wire::IdentifierType::kMac;
+}
+
 }  // namespace
 
 task::Answer<wire::AuthorityVerifyReply> Authority::verify(const wire::AuthorityVerify& request) {
   const std::int64_t now_ms = system_clock().utc_ms();
-  if (policy_.roots.empty()) {
-    return task::refuse(wire::FailureKind::kRefused, "authority-not-configured",
-                        "no authority is trusted here");
-  }
-  if (!identifier::authority_der(request.identifier)) {
+  const bool is_mac = request.identifier.type == wire::IdentifierType::kMac;
+  if (is_mac ? vendors_.empty() : policy_.roots.empty()) return not_configured();
+  if (!is_known_method(request) || (!is_mac && !identifier::authority_der(request.identifier))) {
     return task::refuse(wire::FailureKind::kRefused, "identifier-unsupported",
-                        "tkauth-01 is offered for TNAuthList and claim constraints");
+                        "tkauth-01 is offered for TNAuthList, claim constraints and mac, "
+                        "vendor-jwt-01 for mac");
   }
   challenge::TokenBinding binding;
   binding.thumbprint = request.thumbprint;
   binding.identifier = request.identifier;
-  binding.method = wire::ValidationMethod::kTkauth01;
+  binding.method = request.method;
   binding.ticket = request.ticket;
   binding.expires_at_ms = request.expires_at_ms;
   if (const auto token = mint_.check(request.token, binding, request.earlier_keys, now_ms);
@@ -54,29 +73,39 @@ task::Answer<wire::AuthorityVerifyReply> Authority::verify(const wire::Authority
         wire::FailureKind::kRefused, token.error().what,
         "the challenge token was not minted for this account, identifier and order");
   }
+  if (is_mac) return verify_vendor(request, now_ms);
   attest::AuthorityRequest question{request.tkauth, &request.identifier, request.thumbprint, {}};
   if (request.fetched) question.fetched = *request.fetched;
   const auto verdict = attest::verify_authority_token(question, policy_, now_ms);
-  if (verdict.refusal) {
-    const auto& why = *verdict.refusal;
-    log::info("authority token refused", {{"code", why.code}});
-    return refusal(why.type, why.code, why.detail, now_ms);
-  }
+  if (verdict.refusal) return refuse_token(*verdict.refusal, now_ms);
   if (verdict.fetch_url) {
     wire::AuthorityVerifyReply reply;
     reply.fetch_url = *verdict.fetch_url;
     return reply;
   }
-  return grant(request, verdict, now_ms);
+  return grant(request, {verdict.expires_ms, verdict.expires_ms, verdict.token_id}, now_ms);
+}
+
+task::Answer<wire::AuthorityVerifyReply> Authority::verify_vendor(
+    const wire::AuthorityVerify& request, std::int64_t now_ms) {
+  const bool atc = request.method == wire::ValidationMethod::kTkauth01;
+  const auto verdict = attest::verify_vendor_token(
+      {request.tkauth, &request.identifier, request.thumbprint, atc}, vendors_, now_ms);
+  if (verdict.refusal) return refuse_token(*verdict.refusal, now_ms);
+  log::info("vendor token holds", {{"vendor", verdict.vendor}});
+  return grant(request,
+               {verdict.expires_ms, atc ? verdict.expires_ms : kNeverMs, verdict.token_id,
+                verdict.domains, "vendor.replayed"},
+               now_ms);
 }
 
 task::Answer<wire::AuthorityVerifyReply> Authority::grant(const wire::AuthorityVerify& request,
-                                                          const attest::AuthorityVerdict& verdict,
+                                                          const Accepted& accepted,
                                                           std::int64_t now_ms) {
-  const auto spent = spent_->spend(verdict.token_id, use_of(request), verdict.expires_ms, now_ms);
+  const auto spent = spent_->spend(accepted.token_id, use_of(request), accepted.expires_ms, now_ms);
   if (!spent && spent.error().kind == ErrorKind::kRefused) {
-    log::info("authority token refused", {{"code", spent.error().what}});
-    return refusal("unauthorized", spent.error().what, "the token was used before", now_ms);
+    log::info("authority token refused", {{"code", accepted.replayed}});
+    return refusal("unauthorized", accepted.replayed, "the token was used before", now_ms);
   }
   if (!spent) {
     log::error("the use of an authority token cannot be recorded", spent.error());
@@ -89,8 +118,10 @@ task::Answer<wire::AuthorityVerifyReply> Authority::grant(const wire::AuthorityV
   grant.thumbprint = request.thumbprint;
   grant.identifier = request.identifier;
   grant.ticket = request.ticket;
-  grant.expires_at_ms = std::min(request.expires_at_ms, verdict.expires_ms);
-  grant.not_after_max_ms = verdict.expires_ms;
+  grant.expires_at_ms = std::min(request.expires_at_ms, accepted.expires_ms);
+  grant.not_after_max_ms = accepted.not_after_max_ms;
+  grant.method = request.method;
+  grant.domains = accepted.domains;
   grant.evidence_sha256 = crypto::sha256(view_of(request.tkauth));
   // The signer must hold the grant before anyone hears "valid".
   if (const auto granted = signer_.call(grant); !granted)

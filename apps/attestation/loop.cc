@@ -32,6 +32,19 @@ wire::DeviceVerifyReply refusal(std::string_view code, std::string_view detail,
   return reply;
 }
 
+// What leads to the device: its name, its AK, and the serial that another format asserts.
+inventory::Traces traces_of(const wire::Identifier& identifier,
+                            const attest::AttestedKey& attested) {
+  inventory::Traces out;
+  out.identifiers.push_back(identifier);
+  out.ak_spki_sha256 = attested.ak_spki_sha256;
+  if (!attested.ak_spki_sha256) {
+    const auto serial = identifier.value.substr(0, identifier.value.find('/'));
+    out.root = inventory::Root{attested.format, serial};
+  }
+  return out;
+}
+
 }  // namespace
 
 task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint& request) const {
@@ -42,14 +55,18 @@ task::Answer<wire::DeviceTokenMintReply> Loop::mint(const wire::DeviceTokenMint&
                        type == wire::IdentifierType::kHardwareModule);
   const bool authority =
       request.method == ValidationMethod::kTkauth01 && identifier::is_authority_type(type);
-  if (authority && !authorities_) {
+  const bool vendor =
+      type == wire::IdentifierType::kMac && (request.method == ValidationMethod::kTkauth01 ||
+                                             request.method == ValidationMethod::kVendorJwt01);
+  if ((authority && !authorities_) || (vendor && !vendors_)) {
     return task::refuse(wire::FailureKind::kRefused, "authority-not-configured",
                         "no authority is trusted here");
   }
-  if (!device && !authority) {
+  if (!device && !authority && !vendor) {
     return task::refuse(wire::FailureKind::kRefused, "identifier-unsupported",
                         "device-attest-01 is offered for permanent-identifier and hardware-module "
-                        "alone, tkauth-01 for TNAuthList and claim constraints");
+                        "alone, tkauth-01 for TNAuthList, claim constraints and mac, vendor-jwt-01 "
+                        "for mac");
   }
   return wire::DeviceTokenMintReply{mint_.mint(binding_of(request, request.method))};
 }
@@ -76,6 +93,14 @@ task::Answer<wire::DeviceVerifyReply> Loop::verify(const wire::DeviceVerify& req
               {{"code", appraised.error().code}, {"evidence_sha256", hex_encode(evidence)}});
     return refusal(appraised.error().code, appraised.error().detail, now_ms);
   }
+  const auto traces = traces_of(request.identifier, *appraised);
+  const auto judged = devices_.judge(traces);
+  if (!judged) return tl::unexpected<wire::Failure>(judged.error());
+  if (*judged) {
+    log::info("attestation refused",
+              {{"code", (*judged)->code}, {"evidence_sha256", hex_encode(evidence)}});
+    return refusal((*judged)->code, (*judged)->detail, now_ms);
+  }
   wire::GrantDevice grant;
   grant.thumbprint = request.thumbprint;
   grant.identifier = request.identifier;
@@ -89,6 +114,8 @@ task::Answer<wire::DeviceVerifyReply> Loop::verify(const wire::DeviceVerify& req
     return tl::unexpected<wire::Failure>(granted.error());
   log::info("attestation accepted",
             {{"format", appraised->format}, {"evidence_sha256", hex_encode(evidence)}});
+  devices_.note(inventory::Decision::kDevice, traces, request.thumbprint, evidence);
+  devices_.keep(request.profile, request.attestation_object);
   wire::DeviceVerifyReply reply;
   reply.validated_at_ms = now_ms;
   reply.grant_expires_at_ms = grant.expires_at_ms;

@@ -266,7 +266,7 @@ Appraised<AkBegun> AttestationCa::begin(const Digest256& thumbprint, ByteView pa
 
 Appraised<wire::GrantAk> AttestationCa::activate(const Digest256& thumbprint, ByteView payload,
                                                  const AttestationCaPolicy& policy,
-                                                 std::int64_t now_ms) const {
+                                                 std::int64_t now_ms, DeviceQuestion* about) const {
   const auto request = read_ak_activate(payload);
   if (!request) return tl::unexpected(request.error());
   const auto forged = refuse("session.forged", "the session was not made here for this account");
@@ -284,9 +284,10 @@ Appraised<wire::GrantAk> AttestationCa::activate(const Digest256& thumbprint, By
                   "the secret is not what the credential held: the TPM that made the AK does not "
                   "hold the EK of this certificate");
   const auto ak_sha256 = crypto::sha256(session->ak_spki);
-  const auto known =
-      standing_of({session->ek_certificate_sha256, session->ek_spki_sha256, ak_sha256}, policy);
+  const DeviceQuestion question{session->ek_certificate_sha256, session->ek_spki_sha256, ak_sha256};
+  const auto known = standing_of(question, policy);
   if (!known) return tl::unexpected(known.error());
+  if (about != nullptr) *about = question;
   wire::GrantAk grant;
   grant.thumbprint = thumbprint;
   grant.session_sha256 = crypto::sha256(view_of(request->session));

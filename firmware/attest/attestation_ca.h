@@ -73,7 +73,8 @@ class AttestationCa {
   // another account's), "session.expired", "ak.credential" (not what the credential held),
   // "device.unknown", "device.quarantined", "device.retired" (since begin()).
   Appraised<wire::GrantAk> activate(const Digest256& thumbprint, ByteView payload,
-                                    const AttestationCaPolicy& policy, std::int64_t now_ms) const;
+                                    const AttestationCaPolicy& policy, std::int64_t now_ms,
+                                    DeviceQuestion* about = nullptr) const;  // for the inventory
 
  private:
   explicit AttestationCa(SecretBytes key) : key_(std::move(key)) {}

@@ -3,6 +3,7 @@
 // grants.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ struct DeviceAttestPolicy {
   std::optional<ApplePolicy> apple{};
   std::optional<AndroidPolicy> android{};
   std::optional<StepPolicy> step{};
+  // tpm, D-D7: identifiers of the device that an enrolment record gives to this attestation key
+  // (SHA-256 of its SPKI), where its certificate names no device. Null: a certificate must name one.
+  std::function<std::vector<wire::Identifier>(const Digest256&)> identity_by_enrolment{};
 };
 
 // What a statement must answer.
@@ -48,6 +52,7 @@ struct AttestedKey {
   std::string format;
   crypto::PublicKey key;        // what the certificate must carry
   bool non_exportable = false;  // the statement proves that the key cannot leave its hardware
+  std::optional<Digest256> ak_spki_sha256{};  // tpm: of the attestation key
 };
 
 // The statement proves that a key lives in the device `identifier`, and answers `challenge`. Passed

@@ -150,6 +150,25 @@ Appraised<void> check_binding(const TpmCertifyInfo& info, const TpmPublicArea& a
   return {};
 }
 
+// D-D7: only where the certificate names no device at all, and only by explicit policy.
+AkSubject named_by_enrolment(AkSubject subject, const crypto::PublicKey& ak,
+                             const DeviceAttestPolicy& policy) {
+  const bool named = !subject.permanent_identifiers.empty() || !subject.hardware_modules.empty();
+  if (named || !policy.identity_by_enrolment) return subject;
+  for (const auto& identifier : policy.identity_by_enrolment(ak.spki_sha256())) {
+    const auto slash = identifier.value.find('/');
+    const auto value = identifier.value.substr(0, slash);
+    std::optional<std::string> oid;
+    if (slash != std::string::npos) oid = identifier.value.substr(slash + 1);
+    if (identifier.type == wire::IdentifierType::kPermanentIdentifier) {
+      subject.permanent_identifiers.push_back({value, oid});
+    } else if (identifier.type == wire::IdentifierType::kHardwareModule && oid) {
+      subject.hardware_modules.push_back({*oid, value});
+    }
+  }
+  return subject;
+}
+
 }  // namespace
 
 Appraised<AttestedKey> appraise_tpm(const AttestationObject& object,
@@ -183,10 +202,11 @@ Appraised<AttestedKey> appraise_tpm(const AttestationObject& object,
   note(checks, "tpm.fixed-tpm", "the key was made in this TPM, stays there, and signs");
   const auto module_type = policy.hardware_module_types.find(object.format);
   KEYWARD_APPRAISE(check_ak_identifier(
-      *subject, identifier,
+      named_by_enrolment(*subject, *leaf.key, policy), identifier,
       module_type == policy.hardware_module_types.end() ? "" : module_type->second));
   note(checks, "ak.identifier", "the AK certificate asserts the order's device, octet by octet");
-  return AttestedKey{object.format, *key, true};  // fixedTPM and fixedParent are set
+  // fixedTPM and fixedParent are set.
+  return AttestedKey{object.format, *key, true, leaf.key->spki_sha256()};
 }
 
 }  // namespace keyward::attest
