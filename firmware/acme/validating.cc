@@ -63,7 +63,8 @@ std::optional<std::int64_t> after_failed_look(const Context& context,
   if (remote && !look.verifier_away) return std::nullopt;  // what was signed stays what it is
   if (!remote && (!may_pass(problem) || looks.failed >= config.validation_tries))
     return std::nullopt;
-  const auto pause_ms = config.validation_retry_ms;
+  const auto pause_ms = remote ? std::max(config.validation_retry_ms, limits::kJobBackoffMsMin)
+                               : config.validation_retry_ms;
   // Who configured longer pauses wants them all.
   const auto patience_ms =
       remote ? config.relay_patience_ms
