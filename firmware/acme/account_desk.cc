@@ -51,7 +51,7 @@ AccountResult done(const Context& context, const AccountRequest& request,
   AccountResult result;
   result.id = request.id;
   result.done = true;
-  result.account_json = account_text(context.urls, account);
+  result.account_json = account_text(context.urls.of(account.tenant), account);
   return result;
 }
 

@@ -40,13 +40,19 @@ Problem terms_not_agreed(const ServiceConfig& config) {
 
 HttpResponse account_response(const Context& context, const wire::AccountRecord& record,
                               int status) {
-  auto response = json_response(status, account_json(context.urls, record));
-  response.headers.emplace_back("Location", context.urls.account(record.id));
+  const auto urls = context.urls.of(record.tenant);
+  auto response = json_response(status, account_json(urls, record));
+  response.headers.emplace_back("Location", urls.account(record.id));
   return response;
 }
 
-// One key is one account (§7.3.1): a deactivated one stays what it is.
-Outcome<HttpResponse> existing_account(const Context& context, const wire::AccountRecord& record) {
+// One key is one account (§7.3.1), of one tenant: a deactivated one stays what it is.
+Outcome<HttpResponse> existing_account(const Context& context, const SignedRequest& request,
+                                       const wire::AccountRecord& record) {
+  if (record.tenant.value_or("") != request.match.tenant) {
+    return refuse(ProblemType::kUnauthorized, "account.other-tenant",
+                  "an account of another part of this server has this key");
+  }
   if (record.status != wire::AccountStatus::kValid) {
     return refuse(Problem::of(ProblemType::kUnauthorized, "account.not-valid",
                               "the account is deactivated or revoked")
@@ -143,6 +149,7 @@ Outcome<HttpResponse> make_account(Context& context, const SignedRequest& reques
   record.contacts = fields.contacts;
   record.terms_agreed = fields.terms_agreed;
   record.created_at_ms = context.clock.utc_ms();
+  if (!request.match.tenant.empty()) record.tenant = std::string(request.match.tenant);
   // Also where there are none: what comes later was then not agreed to.
   if (record.terms_agreed) record.terms_url = context.config.terms_of_service;
   if (fields.binding_json) {
@@ -154,7 +161,7 @@ Outcome<HttpResponse> make_account(Context& context, const SignedRequest& reques
   const auto prefix = address_prefix(request.peer_address);
   auto reply = context.backend.store.ask(wire::AccountPut{record});
   if (!reply) return refuse(problem_from(reply.error()));
-  if (!reply->created) return existing_account(context, reply->account);
+  if (!reply->created) return existing_account(context, request, reply->account);
   context.rates.charge({{Rate::kAccountsPerPrefix, prefix}, {Rate::kAccounts, {}}});
   context.accounts.keep(std::make_shared<const Account>(Account{reply->account, jwk}),
                         context.accounts.generation());
@@ -222,7 +229,7 @@ Outcome<HttpResponse> new_account(Context& context, const SignedRequest& request
     // For an existing account the other fields do not matter, be they good or bad (§7.3.1).
     auto found = find_by_key(context, jwk);
     if (!found) return refuse(found.error());
-    if (*found) return existing_account(context, **found);
+    if (*found) return existing_account(context, request, **found);
     if (only_existing.boolean()) {
       return refuse(ProblemType::kAccountDoesNotExist, "account.none", "no account has this key");
     }
@@ -233,8 +240,8 @@ Outcome<HttpResponse> new_account(Context& context, const SignedRequest& request
 
 Outcome<HttpResponse> account(Context& context, const SignedRequest& request) {
   if (request.match.segments[0] != request.account->record.id) return refuse(not_found());
-  if (request.is_read())
-    return json_response(200, account_json(context.urls, request.account->record));
+  const auto urls = context.urls.of(request.match.tenant);
+  if (request.is_read()) return json_response(200, account_json(urls, request.account->record));
   auto document = payload_object(request);
   if (!document) return refuse(document.error());
   const auto root = document->root();
@@ -249,13 +256,13 @@ Outcome<HttpResponse> account(Context& context, const SignedRequest& request) {
     update.contacts = std::move(*contacts);
   }
   if (!update.status && !update.contacts)
-    return json_response(200, account_json(context.urls, request.account->record));
+    return json_response(200, account_json(urls, request.account->record));
   auto reply = context.backend.store.ask(update);
   // Also after a failure: whether it was carried out is then not known.
   context.accounts.forget(update.id);
   if (!reply) return refuse(problem_from(reply.error()));
   if (!reply->account) return refuse(not_found());
-  return json_response(200, account_json(context.urls, *reply->account));
+  return json_response(200, account_json(urls, *reply->account));
 }
 
 Outcome<HttpResponse> orders(Context& context, const SignedRequest& request) {
@@ -267,9 +274,10 @@ Outcome<HttpResponse> orders(Context& context, const SignedRequest& request) {
   if (context.config.orders_page != 0) ask.limit = context.config.orders_page;
   auto reply = context.backend.store.ask(ask);
   if (!reply) return refuse(problem_from(reply.error()));
-  auto response = json_response(200, orders_json(context.urls, reply->tickets));
+  const auto urls = context.urls.of(request.match.tenant);
+  auto response = json_response(200, orders_json(urls, reply->tickets));
   if (reply->next) {
-    response.headers.emplace_back("Link", "<" + context.urls.orders(ask.account_id) +
+    response.headers.emplace_back("Link", "<" + urls.orders(ask.account_id) +
                                               std::string(kCursorPrefix) + *reply->next +
                                               ">;rel=\"next\"");
   }

@@ -51,7 +51,7 @@ std::optional<std::string> data_of(const Context& context, const Minted& minted,
                                    ValidationMethod method) {
   const auto& config = context.config;
   json::Writer out;
-  if (method == ValidationMethod::kRemoteAttest01) {  // draft-ietf-acme-rats §5; D-R3, D-R9
+  if (method == ValidationMethod::kRemoteAttest01) {  // draft-ietf-acme-rats; D-R3, D-R9
     out.begin_object().member("freshness_nonce", minted.token);
     if (!minted.claims_hint.empty()) {
       out.key("attestClaimsHint").begin_array();
@@ -117,14 +117,16 @@ const wire::ChallengeRecord* valid_challenge(const wire::AuthzRecord& authz) {
   return at == authz.challenges.end() ? nullptr : &*at;
 }
 
-bool covers(const wire::AuthzRecord& authz, const Wanted& wanted) {
+bool covers(const wire::AuthzRecord& authz, const AuthzPlan& plan) {
+  const auto& wanted = plan.wanted;
   const auto& identifier = wanted.identifier;
   if (wanted.subtree && !authz.subtree) return false;
   const bool wildcard = identifier::is_wildcard(identifier);
   if (authz.identifier == identifier::without_wildcard(identifier))
     return authz.wildcard == wildcard;
   // RFC 9444: of a name above. A wildcard needs its own proof.
-  return authz.subtree && !wildcard && identifier.type == wire::IdentifierType::kDns &&
+  const bool reaches = authz.subtree || (plan.above_serves && !authz.wildcard);
+  return reaches && !wildcard && identifier.type == wire::IdentifierType::kDns &&
          authz.identifier.type == wire::IdentifierType::kDns &&
          identifier::is_within(identifier.value, authz.identifier.value);
 }
@@ -141,8 +143,8 @@ std::vector<wire::Identifier> looked_for(const ServiceConfig& config,
   for (const auto& plan : plans) {
     if (is_name(plan.wanted.identifier.type)) add_once(out, plan.wanted.identifier);
   }
-  if (!config.subdomain_auth) return out;
   for (const auto& plan : plans) {
+    if (!config.subdomain_auth && !plan.above_serves) continue;
     auto name = plan.wanted.identifier;
     if (name.type != wire::IdentifierType::kDns || identifier::is_wildcard(name)) continue;
     for (std::size_t i = 0; i < kAncestorsMax; ++i) {
@@ -208,7 +210,7 @@ tl::expected<wire::AuthzRecord, NotAuthorized> make_authz(Context& context, cons
 bool serves(const wire::AuthzRecord& authz, const AuthzPlan& plan, std::int64_t live_until_ms) {
   if (!is_name(plan.wanted.identifier.type)) return false;  // D-A9
   if (authz.status != AuthzStatus::kValid || authz.expires_at_ms < live_until_ms) return false;
-  if (!authz.ticket.empty() || !covers(authz, plan.wanted)) return false;
+  if (!authz.ticket.empty() || !covers(authz, plan)) return false;
   const auto* proved = valid_challenge(authz);
   return proved != nullptr &&
          std::find(plan.methods.begin(), plan.methods.end(), proved->method) != plan.methods.end();

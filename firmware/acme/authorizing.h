@@ -12,7 +12,8 @@ struct AuthzPlan {
   Wanted wanted;
   std::vector<wire::ValidationMethod> methods;  // that may prove it here
   std::string profile{};                        // of the order; empty: of none
-  std::string written{};  // the value as the client wrote it; empty: as in `wanted`
+  std::string written{};      // the value as the client wrote it; empty: as in `wanted`
+  bool above_serves = false;  // a valid one of a name above will do, of that name alone too (D-T3)
 };
 
 // A new pending authorization with a challenge for each method that its task is willing to mint for.

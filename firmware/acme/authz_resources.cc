@@ -2,6 +2,7 @@
 
 #include "firmware/acme/account_resources.h"
 #include "firmware/acme/authorizing.h"
+#include "firmware/acme/challenge_resources.h"
 #include "firmware/acme/states.h"
 #include "firmware/identifier/identifier.h"
 
@@ -38,9 +39,13 @@ Outcome<Wanted> wanted_from(const Context& context, const json::Value& member) {
   return wanted;
 }
 
-HttpResponse authz_response(const Context& context, int status, const wire::AuthzRecord& authz) {
-  auto response = json_response(status, authz_json(context.urls, authz, context.clock.utc_ms()));
-  if (status == 201) response.headers.emplace_back("Location", context.urls.authz(authz.id));
+// In the part of the server where it was asked for: an order of another tenant may rely on an
+// authorization that the account made in its own.
+HttpResponse authz_response(const Context& context, const SignedRequest& request, int status,
+                            const wire::AuthzRecord& authz) {
+  const auto urls = context.urls.of(request.match.tenant);
+  auto response = json_response(status, authz_json(urls, authz, context.clock.utc_ms()));
+  if (status == 201) response.headers.emplace_back("Location", urls.authz(authz.id));
   return response;
 }
 
@@ -49,14 +54,16 @@ HttpResponse authz_response(const Context& context, int status, const wire::Auth
 Outcome<HttpResponse> deactivate(Context& context, const SignedRequest& request,
                                  const wire::AuthzRecord& authz) {
   const auto& account = *request.account;
+  auto identifier = canonical_of(authz);
+  if (!identifier) return refuse(std::move(identifier.error()));
   auto withdrawn = context.backend.signer.ask(
-      wire::GrantWithdraw{account.record.jwk, request.original, authz.identifier});
+      wire::GrantWithdraw{account.record.jwk, request.original, std::move(*identifier)});
   if (!withdrawn) return refuse(problem_from(withdrawn.error()));
   auto reply = context.backend.store.ask(
       wire::AuthzUpdate{authz.id, account.record.id, AuthzStatus::kDeactivated});
   if (!reply) return refuse(problem_from(reply.error()));
   if (!reply->authz) return refuse(not_found());
-  return authz_response(context, 200, *reply->authz);
+  return authz_response(context, request, 200, *reply->authz);
 }
 
 }  // namespace
@@ -67,6 +74,18 @@ Outcome<wire::AuthzRecord> load_authz(Context& context, std::string_view id,
   if (!reply) return refuse(problem_from(reply.error()));
   if (!reply->authz) return refuse(not_found());
   return std::move(*reply->authz);
+}
+
+Outcome<wire::Identifier> canonical_of(const wire::AuthzRecord& authz) {
+  const auto type = authz.identifier.type;
+  if (type != wire::IdentifierType::kRemoteAttestation && type != wire::IdentifierType::kMac)
+    return authz.identifier;
+  auto canonical = identifier::canonical(type, authz.identifier.value);
+  if (!canonical) {
+    return refuse(ProblemType::kServerInternal, "authz.corrupt",
+                  "the authorization's identifier cannot be read any more");
+  }
+  return std::move(*canonical);
 }
 
 // Always a new authorization: the text wants a new URL and 201 (§7.4.1). Whether a name is within
@@ -88,29 +107,36 @@ Outcome<HttpResponse> new_authz(Context& context, const SignedRequest& request) 
   const AuthzPlan plan{std::move(*wanted), std::move(methods)};
   auto authz =
       make_authz(context, account, plan, "", context.clock.utc_ms() + limits::kOrderLifetimeMs);
+  if (authz) authz->tenant = account.record.tenant;
   if (!authz) {
     auto& why = authz.error();
     return refuse(why.gone ? std::move(*why.gone) : Problem::about({std::move(*why.fault)}));
   }
   auto stored = context.backend.store.ask(wire::AuthzPut{*authz});
   if (!stored) return refuse(problem_from(stored.error()));
-  return authz_response(context, 201, *authz);
+  return authz_response(context, request, 201, *authz);
 }
 
 Outcome<HttpResponse> authorization(Context& context, const SignedRequest& request) {
   if (request.is_read()) {
     auto authz = load_authz(context, request.match.segments[0], request.account->record.id);
     if (!authz) return refuse(authz.error());
-    return authz_response(context, 200, *authz);
+    return authz_response(context, request, 200, *authz);
   }
   auto document = payload_object(request);
   if (!document) return refuse(document.error());
-  if (document->root().get("status").string() != "deactivated") {
+  const bool token = context.config.jwt_at_authorization && document->root().get("jwt").exists();
+  if (!token && document->root().get("status").string() != "deactivated") {
     return refuse(ProblemType::kMalformed, "authz.form",
                   "an authorization takes {\"status\":\"deactivated\"} alone");
   }
   auto authz = load_authz(context, request.match.segments[0], request.account->record.id);
   if (!authz) return refuse(authz.error());
+  if (token) {
+    auto now = vendor_jwt(context, request, *authz, document->root());
+    if (!now) return refuse(std::move(now.error()));
+    return authz_response(context, request, 200, *now);
+  }
   const auto status = at_time(authz->status, authz->expires_at_ms, context.clock.utc_ms());
   if (!may_change(status, AuthzStatus::kDeactivated)) {
     return refuse(ProblemType::kMalformed, "authz.final",

@@ -12,4 +12,7 @@ Outcome<HttpResponse> authorization(Context& context, const SignedRequest& reque
 Outcome<wire::AuthzRecord> load_authz(Context& context, std::string_view id,
                                       const std::string& account_id);
 
+// The identifier as other tasks compare it: the record may hold it as the client wrote it.
+Outcome<wire::Identifier> canonical_of(const wire::AuthzRecord& authz);
+
 }  // namespace keyward::acme

@@ -89,7 +89,7 @@ Outcome<HttpResponse> with_alternates(Context& context, const SignedRequest& req
   if (!response) return response;
   for (std::size_t n = 0; n <= alternates.size(); ++n) {
     if (n == shown) continue;
-    const auto url = context.urls.certificate(record->id);
+    const auto url = context.urls.of(request.match.tenant).certificate(record->id);
     add_link(*response, n == 0 ? url : url + "/" + std::to_string(n), "alternate");
   }
   return response;

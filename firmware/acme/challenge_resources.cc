@@ -1,5 +1,7 @@
 #include "firmware/acme/challenge_resources.h"
 
+#include <algorithm>
+
 #include "firmware/acme/account_resources.h"
 #include "firmware/acme/authz_resources.h"
 #include "firmware/acme/methods.h"
@@ -16,6 +18,7 @@ using wire::ValidationMethod;
 
 // One challenge of the requester's, as it was found.
 struct Asked {
+  const SignedRequest& request;
   const Account& account;
   const wire::AuthzRecord& authz;
   const wire::ChallengeRecord& record;
@@ -32,12 +35,13 @@ Verdict verdict_of(Reply reply) {
   return {std::move(reply.problem), reply.validated_at_ms, reply.grant_expires_at_ms};
 }
 
-Outcome<HttpResponse> challenge_response(const Context& context, const wire::AuthzRecord& authz,
-                                         std::string_view id) {
+Outcome<HttpResponse> challenge_response(const Context& context, const SignedRequest& request,
+                                         const wire::AuthzRecord& authz, std::string_view id) {
   const auto* record = find_challenge(authz, id);
   if (record == nullptr) return refuse(not_found());
-  auto response = json_response(200, challenge_json(context.urls, *record));
-  response.headers.emplace_back("Link", "<" + context.urls.authz(authz.id) + ">;rel=\"up\"");
+  const auto urls = context.urls.of(request.match.tenant);
+  auto response = json_response(200, challenge_json(urls, *record));
+  response.headers.emplace_back("Link", "<" + urls.authz(authz.id) + ">;rel=\"up\"");
   if (record->status == ChallengeStatus::kProcessing) {
     response.headers.emplace_back("Retry-After", std::to_string(context.config.order_poll_s));
   }
@@ -45,13 +49,14 @@ Outcome<HttpResponse> challenge_response(const Context& context, const wire::Aut
 }
 
 // The answer as it stands a moment later: a client that sees the result at once need not poll.
-Outcome<HttpResponse> after_a_moment(Context& context, const wire::AuthzRecord& authz,
+Outcome<HttpResponse> after_a_moment(Context& context, const SignedRequest& request,
+                                     const wire::AuthzRecord& authz,
                                      const std::string& challenge_id) {
   if (wait_for_validation(context, authz.id, challenge_id)) {
     if (auto now = load_authz(context, authz.id, authz.account_id))
-      return challenge_response(context, *now, challenge_id);
+      return challenge_response(context, request, *now, challenge_id);
   }
-  return challenge_response(context, authz, challenge_id);
+  return challenge_response(context, request, authz, challenge_id);
 }
 
 // `answer`: what a later look needs of the request; none for names.
@@ -68,9 +73,10 @@ Outcome<HttpResponse> start_validation(Context& context, const Asked& asked,
   auto reply = context.backend.store.ask(update);
   if (!reply) return refuse(problem_from(reply.error()));
   if (!reply->authz) return refuse(not_found());
-  if (!reply->applied) return challenge_response(context, *reply->authz, asked.record.id);
+  if (!reply->applied)
+    return challenge_response(context, asked.request, *reply->authz, asked.record.id);
   resume_validation(context, asked.authz.id, asked.record.id, asked.account.record.id);
-  return after_a_moment(context, *reply->authz, asked.record.id);
+  return after_a_moment(context, asked.request, *reply->authz, asked.record.id);
 }
 
 // A member that is unpadded base64url of at most `bytes_max` octets. Malformed: the challenge stays
@@ -106,25 +112,37 @@ Outcome<Verdict> verify_device(Context& context, const Asked& asked, const json:
   return verdict_of(std::move(*reply));
 }
 
+// The vendor's token: RFC 9447 §4 names the member; "jwt" is that of the 2019 draft (D-T2).
+Outcome<std::string> authority_token(const Asked& asked, const json::Value& payload) {
+  const bool vendor = asked.record.method == ValidationMethod::kVendorJwt01;
+  const std::string member = vendor ? "jwt" : "tkauth";
+  const auto text = payload.get(member);
+  if (!text.is_string() || text.string().empty()) {
+    return refuse(ProblemType::kMalformed, member + ".missing",
+                  "\"" + member + "\" is missing or not a string");
+  }
+  if (text.string().size() > limits::kAuthorityTokenBytesMax)
+    return refuse(ProblemType::kMalformed, member + ".size", "\"" + member + "\" is too large");
+  return std::string(text.string());
+}
+
 // RFC 9447 §4. Where the token names its certificate by URL, validation fetches it: attestation has
 // no network.
 Outcome<Verdict> verify_authority(Context& context, const Asked& asked,
                                   const json::Value& payload) {
-  const auto text = payload.get("tkauth");
-  if (!text.is_string() || text.string().empty()) {
-    return refuse(ProblemType::kMalformed, "tkauth.missing",
-                  "\"tkauth\" is missing or not a string");
-  }
-  if (text.string().size() > limits::kAuthorityTokenBytesMax)
-    return refuse(ProblemType::kMalformed, "tkauth.size", "\"tkauth\" is too large");
+  auto token = authority_token(asked, payload);
+  if (!token) return refuse(std::move(token.error()));
+  auto identifier = canonical_of(asked.authz);
+  if (!identifier) return refuse(std::move(identifier.error()));
   wire::AuthorityVerify ask{asked.account.jwk.thumbprint(),
-                            asked.authz.identifier,
+                            std::move(*identifier),
                             asked.authz.ticket,
                             asked.authz.expires_at_ms,
                             asked.record.token,
-                            std::string(text.string()),
+                            std::move(*token),
                             std::nullopt,
-                            asked.account.record.earlier_keys};
+                            asked.account.record.earlier_keys,
+                            asked.record.method};
   auto reply = context.backend.attestation.ask(ask);
   if (!reply) return refuse(problem_from(reply.error()));
   if (reply->problem || !reply->fetch_url) return verdict_of(std::move(*reply));
@@ -163,7 +181,8 @@ Outcome<Verdict> verify_possession(Context& context, const Asked& asked,
 Outcome<Verdict> verify(Context& context, const Asked& asked, const json::Value& payload) {
   if (asked.record.method == ValidationMethod::kDeviceAttest01)
     return verify_device(context, asked, payload);
-  if (asked.record.method == ValidationMethod::kTkauth01)
+  if (asked.record.method == ValidationMethod::kTkauth01 ||
+      asked.record.method == ValidationMethod::kVendorJwt01)
     return verify_authority(context, asked, payload);
   return verify_possession(context, asked, payload);
 }
@@ -193,7 +212,7 @@ Outcome<HttpResponse> conclude(Context& context, const Asked& asked, Verdict ver
     return refuse(ProblemType::kMalformed, "order.over",
                   "the challenge's order has come to its end");
   }
-  return challenge_response(context, *stored->authz, asked.record.id);
+  return challenge_response(context, asked.request, *stored->authz, asked.record.id);
 }
 
 Outcome<HttpResponse> respond(Context& context, const Asked& asked, const json::Value& payload,
@@ -204,10 +223,10 @@ Outcome<HttpResponse> respond(Context& context, const Asked& asked, const json::
       return refuse(std::move(ok.error()));
     resume_validation(context, asked.authz.id, record.id, asked.account.record.id);
     hurry_validation(context, asked.authz.id, record.id);
-    return after_a_moment(context, asked.authz, record.id);
+    return after_a_moment(context, asked.request, asked.authz, record.id);
   }
   if (record.status != ChallengeStatus::kPending)
-    return challenge_response(context, asked.authz, record.id);
+    return challenge_response(context, asked.request, asked.authz, record.id);
   const auto status =
       at_time(asked.authz.status, asked.authz.expires_at_ms, context.clock.utc_ms());
   if (status != AuthzStatus::kPending) {
@@ -237,9 +256,9 @@ Outcome<HttpResponse> challenge(Context& context, const SignedRequest& request) 
     if (record->status == ChallengeStatus::kProcessing) {
       resume_validation(context, authz->id, record->id, account.record.id);
     }
-    return challenge_response(context, *authz, record->id);
+    return challenge_response(context, request, *authz, record->id);
   }
-  const Asked asked{account, *authz, *record};
+  const Asked asked{request, account, *authz, *record};
   if (record->method == ValidationMethod::kRemoteAttest01) {
     auto answer = remote_answer(request);
     if (!answer) return refuse(std::move(answer.error()));
@@ -248,6 +267,21 @@ Outcome<HttpResponse> challenge(Context& context, const SignedRequest& request) 
   auto document = payload_object(request);
   if (!document) return refuse(document.error());
   return respond(context, asked, document->root(), std::nullopt);
+}
+
+Outcome<wire::AuthzRecord> vendor_jwt(Context& context, const SignedRequest& request,
+                                      const wire::AuthzRecord& authz, const json::Value& payload) {
+  const auto at =
+      std::find_if(authz.challenges.begin(), authz.challenges.end(),
+                   [](const auto& each) { return each.method == ValidationMethod::kVendorJwt01; });
+  if (at == authz.challenges.end()) {
+    return refuse(ProblemType::kMalformed, "jwt.not-offered",
+                  "no token of a vendor proves this authorization");
+  }
+  const Asked asked{request, *request.account, authz, *at};
+  auto response = respond(context, asked, payload, std::nullopt);
+  if (!response) return refuse(std::move(response.error()));
+  return load_authz(context, authz.id, authz.account_id);
 }
 
 }  // namespace keyward::acme

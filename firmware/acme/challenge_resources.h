@@ -8,4 +8,9 @@ namespace keyward::acme {
 
 Outcome<HttpResponse> challenge(Context& context, const SignedRequest& request);
 
+// The slides' form of a vendor's proof (D-T2): {"jwt": …} at the authorization's own URL. What is
+// then true of the authorization.
+Outcome<wire::AuthzRecord> vendor_jwt(Context& context, const SignedRequest& request,
+                                      const wire::AuthzRecord& authz, const json::Value& payload);
+
 }  // namespace keyward::acme

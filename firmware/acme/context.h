@@ -1,6 +1,7 @@
 // Owns what all resources of the ACME service share. Must not know HTTP's transport.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -9,6 +10,7 @@
 
 #include "firmware/acme/accounts.h"
 #include "firmware/acme/backend.h"
+#include "firmware/acme/crl.h"
 #include "firmware/acme/incident_book.h"
 #include "firmware/acme/jobs.h"
 #include "firmware/acme/pages.h"
@@ -51,6 +53,12 @@ struct ServiceConfig {
   // Renewal information (RFC 9773).
   std::int64_t renewal_start_percent = 67;  // of a certificate's life, when the window begins
   std::int64_t renewal_poll_s = 21'600;     // Retry-After, §4.3
+
+  // Tenants and to whose accounts each delegates its newOrder (D-T4). A name is as long as
+  // limits::kTenantBytesMax at most, of characters that an id may have.
+  std::map<std::string, std::vector<std::string>, std::less<>> tenants;
+  // The vendor's token may also be posted to the authorization, as the slides show (D-T2).
+  bool jwt_at_authorization = false;
 
   // Directory, "meta".
   std::vector<std::string> caa_identities;
@@ -138,6 +146,7 @@ struct Context {
   IncidentBook incidents;
   InFlight in_flight;
   IssuerInfo issuer;
+  CrlCache crl;
   // Last, so that their threads end before what the jobs use.
   JobQueue validations{limits::kValidationJobThreads, limits::kBackgroundJobsMax};
   JobQueue issuances{limits::kIssueJobThreads, limits::kBackgroundJobsMax};

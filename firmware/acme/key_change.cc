@@ -90,17 +90,17 @@ Outcome<void> compare(const SignedRequest& request, const jose::VerifiedJws& inn
   return {};
 }
 
-Problem conflict(const Context& context, std::string_view holder_id) {
+Problem conflict(const Context& context, const wire::AccountRecord& holder) {
   return malformed("key-change.conflict", "there is an account that has the new key")
       .with_status(409)
-      .with_header("Location", context.urls.account(holder_id));
+      .with_header("Location", context.urls.of(holder.tenant).account(holder.id));
 }
 
 // Check 9.
 Outcome<void> check_free(Context& context, const jose::Jwk& new_key) {
   auto holder = context.backend.store.ask(wire::AccountGet{std::nullopt, new_key.thumbprint()});
   if (!holder) return refuse(problem_from(holder.error()));
-  if (holder->account) return refuse(conflict(context, holder->account->id));
+  if (holder->account) return refuse(conflict(context, *holder->account));
   return {};
 }
 
@@ -131,8 +131,9 @@ Outcome<wire::AccountRecord> carry_out(Context& context, const SignedRequest& re
   // Also after a failure: whether it was carried out is then not known.
   context.accounts.forget(rekey.id);
   if (!done) return refuse(problem_from(done.error()));
-  if (!done->applied && done->holder_id && *done->holder_id != rekey.id)
-    return refuse(conflict(context, *done->holder_id));
+  if (!done->applied && done->holder_id && *done->holder_id != rekey.id) {
+    if (auto ok = check_free(context, new_key); !ok) return refuse(ok.error());
+  }
   if (!done->account || done->account->thumbprint != rekey.thumbprint) {
     return refuse(malformed("key-change.old-key", "\"oldKey\" is no longer the account's key"));
   }
@@ -155,8 +156,9 @@ Outcome<HttpResponse> key_change(Context& context, const SignedRequest& request)
   if (auto ok = end_recoveries(context, request.account->record.id); !ok) return refuse(ok.error());
   auto changed = carry_out(context, request, new_key);
   if (!changed) return refuse(std::move(changed.error()));
-  auto response = json_response(200, account_json(context.urls, *changed));
-  response.headers.emplace_back("Location", context.urls.account(changed->id));
+  const auto urls = context.urls.of(changed->tenant);
+  auto response = json_response(200, account_json(urls, *changed));
+  response.headers.emplace_back("Location", urls.account(changed->id));
   return response;
 }
 

@@ -19,8 +19,11 @@ constexpr std::array kOffered = {
     ValidationMethod::kTlsAlpn01,      ValidationMethod::kDnsAccount01,
     ValidationMethod::kDnsPersist01,   ValidationMethod::kDeviceAttest01,
     ValidationMethod::kTkauth01,       ValidationMethod::kPossession01,
-    ValidationMethod::kRemoteAttest01,
+    ValidationMethod::kRemoteAttest01, ValidationMethod::kVendorJwt01,
 };
+
+// What a profile of this kind says in place of challenge types.
+constexpr std::string_view kAttestationCa = "attestation-ca";
 
 bool is_dns_method(ValidationMethod method) {
   return method == ValidationMethod::kDns01 || method == ValidationMethod::kDnsAccount01 ||
@@ -79,10 +82,11 @@ bool can_prove(ValidationMethod method, const Wanted& wanted) {
     case IdentifierType::kJwtClaimConstraints:
     case IdentifierType::kEnhancedJwtClaimConstraints:
       return method == ValidationMethod::kTkauth01;
-    case IdentifierType::kRemoteAttestation:  // draft-ietf-acme-rats §4
+    case IdentifierType::kRemoteAttestation:  // draft-ietf-acme-rats
       return method == ValidationMethod::kRemoteAttest01;
-    case IdentifierType::kMac:
-    case IdentifierType::kUri:
+    case IdentifierType::kMac:  // D-T2
+      return method == ValidationMethod::kTkauth01 || method == ValidationMethod::kVendorJwt01;
+    case IdentifierType::kUri:  // by its host's name alone (D-T3): see `plan_uri`
       break;
   }
   return false;
@@ -94,7 +98,7 @@ bool is_name(IdentifierType type) {
 
 bool is_synchronous(ValidationMethod method) {
   return method == ValidationMethod::kDeviceAttest01 || method == ValidationMethod::kTkauth01 ||
-         method == ValidationMethod::kPossession01;
+         method == ValidationMethod::kPossession01 || method == ValidationMethod::kVendorJwt01;
 }
 
 std::vector<ValidationMethod> methods_for(const wire::ProfileInfo& profile, const Wanted& wanted) {
@@ -115,6 +119,11 @@ const wire::ProfileInfo* find_profile(const std::vector<wire::ProfileInfo>& prof
   const auto at = std::find_if(profiles.begin(), profiles.end(),
                                [&](const auto& profile) { return profile.name == name; });
   return at == profiles.end() ? nullptr : &*at;
+}
+
+bool is_attestation_ca(const wire::ProfileInfo& profile) {
+  return std::find(profile.methods.begin(), profile.methods.end(), kAttestationCa) !=
+         profile.methods.end();
 }
 
 bool takes_names(const std::vector<wire::ProfileInfo>& profiles) {

@@ -37,6 +37,9 @@ std::vector<wire::ValidationMethod> methods_for(const std::vector<wire::ProfileI
 // nullptr: there is none of this name.
 const wire::ProfileInfo* find_profile(const std::vector<wire::ProfileInfo>& profiles,
                                       std::string_view name);
+// Its certificates are for TPMs' attestation keys and come by the attestation CA alone, never by an
+// order.
+bool is_attestation_ca(const wire::ProfileInfo& profile);
 bool takes_names(const std::vector<wire::ProfileInfo>& profiles);
 
 }  // namespace keyward::acme

@@ -14,13 +14,15 @@
 namespace keyward::acme {
 namespace {
 
-HttpResponse order_response(const Context& context, int status, const wire::OrderRecord& order,
+HttpResponse order_response(const Context& context, const Account& account, int status,
+                            const wire::OrderRecord& order,
                             const std::vector<std::string>& authz_ids) {
   const auto terms = wire::decode_body<wire::OrderTerms>(order.terms);
-  auto response =
-      json_response(status, order_json(context.urls, order, authz_ids, terms ? &*terms : nullptr,
-                                       context.clock.utc_ms()));
-  response.headers.emplace_back("Location", context.urls.order(order.ticket));
+  const auto urls = context.urls.of(account.record.tenant);
+  auto response = json_response(
+      status,
+      order_json(urls, order, authz_ids, terms ? &*terms : nullptr, context.clock.utc_ms()));
+  response.headers.emplace_back("Location", urls.order(order.ticket));
   if (order.status == OrderStatus::kProcessing) {
     response.headers.emplace_back("Retry-After", std::to_string(context.config.order_poll_s));
   }
@@ -53,7 +55,7 @@ Outcome<Ancestors> ancestors_in(const json::Value& payload) {
 }
 
 // What the client wrote, by its canonical form, where the two may differ and its own is shown again:
-// hints of remote attestations, whose `-` and `_` are equal (D-R1, D-R4).
+// hints of remote attestations, whose `-` and `_` are equal (D-R1, D-R4), and MAC addresses (D-T1).
 using Written = std::map<wire::Identifier, std::string>;
 Outcome<Written> written_in(const SignedRequest& request) {
   Written out;
@@ -61,7 +63,9 @@ Outcome<Written> written_in(const SignedRequest& request) {
   if (!document) return refuse(document.error());
   for (const auto& item : document->root().get("identifiers").items()) {
     const auto type = identifier::type_from(item.get("type").string());
-    if (type != wire::IdentifierType::kRemoteAttestation) continue;
+    const bool kept = type == wire::IdentifierType::kRemoteAttestation ||
+                      type == wire::IdentifierType::kMac || type == wire::IdentifierType::kUri;
+    if (!kept) continue;
     const auto value = item.get("value").string();
     auto canonical = identifier::canonical(*type, value);
     if (canonical) out.emplace(std::move(*canonical), value);
@@ -91,8 +95,26 @@ void plan_attestations(const wire::OrderTerms& terms, const wire::ProfileInfo& p
   }
 }
 
+// D-T3: nobody proves a service URI itself, but the name of its host or one above. Where the
+// profile counts no way to prove names, an authorization for one is had by any other profile's.
+Outcome<AuthzPlan> plan_uri(Context& context, const wire::Identifier& uri,
+                            const wire::ProfileInfo& profile) {
+  auto host = identifier::uri_host(uri);
+  if (!host) return refuse(ProblemType::kMalformed, "identifier-malformed", host.error().what);
+  Wanted wanted{{wire::IdentifierType::kDns, std::move(*host)}, false};
+  auto methods = methods_for(profile, wanted);
+  if (methods.empty()) {
+    auto info = issuer_info(context);
+    if (!info) return refuse(problem_from(info.error()));
+    methods = methods_for((*info)->profiles, wanted);
+  }
+  AuthzPlan plan{std::move(wanted), std::move(methods), profile.name};
+  plan.above_serves = true;
+  return plan;
+}
+
 // One plan for each authorization that the order needs.
-Outcome<std::vector<AuthzPlan>> plan_order(const Context& context, const SignedRequest& request,
+Outcome<std::vector<AuthzPlan>> plan_order(Context& context, const SignedRequest& request,
                                            const wire::OrderTerms& terms,
                                            const wire::ProfileInfo& profile,
                                            const Written& written) {
@@ -107,6 +129,13 @@ Outcome<std::vector<AuthzPlan>> plan_order(const Context& context, const SignedR
   std::vector<AuthzPlan> plans;
   for (const auto& identifier : terms.identifiers) {
     if (identifier.type == wire::IdentifierType::kRemoteAttestation) continue;  // an offer (D-R4)
+    if (identifier.type == wire::IdentifierType::kUri) {
+      auto plan = plan_uri(context, identifier, profile);
+      if (!plan) return refuse(std::move(plan.error()));
+      const auto same = [&](const AuthzPlan& other) { return other.wanted == plan->wanted; };
+      if (std::none_of(plans.begin(), plans.end(), same)) plans.push_back(std::move(*plan));
+      continue;
+    }
     Wanted wanted{identifier, false};
     // A proof of a whole zone does not cover wildcards here: they keep their own.
     const auto above = ancestors.find(identifier);
@@ -115,7 +144,10 @@ Outcome<std::vector<AuthzPlan>> plan_order(const Context& context, const SignedR
     const auto same = [&](const AuthzPlan& plan) { return plan.wanted == wanted; };
     if (std::any_of(plans.begin(), plans.end(), same)) continue;
     auto methods = methods_for(profile, wanted);
-    plans.push_back({std::move(wanted), std::move(methods), terms.profile});
+    AuthzPlan plan{std::move(wanted), std::move(methods), terms.profile};
+    if (identifier.type == wire::IdentifierType::kMac)
+      plan.written = as_written(written, identifier);
+    plans.push_back(std::move(plan));
   }
   if (plans.empty()) {  // D-R5: nothing of a remote attestation stands in a certificate
     return refuse(ProblemType::kRejectedIdentifier, "identifier.attestation-alone",
@@ -157,6 +189,7 @@ Outcome<std::vector<std::string>> authorize(Context& context, const Account& acc
       faults.push_back(std::move(*authz.error().fault));
       continue;
     }
+    authz->tenant = put.order.tenant;
     ids.push_back(authz->id);
     put.authorizations.push_back(std::move(*authz));
   }
@@ -223,6 +256,10 @@ Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request) 
     return refuse(ProblemType::kServerInternal, "ticket.terms",
                   "the signer's terms cannot be read");
   }
+  if (terms->tenant.value_or("") != request.match.tenant) {
+    return refuse(ProblemType::kServerInternal, "ticket.tenant",
+                  "the signer has read another tenant out of the request");
+  }
   auto profile = profile_named(context, terms->profile);
   if (!profile) return refuse(profile.error());
   const auto written = written_in(request);
@@ -237,6 +274,7 @@ Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request) 
   put.order.status = OrderStatus::kPending;
   put.order.expires_at_ms = minted->expires_at_ms;
   put.order.terms = std::move(minted->terms);
+  put.order.tenant = terms->tenant;
   put.order.replaces = std::move(*replaces);
   if (terms->star) put.order.certificate_get = terms->star->certificate_get;
   put.order.identifiers = std::move(terms->identifiers);
@@ -248,7 +286,7 @@ Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request) 
   if (put.authorizations.empty() && !put.reused_ids.empty()) put.order.status = OrderStatus::kReady;
   auto stored = context.backend.store.ask(put);
   if (!stored) return refuse(problem_from(stored.error()));
-  return order_response(context, 201, put.order, *ids);
+  return order_response(context, account, 201, put.order, *ids);
 }
 
 Outcome<HttpResponse> order(Context& context, const SignedRequest& request) {
@@ -262,7 +300,7 @@ Outcome<HttpResponse> order(Context& context, const SignedRequest& request) {
   if (reply->order->status == OrderStatus::kProcessing) {
     resume_issuance(context, reply->order->ticket, reply->order->account_id);
   }
-  return order_response(context, 200, *reply->order, reply->authz_ids);
+  return order_response(context, *request.account, 200, *reply->order, reply->authz_ids);
 }
 
 Outcome<HttpResponse> finalize(Context& context, const SignedRequest& request) {
@@ -295,7 +333,7 @@ Outcome<HttpResponse> finalize(Context& context, const SignedRequest& request) {
   if (step.problem) return refuse(std::move(*step.problem));
   if (step.again_ms)
     post_issuance(context, step.order.ticket, step.order.account_id, *step.again_ms);
-  return order_response(context, 200, step.order, found->authz_ids);
+  return order_response(context, *request.account, 200, step.order, found->authz_ids);
 }
 
 }  // namespace keyward::acme

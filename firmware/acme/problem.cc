@@ -130,6 +130,8 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"challenge-token-expired", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"eab-full", ProblemType::kRateLimited, OrderFate::kInvalid},
     {"eab-unavailable", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"inventory-full", ProblemType::kRateLimited, OrderFate::kInvalid},
+    {"inventory-unavailable", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"authority-full", ProblemType::kRateLimited, OrderFate::kInvalid},
     {"authority-unavailable", ProblemType::kServerInternal, OrderFate::kProcessing},
     // Who was admitted by a credential, what a proof was made for, how much of it there is.
@@ -153,6 +155,10 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"attestation-key-mismatch", ProblemType::kBadCsr, OrderFate::kStaysReady},
     {"grant-device-mismatch", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"hint-not-served", ProblemType::kServerInternal, OrderFate::kInvalid},
+    // Tenants, and what is not in orders: the signer's.
+    {"tenant-unknown", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"tenant-not-delegated", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"crl-missing", ProblemType::kServerInternal, OrderFate::kProcessing},
     // Of the task runtime: the peer is away, late or full.
     {"peer-lost", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"peer-timeout", ProblemType::kServerInternal, OrderFate::kProcessing},

@@ -31,14 +31,21 @@ std::string recovery_url(const Context& context, std::string_view id) {
   return context.urls.of_path("/acme/recovery/" + std::string(id));
 }
 
-std::string recovery_json(const Context& context, const RecoveryRecord& record) {
+// In the part of the server that the account is of.
+std::string account_url(Context& context, const std::string& id) {
+  const auto account = load_account(context, id);
+  if (!account || !*account) return context.urls.account(id);
+  return context.urls.of((*account)->record.tenant).account(id);
+}
+
+std::string recovery_json(Context& context, const RecoveryRecord& record) {
   const auto status = status_at(record, context.clock.utc_ms());
   json::Writer out;
   out.begin_object().member("status", to_string(status));
   out.member("method", record.method).member("expires", rfc3339(record.expires_at_ms));
   if (status == RecoveryStatus::kProcessing) out.member("completes", rfc3339(record.ready_at_ms));
   if (status == RecoveryStatus::kValid)
-    out.member("account", context.urls.account(record.account_id));
+    out.member("account", account_url(context, record.account_id));
   if (status == RecoveryStatus::kInvalid) {
     out.key("error").raw(record.error_json.value_or(
         Problem::of(ProblemType::kMalformed, "recovery.expired", "the recovery expired").json()));
@@ -47,7 +54,7 @@ std::string recovery_json(const Context& context, const RecoveryRecord& record) 
   return out.take();
 }
 
-HttpResponse recovery_response(const Context& context, int status, const RecoveryRecord& record) {
+HttpResponse recovery_response(Context& context, int status, const RecoveryRecord& record) {
   constexpr std::int64_t kAskAgainSMax = 3'600;
   auto response = json_response(status, recovery_json(context, record));
   response.headers.emplace_back("Location", recovery_url(context, record.id));
@@ -72,25 +79,25 @@ std::string how_to_stop(const Context& context, std::string_view id) {
          recovery_url(context, id) + "\n";
 }
 
-Notice code_notice(const Context& context, const RecoveryRecord& record) {
+Notice code_notice(Context& context, const RecoveryRecord& record) {
   const auto code = page_code(context.page_key.view(), kCodePurpose, record.id);
   return {"start-" + record.id, "Recovery of a certificate account: your code",
           "Somebody asks for another key for the account\n  " +
-              context.urls.account(record.account_id) + "\n\nThe code for it is\n  " + code +
+              account_url(context, record.account_id) + "\n\nThe code for it is\n  " + code +
               "\nto be sent to\n  " + recovery_url(context, record.id) +
               how_to_stop(context, record.id)};
 }
 
-Notice cooling_notice(const Context& context, const RecoveryRecord& record) {
+Notice cooling_notice(Context& context, const RecoveryRecord& record) {
   return {"proved-" + record.id, "Recovery of a certificate account: the key will be replaced",
-          "The key of the account\n  " + context.urls.account(record.account_id) +
+          "The key of the account\n  " + account_url(context, record.account_id) +
               "\nwill be replaced at " + rfc3339(record.ready_at_ms) + " or later." +
               how_to_stop(context, record.id)};
 }
 
-Notice done_notice(const Context& context, const RecoveryRecord& record) {
+Notice done_notice(Context& context, const RecoveryRecord& record) {
   return {"done-" + record.id, "Recovery of a certificate account: the key was replaced",
-          "The account\n  " + context.urls.account(record.account_id) +
+          "The account\n  " + account_url(context, record.account_id) +
               "\nhas another key now. Ask the operator if you do not know why.\n"};
 }
 
@@ -207,10 +214,12 @@ Outcome<void> check_new_key(Context& context, const jose::Jwk& jwk) {
   auto holder = context.backend.store.ask(wire::AccountGet{std::nullopt, jwk.thumbprint()});
   if (!holder) return refuse(problem_from(holder.error()));
   if (!holder->account) return {};
-  return refuse(Problem::of(ProblemType::kMalformed, "recovery.conflict",
-                            "there is an account that has the new key")
-                    .with_status(409)
-                    .with_header("Location", context.urls.account(holder->account->id)));
+  return refuse(
+      Problem::of(ProblemType::kMalformed, "recovery.conflict",
+                  "there is an account that has the new key")
+          .with_status(409)
+          .with_header("Location",
+                       context.urls.of(holder->account->tenant).account(holder->account->id)));
 }
 
 // The cooling-off time is over and nobody said no. Under the lock, so that a veto comes before or
@@ -367,7 +376,7 @@ Outcome<HttpResponse> veto_page(Context& context, const HttpRequest& request,
   if (!vetoes) {
     return html_page(200, "Stop the recovery of an account",
                      "<p>Somebody asks for another key for the account <code>" +
-                         escape_html(context.urls.account(record->account_id)) +
+                         escape_html(account_url(context, record->account_id)) +
                          "</code>.</p><form method=\"post\"><button name=\"veto\" "
                          "value=\"yes\">Stop it</button></form>");
   }

@@ -133,8 +133,9 @@ Outcome<RecoveryAsk> read_recovery_ask(const Context& context, const SignedReque
   if (!method) return refuse(std::move(method.error()));
   RecoveryAsk ask;
   ask.method = *method;
-  ask.account_id = context.urls.account_id_of(root.get("account").string());
-  if (ask.account_id.empty())
+  const auto name = context.urls.account_of(root.get("account").string());
+  ask.account_id = name.id;
+  if (ask.account_id.empty() || name.tenant != request.match.tenant)
     return refuse(malformed("recovery.account", "\"account\" is no account URL of this server"));
   ask.url = request.verified.header().url;
   ask.new_jwk = request.verified.header().jwk->canonical();

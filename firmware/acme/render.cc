@@ -89,13 +89,11 @@ void write_challenge(json::Writer& out, const Urls& urls, const wire::ChallengeR
 
 }  // namespace
 
-std::string_view Urls::account_id_of(std::string_view url) const {
-  constexpr std::string_view kPath = "/acme/account/";
+AccountName Urls::account_of(std::string_view url) const {
   if (!url.starts_with(base_)) return {};
-  url.remove_prefix(base_.size());
-  if (!url.starts_with(kPath)) return {};
-  url.remove_prefix(kPath.size());
-  return detail::take_id(url).size() == url.size() ? url : std::string_view{};
+  const auto match = match_route(url.substr(base_.size()));
+  if (!match || match->route->resource != Resource::kAccount) return {};
+  return {match->tenant, match->segments[0]};
 }
 
 std::string rfc3339(std::int64_t utc_ms) {
@@ -105,6 +103,20 @@ std::string rfc3339(std::int64_t utc_ms) {
   char text[40];
   const auto length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
   return std::string(text, length);
+}
+
+std::string http_date(std::int64_t utc_ms) {
+  constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const std::time_t seconds = utc_ms / 1'000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[64];
+  const int length = std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT",
+                                   kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon],
+                                   parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  return std::string(text, static_cast<std::size_t>(length));
 }
 
 // The text for people also says by what the profile lets itself be proved.
@@ -141,6 +153,10 @@ std::string directory_json(const Urls& urls, const DirectoryMeta& meta) {
   if (!meta.persist_issuers.empty()) {
     write_strings(out, "issuerDomainNames", meta.persist_issuers);
     out.member("accountHashPrefix", meta.account_hash_prefix);
+  }
+  if (meta.attestation_ca) {
+    out.key("attestationCa").begin_object().member("begin", urls.ak_begin());
+    out.member("activate", urls.ak_activate()).end_object();
   }
   out.member_bool("externalAccountRequired", meta.external_account_required);
   out.end_object().end_object();
@@ -185,7 +201,8 @@ std::string order_json(const Urls& urls, const wire::OrderRecord& order,
   if (terms != nullptr) write_terms(out, *terms);
   if (order.replaces) out.member("replaces", *order.replaces);  // RFC 9773 §5
   out.key("authorizations").begin_array();
-  for (const auto& id : authz_ids) out.string(urls.authz(id));
+  const Urls proving = urls.of(order.tenant);
+  for (const auto& id : authz_ids) out.string(proving.authz(id));
   out.end_array();
   out.member("finalize", urls.finalize(order.ticket));
   const bool has_certificate = order.certificate_id && (status == wire::OrderStatus::kValid ||

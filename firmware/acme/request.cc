@@ -84,13 +84,14 @@ Outcome<void> check_key_kind(const jose::ProtectedHeader& header, const Route& r
 }
 
 Outcome<AccountPtr> account_of(Context& context, const jose::ProtectedHeader& header) {
-  const auto id = context.urls.account_id_of(*header.kid);
-  if (id.empty())
+  const auto name = context.urls.account_of(*header.kid);
+  if (name.id.empty())
     return refuse(ProblemType::kAccountDoesNotExist, "account.unknown",
                   "\"kid\" is no account URL of this server");
-  auto account = load_account(context, std::string(id));
+  auto account = load_account(context, std::string(name.id));
   if (!account) return refuse(problem_from(account.error()));
-  if (!*account)
+  // An account has one URL, of the tenant by whose directory it came.
+  if (!*account || (*account)->record.tenant.value_or("") != name.tenant)
     return refuse(ProblemType::kAccountDoesNotExist, "account.unknown", "there is no such account");
   if ((*account)->record.status != wire::AccountStatus::kValid) {
     return refuse(Problem::of(ProblemType::kUnauthorized, "account.not-valid",
@@ -98,6 +99,23 @@ Outcome<AccountPtr> account_of(Context& context, const jose::ProtectedHeader& he
                       .with_status(401));  // §7.3.6
   }
   return std::move(*account);
+}
+
+// D-T4: what an account has stands in its own part of the server; elsewhere it may order, and prove
+// what it ordered, where the tenant delegates to its own.
+Outcome<void> check_place(const Context& context, const RouteMatch& match, const Account& account) {
+  const auto own = account.record.tenant.value_or("");
+  const auto resource = match.route->resource;
+  if (own == match.tenant || resource == Resource::kRecovery) return {};
+  const bool ordering = resource == Resource::kNewOrder;
+  const bool proving = resource == Resource::kAuthz || resource == Resource::kChallenge;
+  const auto at = context.config.tenants.find(match.tenant);
+  const bool delegated = at != context.config.tenants.end() && !own.empty() &&
+                         std::find(at->second.begin(), at->second.end(), own) != at->second.end();
+  if (delegated && (ordering || proving)) return {};
+  if (!ordering) return refuse(not_found());
+  return refuse(ProblemType::kUnauthorized, "tenant.not-delegated",
+                "this tenant takes no orders of the account's tenant");
 }
 
 }  // namespace
@@ -149,6 +167,9 @@ Outcome<SignedRequest> authenticate(Context& context, Nonces& nonces, const Http
     const bool form = verified.error().kind == ErrorKind::kBadInput;
     return refuse(ProblemType::kMalformed, form ? "jws.form" : "jws.signature",
                   verified.error().what);
+  }
+  if (account) {
+    if (auto ok = check_place(context, match, *account); !ok) return refuse(ok.error());
   }
   wire::ClientJws original{std::move(jws->protected_b64), std::move(jws->payload_b64),
                            std::move(jws->signature)};

@@ -36,6 +36,9 @@ enum class Resource : std::uint8_t {
   kRecovery,
   kVeto,
   kEvidenceKey,
+  kAkBegin,
+  kAkActivate,
+  kCrl,
 };
 
 // Of a POST. `kJwk`: the key itself (newAccount, recoverAccount); `kKid`: the account URL;
@@ -119,6 +122,12 @@ inline constexpr std::array kRoutes = std::to_array<Route>({
      Authentication::kNone, limits::kFormBodyBytesMax, false, Repeat::kHarmless},
     {Resource::kEvidenceKey, "/acme/evidence-key/{}", kGet | kHead, kReadable,
      Authentication::kNone, 0, false, Repeat::kHarmless},
+    {Resource::kAkBegin, "/acme/attestation-ca/begin", kPost, kServing, Authentication::kKid,
+     limits::kRequestBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kAkActivate, "/acme/attestation-ca/activate", kPost, kServing, Authentication::kKid,
+     limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
+    {Resource::kCrl, "/acme/crl", kGet | kHead, kReadable, Authentication::kNone, 0, false,
+     Repeat::kHarmless},
 });
 
 constexpr const Route& route_of(Resource resource) {
@@ -129,11 +138,15 @@ constexpr const Route& route_of(Resource resource) {
 }
 
 constexpr std::string_view kCursorPrefix = "?cursor=";
+// Every pattern begins so; a tenant's has its name after it: "/acme/t/<tenant>/order/{}" (D-T4).
+constexpr std::string_view kRoot = "/acme";
+constexpr std::string_view kTenantsRoot = "/acme/t/";
 
 struct RouteMatch {
   const Route* route = nullptr;
   std::array<std::string_view, 2> segments{};  // what stood for "{}"; views into the path
   std::string_view cursor;                     // empty: none
+  std::string_view tenant{};  // whose part of the server; empty: the appliance's own
 };
 
 namespace detail {
@@ -168,16 +181,30 @@ constexpr bool match_pattern(std::string_view pattern, std::string_view path, Ro
   return path.empty();
 }
 
+// A path as it is below "/acme" or below a tenant's root; empty: it is below neither.
+struct Place {
+  std::string_view tenant;
+  std::string_view rest;
+};
+constexpr Place place_of(std::string_view path) {
+  if (path.starts_with(kTenantsRoot)) {
+    const auto tenant = take_id(path.substr(kTenantsRoot.size()));
+    if (tenant.empty()) return {};
+    return {tenant, path.substr(kTenantsRoot.size() + tenant.size())};
+  }
+  return path.starts_with(kRoot) ? Place{{}, path.substr(kRoot.size())} : Place{};
+}
+
 }  // namespace detail
 
 // Exact match on the raw path: nothing is decoded, so that the path equals what the JWS signs
 // (§6.4).
 constexpr std::optional<RouteMatch> match_route(std::string_view raw_path) {
   const auto question = raw_path.find('?');
-  const auto path = raw_path.substr(0, question);
+  const auto place = detail::place_of(raw_path.substr(0, question));
   for (const auto& route : kRoutes) {
-    RouteMatch match{&route, {}, {}};
-    if (!detail::match_pattern(route.pattern, path, match)) continue;
+    RouteMatch match{&route, {}, {}, place.tenant};
+    if (!detail::match_pattern(route.pattern.substr(kRoot.size()), place.rest, match)) continue;
     if (question == std::string_view::npos) return match;
     auto query = raw_path.substr(question);
     if (!route.takes_cursor || !query.starts_with(kCursorPrefix)) return std::nullopt;
@@ -200,5 +227,8 @@ static_assert(match_route("/acme/directory")->route->resource == Resource::kDire
 static_assert(!match_route("/acme/directory/"));
 static_assert(!match_route("/acme/directory?x=1"));
 static_assert(match_route("/acme/challenge/a/b")->segments[1] == "b");
+static_assert(match_route("/acme/t/vendor/new-order")->tenant == "vendor");
+static_assert(!match_route("/acme/t//new-order"));
+static_assert(!match_route("/acme/t/vendor"));
 
 }  // namespace keyward::acme

@@ -1,12 +1,15 @@
 #include "firmware/acme/service.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "firmware/acme/account_desk.h"
 #include "firmware/acme/account_resources.h"
+#include "firmware/acme/attestation_ca.h"
 #include "firmware/acme/authz_resources.h"
 #include "firmware/acme/certificate_resources.h"
 #include "firmware/acme/challenge_resources.h"
+#include "firmware/acme/crl.h"
 #include "firmware/acme/issuing.h"
 #include "firmware/acme/key_change.h"
 #include "firmware/acme/mail.h"
@@ -54,7 +57,12 @@ DirectoryMeta directory_meta(const ServiceConfig& config, const wire::IssuerGetR
   DirectoryMeta meta;
   meta.terms_of_service = config.terms_of_service;
   meta.website = config.website;
-  if (info != nullptr) meta.profiles = info->profiles;
+  if (info != nullptr) {
+    for (const auto& profile : info->profiles) {
+      if (!is_attestation_ca(profile)) meta.profiles.push_back(profile);
+    }
+    meta.attestation_ca = meta.profiles.size() != info->profiles.size();
+  }
   meta.external_account_required = info != nullptr && info->external_account_required;
   meta.recovery = config.recovery;
   meta.new_authz = takes_names(meta.profiles);
@@ -63,13 +71,6 @@ DirectoryMeta directory_meta(const ServiceConfig& config, const wire::IssuerGetR
   meta.persist_issuers = config.persist_issuers;
   meta.account_hash_prefix = config.account_hash_prefix;
   return meta;
-}
-
-// Resources that an installation has or has not.
-bool is_offered(const ServiceConfig& config, Resource resource) {
-  const bool is_recovery = resource == Resource::kRecoverAccount ||
-                           resource == Resource::kRecovery || resource == Resource::kVeto;
-  return !is_recovery || config.recovery;
 }
 
 // A browser asks first, since our media type is none that a form can send (fetch.spec.whatwg.org,
@@ -86,7 +87,8 @@ HttpResponse preflight(const Route& route) {
 // What makes something new is for those alone who agreed to the terms as they are.
 bool wants_terms(Resource resource) {
   return resource == Resource::kNewOrder || resource == Resource::kNewAuthz ||
-         resource == Resource::kFinalize;
+         resource == Resource::kFinalize || resource == Resource::kAkBegin ||
+         resource == Resource::kAkActivate;
 }
 
 }  // namespace
@@ -101,10 +103,9 @@ Answer<IssuerInfo::Ptr> issuer_info(Context& context) {
 
 Service::Service(ServiceConfig config, Backend backend, const Clock& clock,
                  std::unique_ptr<Nonces> nonces)
-    : context_(std::move(config), backend, clock),
-      nonces_(std::move(nonces)),
-      directory_(std::make_shared<const std::string>(
-          directory_json(context_.urls, directory_meta(context_.config, nullptr)))) {}
+    : context_(std::move(config), backend, clock), nonces_(std::move(nonces)) {
+  write_directories();
+}
 
 Service::~Service() {
   stop();
@@ -125,13 +126,38 @@ void Service::stop() {
   context_.issuances.stop();
 }
 
+// Null: no such path, or of no tenant here.
+std::optional<RouteMatch> Service::find_route(std::string_view raw_path) const {
+  auto match = match_route(raw_path);
+  const bool known =
+      match && (match->tenant.empty() || context_.config.tenants.contains(match->tenant));
+  return known ? match : std::nullopt;
+}
+
+// Resources that an installation has or has not.
+bool Service::is_offered(Resource resource) const {
+  switch (resource) {
+    case Resource::kRecoverAccount:
+    case Resource::kRecovery:
+    case Resource::kVeto:
+      return context_.config.recovery;
+    case Resource::kAkBegin:
+    case Resource::kAkActivate: {
+      const auto info = context_.issuer.get();  // null: not known yet, which another answer says
+      return !info || std::any_of(info->profiles.begin(), info->profiles.end(), is_attestation_ca);
+    }
+    default:
+      return true;
+  }
+}
+
 HttpResponse Service::handle(const HttpRequest& request) {
   const bool alias = !context_.config.directory_alias.empty() &&
                      request.raw_path == context_.config.directory_alias;
-  const auto match = match_route(alias ? std::string_view(route_of(Resource::kDirectory).pattern)
-                                       : std::string_view(request.raw_path));
+  const auto match = find_route(alias ? std::string_view(route_of(Resource::kDirectory).pattern)
+                                      : std::string_view(request.raw_path));
   HttpResponse response;
-  if (!match || !is_offered(context_.config, match->route->resource)) {
+  if (!match || !is_offered(match->route->resource)) {
     response = not_found().response();
   } else if (request.method == "OPTIONS" && context_.config.cors) {
     response = preflight(*match->route);
@@ -145,14 +171,15 @@ HttpResponse Service::handle(const HttpRequest& request) {
   }
   const bool is_directory = match && match->route->resource == Resource::kDirectory;
   const bool is_nonce = match && match->route->resource == Resource::kNewNonce;
-  finish(response, request.method == "POST" || is_nonce || response.status >= 400, !is_directory);
+  finish(response, request.method == "POST" || is_nonce || response.status >= 400, !is_directory,
+         match ? match->tenant : std::string_view{});
   if (request.method == "HEAD") response.body.clear();
   return response;
 }
 
 std::size_t Service::body_bytes_max(std::string_view method, std::string_view raw_path) const {
   if (method != "POST") return 0;
-  const auto match = match_route(raw_path);
+  const auto match = find_route(raw_path);
   if (!match || (match->route->methods & kPost) == 0) return 0;
   return match->route->body_bytes_max;
 }
@@ -169,13 +196,15 @@ HttpResponse Service::refuse_transport(int status, std::string_view detail) {
   return response;
 }
 
-void Service::finish(HttpResponse& response, bool with_nonce, bool with_index) {
+void Service::finish(HttpResponse& response, bool with_nonce, bool with_index,
+                     std::string_view tenant) {
   auto& headers = response.headers;
   if (with_nonce) {
     headers.emplace_back("Replay-Nonce", nonces_->issue());
     headers.emplace_back("Cache-Control", "no-store");
   }
-  if (with_index) headers.emplace_back("Link", "<" + context_.urls.directory() + ">;rel=\"index\"");
+  if (with_index)
+    headers.emplace_back("Link", "<" + context_.urls.of(tenant).directory() + ">;rel=\"index\"");
   if (!context_.config.cors) return;
   headers.emplace_back("Access-Control-Allow-Origin", "*");
   headers.emplace_back("Access-Control-Expose-Headers",
@@ -200,7 +229,8 @@ Outcome<HttpResponse> Service::dispatch(const HttpRequest& request, const RouteM
 
 Outcome<HttpResponse> Service::unsigned_read(const RouteMatch& match, const HttpRequest& request) {
   const auto resource = match.route->resource;
-  if (resource == Resource::kDirectory) return directory();
+  if (resource == Resource::kDirectory) return directory(match.tenant);
+  if (resource == Resource::kCrl) return revocation_list(context_);
   if (resource == Resource::kIssuer) return issuer_certificate(context_, match.segments[0]);
   if (resource == Resource::kRenewalInfo) return renewal_info(context_, match);
   if (resource == Resource::kEvidenceKey) return evidence_key(context_, match.segments[0]);
@@ -211,11 +241,11 @@ Outcome<HttpResponse> Service::unsigned_read(const RouteMatch& match, const Http
   return response;
 }
 
-HttpResponse Service::directory() {
+HttpResponse Service::directory(std::string_view tenant) {
   std::shared_ptr<const std::string> body;
   {
     const std::lock_guard lock(mutex_);
-    body = directory_;
+    body = directories_.find(tenant)->second;
   }
   return json_response(200, *body);
 }
@@ -229,7 +259,7 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
   switch (match.route->resource) {
     case Resource::kDirectory:
       if (auto ok = require_read(*authentic); !ok) return refuse(ok.error());
-      return directory();
+      return directory(match.tenant);
     case Resource::kNewNonce: {
       if (auto ok = require_read(*authentic); !ok) return refuse(ok.error());
       HttpResponse response;
@@ -268,11 +298,16 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
       return recover_account(context_, *authentic);
     case Resource::kRecovery:
       return recovery(context_, *authentic);
+    case Resource::kAkBegin:
+      return ak_begin(context_, *authentic);
+    case Resource::kAkActivate:
+      return ak_activate(context_, *authentic);
     case Resource::kTerms:
     case Resource::kVeto:
     case Resource::kIssuer:
     case Resource::kRenewalInfo:
     case Resource::kEvidenceKey:
+    case Resource::kCrl:
       break;  // pages, not signed
   }
   return refuse(not_found());
@@ -296,16 +331,25 @@ void Service::take_care() {
   }
 }
 
+void Service::write_directories() {
+  const auto info = context_.issuer.get();
+  const auto meta = directory_meta(context_.config, info.get());
+  decltype(directories_) fresh;
+  const auto write = [&](const std::string& tenant) {
+    fresh[tenant] = std::make_shared<const std::string>(
+        directory_json(context_.urls.of(std::string_view(tenant)), meta));
+  };
+  write("");
+  for (const auto& [tenant, delegates] : context_.config.tenants) write(tenant);
+  const std::lock_guard lock(mutex_);
+  directories_ = std::move(fresh);
+}
+
 bool Service::refresh_profiles() {
   auto reply = context_.backend.signer.ask(wire::IssuerGet{});
   if (!reply) return false;
   context_.issuer.set(std::move(*reply));
-  auto body = std::make_shared<const std::string>(
-      directory_json(context_.urls, directory_meta(context_.config, context_.issuer.get().get())));
-  {
-    const std::lock_guard lock(mutex_);
-    directory_ = std::move(body);
-  }
+  write_directories();
   auto locked_state = ApplianceState::kLocked;
   if (state_.compare_exchange_strong(locked_state, ApplianceState::kOperational)) {
     log::info("operational: the signer has answered");

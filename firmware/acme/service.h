@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <thread>
 
@@ -42,8 +43,12 @@ class Service final : public HttpHandler {
   Outcome<HttpResponse> dispatch(const HttpRequest& request, const RouteMatch& match);
   Outcome<HttpResponse> unsigned_read(const RouteMatch& match, const HttpRequest& request);
   Outcome<HttpResponse> signed_request(const HttpRequest& request, const RouteMatch& match);
-  HttpResponse directory();
-  void finish(HttpResponse& response, bool with_nonce, bool with_index);
+  HttpResponse directory(std::string_view tenant);
+  std::optional<RouteMatch> find_route(std::string_view raw_path) const;
+  void write_directories();
+  bool is_offered(Resource resource) const;
+  void finish(HttpResponse& response, bool with_nonce, bool with_index,
+              std::string_view tenant = {});
   void take_care();  // the caretaker thread
 
   Context context_;
@@ -52,7 +57,8 @@ class Service final : public HttpHandler {
   std::mutex mutex_;  // of what follows
   std::condition_variable stop_;
   bool stopped_ = false;
-  std::shared_ptr<const std::string> directory_;
+  // By tenant; "": the appliance's own.
+  std::map<std::string, std::shared_ptr<const std::string>, std::less<>> directories_;
   std::thread caretaker_;
 };
 

@@ -1,7 +1,6 @@
 #include "firmware/acme/star.h"
 
 #include <algorithm>
-#include <ctime>
 
 #include "firmware/acme/certificate_resources.h"
 #include "firmware/acme/states.h"
@@ -19,21 +18,6 @@ constexpr std::int64_t kCachedPart = 8;
 std::optional<wire::StarTerms> star_terms(const wire::OrderRecord& order) {
   auto terms = wire::decode_body<wire::OrderTerms>(order.terms);
   return terms ? terms->star : std::nullopt;
-}
-
-// IMF-fixdate (RFC 9110 §5.6.7); names of days and months are English whatever the locale.
-std::string http_date(std::int64_t utc_ms) {
-  constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const std::time_t seconds = utc_ms / 1'000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[64];
-  const int length = std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT",
-                                   kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon],
-                                   parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
-  return std::string(text, static_cast<std::size_t>(length));
 }
 
 // Canceled and ended orders have their own errors (RFC 8739 §3.1.2, §6.6).

@@ -40,7 +40,7 @@ wire::NameValidate question(const Context& context, const wire::AuthzRecord& aut
   ask.expires_at_ms = authz.expires_at_ms;
   ask.token = challenge.token;
   ask.subtree = authz.subtree;
-  ask.account_url = context.urls.account(account.record.id);
+  ask.account_url = context.urls.of(account.record.tenant).account(account.record.id);
   ask.earlier_keys = account.record.earlier_keys;
   return ask;
 }

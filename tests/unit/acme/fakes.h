@@ -667,6 +667,26 @@ class FakeAttestation final : public AttestationBackend, public Gate {
     if (!fetch_url.empty() && (!m.fetched || fetch_again)) reply.fetch_url = fetch_url;
     return reply;
   }
+  Answer<wire::AkBeginReply> ask(const wire::AkBegin& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::AkBegin);
+    const std::lock_guard lock(mutex_);
+    ak_begin_ = m;
+    return wire::AkBeginReply{problem_, R"({"session":"c2Vzc2lvbg"})"};
+  }
+  Answer<wire::AkActivateReply> ask(const wire::AkActivate& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::AkActivate);
+    const std::lock_guard lock(mutex_);
+    ak_activate_ = m;
+    return wire::AkActivateReply{problem_, 1'795'000'900'000};
+  }
+  wire::AkBegin ak_begin() {
+    const std::lock_guard lock(mutex_);
+    return ak_begin_;
+  }
+  wire::AkActivate ak_activate() {
+    const std::lock_guard lock(mutex_);
+    return ak_activate_;
+  }
   std::string fetch_url;     // to be set before it is asked; empty: nothing is to be fetched
   bool fetch_again = false;  // wants it even with what was fetched
   wire::AuthorityVerify authority() {
@@ -693,6 +713,8 @@ class FakeAttestation final : public AttestationBackend, public Gate {
   wire::EabVerifyReply binding_reply_;
   wire::DeviceVerify last_;
   wire::AuthorityVerify authority_;
+  wire::AkBegin ak_begin_;
+  wire::AkActivate ak_activate_;
   wire::RemoteVerify remote_;
   std::vector<wire::DeviceTokenMint> minted_;
 };
@@ -725,6 +747,12 @@ class FakeSigner final : public SignerBackend, public Gate {
                                    star.get("allow-certificate-get").boolean()};
     const auto profile = document->root().get("profile").string();
     terms.profile = profile.empty() ? "server" : std::string(profile);
+    const auto header = jose::parse_protected(m.jws.protected_b64);
+    const auto at = header->url.find("/acme/t/");
+    if (at != std::string::npos && !blind_to_tenants) {
+      const auto rest = header->url.substr(at + 8);
+      terms.tenant = rest.substr(0, rest.find('/'));
+    }
     return wire::TicketMintReply{random_id(56), clock_.utc_ms() + limits::kOrderLifetimeMs,
                                  wire::encode_body(terms)};
   }
@@ -752,6 +780,40 @@ class FakeSigner final : public SignerBackend, public Gate {
     made_[m.jws.payload_b64] = made;
     return made;
   }
+  bool blind_to_tenants = false;  // to be set before it is asked
+  // One certificate for each session, whatever stands in it.
+  Answer<wire::AkIssueReply> ask(const wire::AkIssue& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::AkIssue);
+    const std::lock_guard lock(mutex_);
+    ak_issue_ = m;
+    auto& made = ak_made_[m.jws.payload_b64];
+    if (made.empty())
+      made = certificate(key_.public_key().spki_der(), x509::name_der({{"2.5.4.3", "an AK"}}), {});
+    return wire::AkIssueReply{{0x11}, {made, issuer_}, clock_.utc_ms() + life_ms, false};
+  }
+  wire::AkIssue ak_issue() {
+    const std::lock_guard lock(mutex_);
+    return ak_issue_;
+  }
+  // Parts of limits::kCrlPartBytesMax, as the real one gives them; `crl_replaced` more lists come
+  // into force, each while the first part of the one before is under way.
+  Answer<wire::CrlGetReply> ask(const wire::CrlGet& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::CrlGet);
+    const std::lock_guard lock(mutex_);
+    if (m.number && *m.number != crl.number)
+      return failure(wire::FailureKind::kRefused, "crl-replaced");
+    auto reply = crl;
+    const auto rest = ByteView(crl_der).subspan(m.offset);
+    reply.part = to_bytes(rest.first(std::min(rest.size(), limits::kCrlPartBytesMax)));
+    if (!m.number && crl_replaced > 0) {
+      --crl_replaced;
+      ++crl.number;
+    }
+    return reply;
+  }
+  wire::CrlGetReply crl;  // these to be set before it is asked; without `part`
+  Bytes crl_der;
+  int crl_replaced = 0;
   Answer<wire::IssuerGetReply> ask(const wire::IssuerGet&, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::IssuerGet);
     const std::lock_guard lock(mutex_);
@@ -903,6 +965,8 @@ class FakeSigner final : public SignerBackend, public Gate {
        {"http-01", "device-attest-01"},
        {},
        {}}};
+  wire::AkIssue ak_issue_;
+  std::map<std::string, Bytes> ak_made_;
   int signatures_ = 0;
   std::vector<Bytes> cross_;
   std::set<Bytes> revoked_;
