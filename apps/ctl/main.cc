@@ -3,9 +3,11 @@
 
 #include "apps/ctl/account_command.h"
 #include "apps/ctl/ceremony_command.h"
+#include "apps/ctl/devices_command.h"
 #include "apps/ctl/eab_command.h"
 #include "apps/ctl/incident_command.h"
 #include "apps/ctl/ledger_command.h"
+#include "apps/ctl/roots_command.h"
 
 int main(int argc, char** argv) {
   using namespace keyward;
@@ -52,15 +54,19 @@ int main(int argc, char** argv) {
       ->check(CLI::ExistingFile);
 
   const ctl::AccountCommand account(app);
+  const ctl::DevicesCommand devices(app);
   const ctl::EabCommand eab(app);
   const ctl::IncidentCommand incident(app);
+  const ctl::RootsCommand roots(app);
 
   app.footer(
       "Exit status: 0 done, 1 failed, 2 the ledger is broken, 78 a file is wrong, others: usage.");
   CLI11_PARSE(app, argc, argv);
   if (account.parsed()) return account.run();
+  if (devices.parsed()) return devices.run();
   if (eab.parsed()) return eab.run();
   if (incident.parsed()) return incident.run();
+  if (roots.parsed()) return roots.run();
   if (show->parsed()) return ctl::show_ledger(ledger);
   if (verify->parsed()) return ctl::verify_ledger(ledger);
   if (ceremony_command->parsed()) return ctl::run_ceremony(ceremony);
