@@ -9,16 +9,14 @@
 namespace keyward::issue {
 namespace {
 
-constexpr std::string_view kNewOrderPath = "/acme/new-order", kOrderPath = "/acme/order/",
+constexpr std::string_view kNewOrderPath = "/new-order", kOrderPath = "/order/",
                            kFinalizePath = "/finalize";
 
-// <base>/acme/order/<ticket> and what follows it, nothing else.
-std::optional<std::string_view> ticket_in(std::string_view url, const std::string& base_url,
-                                          std::string_view suffix) {
-  const std::string prefix = base_url + std::string(kOrderPath);
-  if (!url.starts_with(prefix) || !url.ends_with(suffix)) return std::nullopt;
-  if (url.size() < prefix.size() + suffix.size()) return std::nullopt;
-  return url.substr(prefix.size(), url.size() - prefix.size() - suffix.size());
+// /order/<ticket> and what follows it, nothing else.
+std::optional<std::string_view> ticket_in(std::string_view path, std::string_view suffix) {
+  if (!path.starts_with(kOrderPath) || !path.ends_with(suffix)) return std::nullopt;
+  if (path.size() < kOrderPath.size() + suffix.size()) return std::nullopt;
+  return path.substr(kOrderPath.size(), path.size() - kOrderPath.size() - suffix.size());
 }
 
 tl::unexpected<wire::Failure> hsm_away(std::string_view detail) {
@@ -60,12 +58,21 @@ Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfi
   gate->grants_ = std::move(*grants);
   if (gate->grants_->damaged_at_start())
     log::warning("the grant journal was damaged: some names must be proved again");
+  auto aks = AkBook::open(state_dir + "/ak-grants.journal", clock);
+  if (!aks) return fail(aks.error());
+  gate->aks_ = std::move(*aks);
+  if (gate->aks_->damaged_at_start())
+    log::warning("the journal of attestation keys was damaged: some must be activated again");
+  gate->crl_ = std::make_unique<Crl>(
+      CrlConfig{gate->config_.crl_validity_ms, state_dir + "/crl.der", gate->config_.key_label},
+      gate->issuer_, gate->token_, gate->clock_);
   auto ledger = Ledger::open(
       state_dir + "/ledger", clock,
       [&](const LedgerRow& row, const RowPlace& place) { return gate->note_row(row, place); },
       options);
   if (!ledger) return fail(ledger.error());
   gate->ledger_ = std::move(*ledger);
+  gate->crl_->start(*gate->ledger_);
   if (gate->ledger_->torn_bytes_cut() > 0) {
     log::warning("a torn last row was cut off the ledger",
                  {{"bytes", gate->ledger_->torn_bytes_cut()}});
@@ -90,7 +97,12 @@ Status Gate::note_row(const LedgerRow& row, const RowPlace& place) {
     issued_.note_outcome(row.outcome->intent_row, row.outcome->result == OutcomeResult::kIssued,
                          place);
   if (row.outcome) certificates_.note_outcome(*row.outcome, place);
-  if (row.revocation) certificates_.note_revocation(*row.revocation);
+  if (row.revocation) {
+    certificates_.note_revocation(*row.revocation);
+    // Older rows do not say when their certificate ends: these stay in every list.
+    crl_->note_revocation(*row.revocation, row.number, row.time_ms, INT64_MAX);
+  }
+  if (row.list_intent || row.list_outcome) crl_->note_list(row);
   if (row.cancellation) issued_.note_cancellation(row.cancellation->ticket_id);
   if (row.outcome && row.outcome->result == OutcomeResult::kAbandoned) {
     log::warning("an intent without outcome was closed as abandoned",
@@ -148,13 +160,15 @@ Verdict<wire::IssuerGetReply> Gate::issuer_chain() const {
 // Nothing is read of the signed payload before the signature is checked; no proof is needed to ask.
 Verdict<wire::TicketMintReply> Gate::mint_ticket(const wire::TicketMint& request) {
   ISSUE_TRY(verified, verify(request.account_jwk, request.jws));
-  if (verified.jws().header().url != config_.base_url + std::string(kNewOrderPath)) {
+  ISSUE_TRY(place, place_of(verified.jws(), "newOrder's"));
+  if (place.path != kNewOrderPath)
     return refuse("jws-url", "the client signed another URL than newOrder's");
-  }
+  ISSUE_CHECK(check_delegated(place.tenant, verified.kid(), config_.base_url, config_.tenants));
   const auto now_ms = clock_.utc_ms();
   const OrderRules rules{
       profiles_, config_.names, issuer_, {config_.backdate_ms, config_.not_before_ahead_ms}};
   ISSUE_TRY(terms, read_new_order(verified.jws(), rules, now_ms));
+  if (!place.tenant.empty()) terms.tenant = std::string(place.tenant);
   wire::TicketMintReply reply;
   reply.terms = wire::encode_body(terms);
   // A series is asked for by its first ticket until it ends, and a little longer, so that a late
@@ -189,7 +203,8 @@ Verdict<wire::CertificateIssueReply> Gate::issue(const wire::CertificateIssue& r
 // is told.
 Verdict<wire::OrderCancelReply> Gate::cancel_order(const wire::OrderCancel& request) {
   ISSUE_TRY(verified, verify(request.account_jwk, request.jws));
-  const auto text = ticket_in(verified.jws().header().url, config_.base_url, "");
+  ISSUE_TRY(place, place_of(verified.jws(), "an order's"));
+  const auto text = ticket_in(place.path, "");
   if (!text) return refuse("jws-url", "the client signed another URL than an order's");
   const auto now_ms = clock_.utc_ms();
   ISSUE_TRY(ticket, open_ticket(*text, verified, request.terms));
@@ -239,6 +254,12 @@ Verdict<VerifiedRequest> Gate::verify_signature(std::string_view account_jwk,
                          std::move(keys));
 }
 
+Verdict<SignedPlace> Gate::place_of(const jose::VerifiedJws& jws, std::string_view what) const {
+  const auto place = place_in(jws.header().url, config_.base_url, config_.tenants);
+  if (place) return *place;
+  return refuse("jws-url", "the client signed another URL than " + std::string(what));
+}
+
 // A key that was replaced asks for nothing new. But what it ordered goes on (RFC 8555 §7.3.5): the
 // same CSR of an order that has reached the ledger gets the same certificate, or the next of its
 // series.
@@ -260,11 +281,15 @@ Verdict<Ticket> Gate::open_ticket(std::string_view text, const VerifiedRequest& 
 }
 
 Verdict<TicketedRequest> Gate::open_order(VerifiedRequest request, const Bytes& terms_der) {
-  const auto text = ticket_in(request.jws().header().url, config_.base_url, kFinalizePath);
+  ISSUE_TRY(place, place_of(request.jws(), "an order's finalize"));
+  const auto text = ticket_in(place.path, kFinalizePath);
   if (!text) return refuse("jws-url", "the client signed another URL than an order's finalize");
   ISSUE_TRY(ticket, open_ticket(*text, request, terms_der));
   auto terms = wire::decode_body<wire::OrderTerms>(terms_der);
   if (!terms) return refuse(terms.error(), "ticket-terms");
+  // Again: a delegation may have been taken back.
+  ISSUE_CHECK(check_delegated(terms->tenant.value_or(""), request.kid(), config_.base_url,
+                              config_.tenants));
   ISSUE_TRY(csr_der, read_finalize(request.jws()));
   return TicketedRequest(std::move(request), std::move(ticket), std::move(*terms),
                          std::move(csr_der));
@@ -341,12 +366,17 @@ Verdict<std::vector<Grant>> Gate::cover_all(const TicketedRequest& order,
   const auto now_ms = clock_.utc_ms();
   const CoverQuery query{order.verified().keys(), order.ticket().text, order.verified().kid(),
                          profile.methods};
+  std::vector<wire::Identifier> macs;
+  std::ranges::copy_if(order.terms().identifiers, std::back_inserter(macs),
+                       [](const auto& id) { return id.type == wire::IdentifierType::kMac; });
   for (const auto& id : order.terms().identifiers) {
     // A hint is no name: what of it counts, attest_all() asks for.
     if (id.type == wire::IdentifierType::kRemoteAttestation) continue;
     // Again, since the installation may have been narrowed after the order was made.
     ISSUE_CHECK(check_permitted(id, config_.names));
-    ISSUE_TRY(grant, grants_->table().cover(query, id, now_ms));
+    ISSUE_TRY(grant, id.type == wire::IdentifierType::kUri
+                         ? grants_->table().cover_service(query, id, macs, now_ms)
+                         : grants_->table().cover(query, id, now_ms));
     out.push_back(std::move(grant));
   }
   return out;
@@ -389,13 +419,16 @@ Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Gran
 
 // The floor of trusted time is the ledger's last row: a clock that was set back would hide an
 // issuance.
+Verdict<void> Gate::check_clock() const {
+  if (clock_.utc_ms() + limits::kClockStepBackMsMax >= ledger_->last_time_ms()) return {};
+  return refuse_for_now("clock-behind-ledger", "the clock is behind the ledger's last entry",
+                        60'000);
+}
+
 Verdict<Validity> Gate::check_time(const TicketedRequest& order, const Profile& profile,
                                    const std::vector<Grant>& grants, const Wanted& wanted) const {
   const auto now_ms = clock_.utc_ms();
-  if (now_ms + limits::kClockStepBackMsMax < ledger_->last_time_ms()) {
-    return refuse_for_now("clock-behind-ledger", "the clock is behind the ledger's last entry",
-                          60'000);
-  }
+  ISSUE_CHECK(check_clock());
   std::optional<std::int64_t> last_ms;
   for (const auto& grant : grants) {
     if (grant.not_after_max_ms)
@@ -443,10 +476,16 @@ Verdict<IntentRecorded> Gate::record_intent(CheckedRequest& request, LintedTbs t
     row.grants.push_back(
         {crypto::sha256(wire::encode_body(grant)), grant.method, grant.evidence_sha256});
   }
-  const auto appended = ledger_->append_intent(row);
+  auto recorded = append_intent(row, std::move(tbs), claim);
   // Also after a failure it may stand on the disk: the shares of budget and quota stay used.
   request.budget_.keep();
   request.quota_.keep();
+  return recorded;
+}
+
+Verdict<IntentRecorded> Gate::append_intent(const IntentRow& row, LintedTbs tbs,
+                                            OrderClaim& claim) {
+  const auto appended = ledger_->append_intent(row);
   if (!appended) return refuse(appended.error(), "ledger-unavailable");
   certificates_.note_intent(appended->number, row, appended->place);
   claim.intent_written(appended->place);
@@ -494,20 +533,27 @@ void Gate::record_failure(const IntentRecorded& intent, std::string_view code) {
                {{"intent_row", intent.row().number}});
 }
 
-Verdict<wire::CertificateIssueReply> Gate::conclude(const CheckedRequest& request,
-                                                    const IntentRecorded& intent,
-                                                    const VerifiedCertificate& certificate,
-                                                    OrderClaim& claim) {
+Verdict<std::uint64_t> Gate::record_issued(const IntentRecorded& intent,
+                                           const VerifiedCertificate& certificate,
+                                           OrderClaim& claim) {
   const OutcomeRow row{intent.row().number, OutcomeResult::kIssued, certificate.signature(),
                        crypto::sha256(certificate.der()), std::nullopt};
   const auto outcome = ledger_->append_outcome(row);
   if (!outcome) return refuse(outcome.error(), "ledger-unavailable");  // the certificate stays here
   claim.issued(outcome->place);
   certificates_.note_outcome(row, outcome->place);
+  return outcome->number;
+}
+
+Verdict<wire::CertificateIssueReply> Gate::conclude(const CheckedRequest& request,
+                                                    const IntentRecorded& intent,
+                                                    const VerifiedCertificate& certificate,
+                                                    OrderClaim& claim) {
+  ISSUE_TRY(outcome_row, record_issued(intent, certificate, claim));
   const auto& order = request.order();
   for (const auto& key : order.verified().keys())
     grants_->table().drop_order(key, order.ticket().text);
-  return answer(certificate.der(), outcome->number, order.terms(), request.star_period());
+  return answer(certificate.der(), outcome_row, order.terms(), request.star_period());
 }
 
 Verdict<Gate::StoredCertificate> Gate::read_certificate(const IssuedPlace& place) const {

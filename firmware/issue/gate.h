@@ -12,13 +12,16 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "firmware/issue/account_grants.h"
+#include "firmware/issue/ak_grants.h"
 #include "firmware/issue/budget.h"
 #include "firmware/issue/certificate_index.h"
 #include "firmware/issue/client_jws.h"
+#include "firmware/issue/crl.h"
 #include "firmware/issue/grant_journal.h"
 #include "firmware/issue/issued.h"
 #include "firmware/issue/key_cache.h"
@@ -28,7 +31,9 @@
 #include "firmware/issue/order_policy.h"
 #include "firmware/issue/remote_grants.h"
 #include "firmware/issue/serial.h"
+#include "firmware/issue/tenants.h"
 #include "firmware/issue/ticket.h"
+#include "firmware/wire/messages/ak_issue.h"
 #include "firmware/wire/messages/certificate_issue.h"
 #include "firmware/wire/messages/certificate_revoke.h"
 #include "firmware/wire/messages/grant_withdraw.h"
@@ -53,9 +58,11 @@ struct GateConfig {
   std::int64_t server_days = 90;
   std::vector<Profile> profiles;  // empty: the two built-in ones
   std::int64_t not_before_ahead_ms = 30LL * 86'400'000;
+  Tenants tenants{};
   bool external_account_required = false;  // RFC 8555 §7.3.4: accounts need a credential
   bool possession = false;                 // proof-of-possession-01 is served
   std::vector<wire::AlternateChain> alternate_chains;  // checked: load_alternate_chain
+  std::int64_t crl_validity_ms = 0;                    // of a revocation list; 0: none are made
   std::size_t ledger_segment_bytes_max = limits::kLedgerSegmentBytesMax;
 };
 
@@ -193,15 +200,23 @@ class Gate {
   Verdict<wire::GrantWithdrawReply> withdraw_grants(const wire::GrantWithdraw& request);
   // gate_revoke.cc
   Verdict<wire::CertificateRevokeReply> revoke(const wire::CertificateRevoke& request);
+  // gate_ak.cc
+  Verdict<wire::GrantAkReply> grant_ak(const wire::GrantAk& request);
+  Verdict<wire::AkIssueReply> issue_ak(const wire::AkIssue& request);
   // gate_possession.cc
   Verdict<wire::PossessionMintReply> mint_possession(const wire::PossessionMint& request) const;
   Verdict<wire::PossessionVerifyReply> verify_possession(const wire::PossessionVerify& request);
 
   // Whoever unlocks the token finds the key and checks it (check_token_key) before it says so here.
-  void set_key_ready(bool ready) { key_ready_ = ready; }
+  void set_key_ready(bool ready) {
+    key_ready_ = ready;
+    crl_->set_key_ready(ready);
+  }
   const Issuer& issuer() const { return issuer_; }
   Ledger& ledger() { return *ledger_; }
   GrantBook& grants() { return *grants_; }
+  Crl& crl() { return *crl_; }
+  Verdict<wire::CrlGetReply> crl_part(const wire::CrlGet& request) { return crl_->get(request); }
 
  private:
   Gate(GateConfig config, Issuer issuer, TicketKey ticket_key, hal::SigningToken& token,
@@ -213,6 +228,8 @@ class Gate {
   Verdict<VerifiedRequest> verify(std::string_view account_jwk, const wire::ClientJws& jws);
   Verdict<VerifiedRequest> verify_signature(std::string_view account_jwk,
                                             const wire::ClientJws& jws);
+  // What the client signed, below the base URL: "jws-url", naming `what`.
+  Verdict<SignedPlace> place_of(const jose::VerifiedJws& jws, std::string_view what) const;
   Verdict<void> check_key_stands(const TicketedRequest& order);
   // The ticket may have been minted for an earlier key of the account.
   Verdict<Ticket> open_ticket(std::string_view text, const VerifiedRequest& request,
@@ -248,8 +265,22 @@ class Gate {
                                               const Profile& profile) const;
   Verdict<Validity> check_time(const TicketedRequest& order, const Profile& profile,
                                const std::vector<Grant>& grants, const Wanted& wanted) const;
+  Verdict<void> check_clock() const;
   Verdict<void> check_token_ready() const;
+  struct AkRequest;
+  struct CheckedAk;
+  Verdict<void> admit_ak(std::string_view account_jwk);
+  Verdict<AkRequest> open_ak(const wire::AkIssue& request);
+  Verdict<CheckedAk> check_ak(const AkRequest& request);
+  Verdict<IntentRecorded> record_ak(CheckedAk& checked, OrderClaim& claim);
+  Verdict<wire::AkIssueReply> ak_answer(const Bytes& certificate_der) const;
+  Verdict<wire::AkIssueReply> conclude_ak(const AkRequest& request, const IntentRecorded& intent,
+                                          const VerifiedCertificate& certificate,
+                                          OrderClaim& claim);
   Verdict<LintedTbs> build(const CheckedRequest& request);
+  Verdict<IntentRecorded> append_intent(const IntentRow& row, LintedTbs tbs, OrderClaim& claim);
+  Verdict<std::uint64_t> record_issued(const IntentRecorded& intent,
+                                       const VerifiedCertificate& certificate, OrderClaim& claim);
   Verdict<IntentRecorded> record_intent(CheckedRequest& request, LintedTbs tbs, OrderClaim& claim);
   Verdict<VerifiedCertificate> sign(const IntentRecorded& intent);
   Verdict<wire::CertificateIssueReply> conclude(const CheckedRequest& request,
@@ -278,6 +309,9 @@ class Gate {
   std::unique_ptr<AccountGrants> accounts_;
   CertificateIndex certificates_;
   std::unique_ptr<GrantBook> grants_;
+  std::unique_ptr<AkBook> aks_;
+  std::mutex revoke_mutex_;
+  std::unique_ptr<Crl> crl_;
   std::unique_ptr<Ledger> ledger_;
   std::atomic<bool> key_ready_ = false;
 };

@@ -6,7 +6,7 @@
 namespace keyward::issue {
 namespace {
 
-constexpr std::string_view kKeyChangePath = "/acme/key-change", kAuthzPath = "/acme/authz/";
+constexpr std::string_view kKeyChangePath = "/key-change", kAuthzPath = "/authz/";
 
 }  // namespace
 
@@ -15,7 +15,8 @@ constexpr std::string_view kKeyChangePath = "/acme/key-change", kAuthzPath = "/a
 // is answered alike, as long as it is the account's last: whoever lost the answer asks again.
 Verdict<wire::KeyChangeReply> Gate::change_key(const wire::KeyChange& request) {
   ISSUE_TRY(outer, verify_signature(request.account_jwk, request.jws));
-  if (outer.jws().header().url != config_.base_url + std::string(kKeyChangePath))
+  ISSUE_TRY(place, place_of(outer.jws(), "keyChange's"));
+  if (place.path != kKeyChangePath)
     return refuse("jws-url", "the client signed another URL than keyChange's");
   ISSUE_TRY(key, read_key_change(outer.jws(), *outer.account()));
   ISSUE_CHECK(links_->link(outer.account()->thumbprint(), key.thumbprint(), clock_.utc_ms()));
@@ -26,9 +27,8 @@ Verdict<wire::KeyChangeReply> Gate::change_key(const wire::KeyChange& request) {
 // is, the front end says. It can so only take proofs away that it could keep from ever coming.
 Verdict<wire::GrantWithdrawReply> Gate::withdraw_grants(const wire::GrantWithdraw& request) {
   ISSUE_TRY(verified, verify(request.account_jwk, request.jws));
-  const std::string prefix = config_.base_url + std::string(kAuthzPath);
-  const auto& url = verified.jws().header().url;
-  if (!url.starts_with(prefix) || url.size() == prefix.size())
+  ISSUE_TRY(place, place_of(verified.jws(), "an authorization's"));
+  if (!place.path.starts_with(kAuthzPath) || place.path.size() == kAuthzPath.size())
     return refuse("jws-url", "the client signed another URL than an authorization's");
   const auto document = json::Document::parse(text_of(verified.jws().payload()));
   if (!document || !document->root().is_object() ||

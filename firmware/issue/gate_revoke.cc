@@ -8,7 +8,7 @@
 namespace keyward::issue {
 namespace {
 
-constexpr std::string_view kRevokePath = "/acme/revoke-cert";
+constexpr std::string_view kRevokePath = "/revoke-cert";
 
 }  // namespace
 
@@ -66,7 +66,8 @@ Verdict<RevocationAuthority> Gate::authority_of(const Revoker& revoker,
 
 Verdict<wire::CertificateRevokeReply> Gate::revoke(const wire::CertificateRevoke& request) {
   ISSUE_TRY(revoker, verify_revoker(request));
-  if (revoker.jws.header().url != config_.base_url + std::string(kRevokePath))
+  ISSUE_TRY(signed_place, place_of(revoker.jws, "revokeCert's"));
+  if (signed_place.path != kRevokePath)
     return refuse("jws-url", "the client signed another URL than revokeCert's");
   ISSUE_TRY(wanted, read_revocation(revoker.jws));
   ISSUE_TRY(stored, find_certificate(wanted.certificate_der));
@@ -79,13 +80,17 @@ Verdict<wire::CertificateRevokeReply> Gate::revoke(const wire::CertificateRevoke
   ISSUE_CHECK(check_reason(wanted.reason, authority));
   const auto claim = certificates_.claim(stored.intent.serial);
   if (!claim) return tl::unexpected<wire::Failure>(claim.error());
-  RevocationRow row{stored.intent_row,  stored.intent.serial,   wanted.reason, authority,
-                    revoker.thumbprint, digest_of(request.jws), std::nullopt};
+  RevocationRow row{stored.intent_row, stored.intent.serial,     wanted.reason,
+                    authority,         revoker.thumbprint,       digest_of(request.jws),
+                    std::nullopt,      certificate->not_after_ms};
   if (wanted.reason == kReasonKeyCompromise)
     row.compromised_spki_sha256 = crypto::sha256(certificate->spki_der);
+  // Rows reach the list in the ledger's order: a list says up to which row it is whole.
+  const std::lock_guard lock(revoke_mutex_);
   const auto appended = ledger_->append_revocation(row);
   if (!appended) return refuse(appended.error(), "ledger-unavailable");
   certificates_.note_revocation(row);
+  crl_->note_revocation(row, appended->number, appended->time_ms, certificate->not_after_ms);
   return wire::CertificateRevokeReply{stored.intent.serial, appended->time_ms, wanted.reason};
 }
 

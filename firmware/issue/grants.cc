@@ -59,7 +59,30 @@ bool speaks_of(const Grant& grant, const wire::Identifier& base) {
 // Devices, authority tokens and remote attestations are for one order alone (D-A9; RFC 9447 §7).
 bool needs_ticket(IdentifierType type) {
   return is_device_type(type) || identifier::is_authority_type(type) ||
-         type == IdentifierType::kRemoteAttestation;
+         type == IdentifierType::kRemoteAttestation || type == IdentifierType::kMac;
+}
+
+// What who vouches for telephone identities or devices may say, and how.
+Verdict<void> check_authority(const wire::GrantAuthority& m) {
+  const bool mac = m.identifier.type == IdentifierType::kMac;
+  if (!mac && !identifier::is_authority_type(m.identifier.type))
+    return refuse("grant-not-permitted", "an authority vouches for what is not its to vouch for");
+  const bool vendor = m.method == ValidationMethod::kVendorJwt01;
+  if (m.method != ValidationMethod::kTkauth01 && !(mac && vendor))
+    return refuse("grant-not-permitted", "not a method that an authority vouches by");
+  if (!m.domains.empty() && !mac)
+    return refuse("grant-not-permitted", "a telephone identity has no service");
+  if (m.domains.size() > limits::kVendorDomainsMax)
+    return refuse("grant-not-permitted", "a vendor's token names too many domains");
+  for (const auto& domain : m.domains) {
+    const auto form = identifier::canonical(IdentifierType::kDns, domain);
+    if (!form || form->value != domain || identifier::is_wildcard(*form))
+      return bad_input("identifier-malformed", "a grant's domain is not canonical");
+  }
+  const bool endless = m.not_after_max_ms == 0 || m.not_after_max_ms == INT64_MAX;
+  if (vendor && !endless)
+    return refuse("grant-not-permitted", "a vendor's token says nothing about certificates' ends");
+  return {};
 }
 
 // Why the grants that were looked at did not do; the nearest miss is told.
@@ -140,21 +163,21 @@ Verdict<Grant> admit(const wire::GrantDevice& m, std::int64_t now_ms) {
 }
 
 Verdict<Grant> admit(const wire::GrantAuthority& m, std::int64_t now_ms) {
-  if (!identifier::is_authority_type(m.identifier.type))
-    return refuse("grant-not-permitted", "an authority vouches for what is not its to vouch for");
+  ISSUE_CHECK(check_authority(m));
+  const bool vendor = m.method == ValidationMethod::kVendorJwt01;
   if (!is_canonical(m.identifier))
     return bad_input("identifier-malformed", "a grant's identifier is not canonical");
   if (m.ticket.empty())
     return refuse("grant-not-permitted", "an authority's grant is for one order");
-  if (m.not_after_max_ms <= now_ms) {
+  if (!vendor && m.not_after_max_ms <= now_ms) {
     return refuse("grant-not-permitted",
                   "no certificate may outlive the token, and the token has ended (RFC 9447 §7)");
   }
   ISSUE_CHECK(check_grant_lifetime(m.expires_at_ms, now_ms));
-  Grant grant{m.thumbprint,     m.identifier, false,        ValidationMethod::kTkauth01,
-              m.ticket,         std::nullopt, std::nullopt, m.expires_at_ms,
-              m.evidence_sha256};
-  grant.not_after_max_ms = m.not_after_max_ms;
+  Grant grant{m.thumbprint, m.identifier, false,           m.method,         m.ticket,
+              std::nullopt, std::nullopt, m.expires_at_ms, m.evidence_sha256};
+  if (!vendor) grant.not_after_max_ms = m.not_after_max_ms;
+  if (!m.domains.empty()) grant.domains = m.domains;
   return grant;
 }
 
@@ -229,6 +252,33 @@ Verdict<Grant> GrantTable::cover(const CoverQuery& query, const wire::Identifier
     }
   }
   return misses.refusal();
+}
+
+Verdict<Grant> GrantTable::cover_service(const CoverQuery& query, const wire::Identifier& uri,
+                                         std::span<const wire::Identifier> macs,
+                                         std::int64_t now_ms) const {
+  const auto host = identifier::uri_host(uri);
+  if (!host) return refuse(host.error(), "identifier-malformed");
+  // How the account proves names is not the profile's matter, whose methods are for MAC addresses.
+  static constexpr ValidationMethod kNameMethods[]{
+      ValidationMethod::kHttp01, ValidationMethod::kDns01, ValidationMethod::kTlsAlpn01,
+      ValidationMethod::kDnsAccount01, ValidationMethod::kDnsPersist01};
+  const CoverQuery names{query.thumbprints, query.ticket, query.kid, kNameMethods};
+  const auto proved = [&](const std::string& name) {
+    return cover(names, {IdentifierType::kDns, name}, now_ms).has_value();
+  };
+  bool spoken_for = false;
+  for (const auto& mac : macs) {
+    ISSUE_TRY(grant, cover(query, mac, now_ms));
+    for (const auto& domain : grant.domains.value_or(std::vector<std::string>())) {
+      if (!identifier::is_within(*host, domain)) continue;
+      spoken_for = true;
+      if (proved(domain) || proved(*host)) return std::move(grant);
+    }
+  }
+  if (spoken_for)
+    return refuse("service-domain-unproved", "the account has not proved the service's domain");
+  return refuse("service-domain-missing", "no vendor's word of this order is for that domain");
 }
 
 std::vector<Grant> GrantTable::of_order(std::span<const Digest256> thumbprints,

@@ -42,6 +42,8 @@ struct Grant {
   std::optional<std::string> profile{};
   std::optional<std::string> policy{};
   std::optional<std::vector<wire::Identifier>> devices{};
+  // A vendor's word on a MAC address: the domains under which the device's service may lie.
+  std::optional<std::vector<std::string>> domains{};
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -59,6 +61,7 @@ struct Grant {
     v(13, "profile", m.profile, limits::kProfileNameBytesMax);
     v(14, "policy", m.policy, limits::kProfileNameBytesMax);
     v(15, "devices", m.devices, limits::kGrantDevicesMax);
+    v(16, "domains", m.domains, limits::kVendorDomainsMax, limits::kDeviceIdentifierBytesMax);
   }
 };
 
@@ -73,6 +76,10 @@ struct GrantRules {
 Verdict<void> check_grant_lifetime(std::int64_t expires_at_ms, std::int64_t now_ms);
 Verdict<Grant> admit(const wire::GrantName& message, const GrantRules& rules, std::int64_t now_ms);
 Verdict<Grant> admit(const wire::GrantDevice& message, std::int64_t now_ms);
+// A MAC address by tkauth-01 or vendor-jwt-01, telephone identities by tkauth-01 alone; domains are
+// canonical dns names, for a MAC address alone. A vendor's token bounds the grant and not the
+// certificate, which is about a device and no right that ends: not_after_max_ms is 0 or INT64_MAX then, and by
+// tkauth-01 alone it is a time (RFC 9447 §7).
 Verdict<Grant> admit(const wire::GrantAuthority& message, std::int64_t now_ms);
 
 // What one issuance asks of the table. `methods` are the profile's: a proof by another one does not
@@ -103,6 +110,12 @@ class GrantTable {
   // none: "grant-wildcard", "grant-method", "grant-account-url", "grant-expired", "grant-missing".
   Verdict<Grant> cover(const CoverQuery& query, const wire::Identifier& identifier,
                        std::int64_t now_ms) const;
+  // The live MAC grant that covers the uri for this order: its host is one of the grant's domains or
+  // lies below one, and the account has proved that domain, or the host, as a dns name for itself
+  // (D-T3). "service-domain-missing": no vendor of this order speaks for the host;
+  // "service-domain-unproved": one does, and the account never proved the domain.
+  Verdict<Grant> cover_service(const CoverQuery& query, const wire::Identifier& uri,
+                               std::span<const wire::Identifier> macs, std::int64_t now_ms) const;
   // Every grant of these keys for exactly this identifier and order, in no order; expired ones, while
   // they are kept, too.
   std::vector<Grant> of_order(std::span<const Digest256> thumbprints, std::string_view ticket,

@@ -116,7 +116,7 @@ Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms) {
   auto key = *own.key;
   return Issuer{std::move(ders),   std::move(to_send),  own,
                 std::move(key),    algorithm,           x509::signature_algorithm_der(algorithm),
-                std::move(key_id), std::move(permitted)};
+                std::move(key_id), std::move(permitted), {}};
 }
 
 Result<std::vector<Bytes>> load_alternate_chain(std::string_view pem, const Issuer& issuer,

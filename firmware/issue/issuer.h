@@ -20,6 +20,7 @@ struct Issuer {
   Bytes signature_algorithm_der;           // of certificates it signs
   Bytes key_id;                            // its subjectKeyIdentifier
   std::vector<std::string> permitted_dns;  // name constraints; empty: none
+  std::string crl_url{};                   // where its revocation list is; for certificates
 };
 
 // PEM, issuing CA first. The chain must verify up to its last certificate; the issuing one must be

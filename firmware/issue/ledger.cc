@@ -56,6 +56,13 @@ Status Ledger::recover(const LedgerSummary& summary, const RowVisitor& visit) {
         OutcomeRow{intent_row, OutcomeResult::kAbandoned, std::nullopt, std::nullopt, std::nullopt};
     KEYWARD_CHECK(write(row));
   }
+  for (const auto intent_row : summary.open_lists) {
+    LedgerRow row;
+    row.kind = RowKind::kListOutcome;
+    row.list_outcome =
+        ListOutcomeRow{intent_row, OutcomeResult::kAbandoned, std::nullopt, std::nullopt};
+    KEYWARD_CHECK(write(row));
+  }
   return {};
 }
 
@@ -119,6 +126,20 @@ Result<AppendedRow> Ledger::append_cancellation(const CancellationRow& cancellat
   LedgerRow row;
   row.kind = RowKind::kCancellation;
   row.cancellation = cancellation;
+  return append(std::move(row));
+}
+
+Result<AppendedRow> Ledger::append_list_intent(const ListIntentRow& intent) {
+  LedgerRow row;
+  row.kind = RowKind::kListIntent;
+  row.list_intent = intent;
+  return append(std::move(row));
+}
+
+Result<AppendedRow> Ledger::append_list_outcome(const ListOutcomeRow& outcome) {
+  LedgerRow row;
+  row.kind = RowKind::kListOutcome;
+  row.list_outcome = outcome;
   return append(std::move(row));
 }
 

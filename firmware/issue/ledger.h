@@ -39,6 +39,8 @@ class Ledger {
   Result<AppendedRow> append_outcome(const OutcomeRow& outcome);
   Result<AppendedRow> append_revocation(const RevocationRow& revocation);
   Result<AppendedRow> append_cancellation(const CancellationRow& cancellation);
+  Result<AppendedRow> append_list_intent(const ListIntentRow& intent);
+  Result<AppendedRow> append_list_outcome(const ListOutcomeRow& outcome);
   Result<LedgerRow> read(const RowPlace& place) const;
 
   std::int64_t last_time_ms() const;  // the floor of trusted time

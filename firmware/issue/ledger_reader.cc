@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
 
 #include <dirent.h>
@@ -65,7 +66,9 @@ class RowChecker {
                         row.intent.has_value() == (row.kind == RowKind::kIntent) &&
                         row.outcome.has_value() == (row.kind == RowKind::kOutcome) &&
                         row.revocation.has_value() == (row.kind == RowKind::kRevocation) &&
-                        row.cancellation.has_value() == (row.kind == RowKind::kCancellation);
+                        row.cancellation.has_value() == (row.kind == RowKind::kCancellation) &&
+                        row.list_intent.has_value() == (row.kind == RowKind::kListIntent) &&
+                        row.list_outcome.has_value() == (row.kind == RowKind::kListOutcome);
     if (!shaped) return corrupt("a row's content is not of its kind", row.number);
     if ((row.number == 0) != (row.kind == RowKind::kGenesis))
       return corrupt("the genesis row is not the first, or not alone", row.number);
@@ -75,6 +78,8 @@ class RowChecker {
     if (row.outcome) KEYWARD_CHECK(take_outcome(row));
     if (row.revocation) KEYWARD_CHECK(take_revocation(row));
     if (row.cancellation) KEYWARD_CHECK(take_cancellation(row));
+    if (row.list_intent) KEYWARD_CHECK(take_list_intent(row));
+    if (row.list_outcome) KEYWARD_CHECK(take_list_outcome(row));
     ++summary_.rows;
     summary_.head = hash;
     summary_.last_time_ms = row.time_ms;
@@ -85,6 +90,7 @@ class RowChecker {
     for (const auto& [number, intent] : open_) out.push_back(number);
     return out;
   }
+  std::vector<std::uint64_t> open_lists() const { return {open_lists_.begin(), open_lists_.end()}; }
 
  private:
   Status take_intent(const LedgerRow& row) {
@@ -146,6 +152,25 @@ class RowChecker {
     return {};
   }
 
+  Status take_list_intent(const LedgerRow& row) {
+    if (row.list_intent->number <= summary_.list_number)
+      return corrupt("a revocation list's number does not grow", row.number);
+    summary_.list_number = row.list_intent->number;
+    open_lists_.insert(row.number);
+    ++summary_.lists;
+    return {};
+  }
+  Status take_list_outcome(const LedgerRow& row) {
+    const ListOutcomeRow& outcome = *row.list_outcome;
+    if (open_lists_.erase(outcome.intent_row) == 0)
+      return corrupt("a list's outcome without intent, or a second one", row.number);
+    const bool issued = outcome.result == OutcomeResult::kIssued;
+    if (outcome.list_sha256.has_value() != issued)
+      return corrupt("a list's outcome does not fit its result", row.number);
+    if (issued) ++summary_.lists_issued;
+    return {};
+  }
+
   enum class Series : std::uint8_t { kRunning = 1, kCanceled = 2 };
   enum class Stage : std::uint8_t { kIntended = 1, kIssued = 2, kRevoked = 3 };
   struct SerialState {
@@ -155,6 +180,7 @@ class RowChecker {
   std::map<TicketId, Series> series_;  // of which a certificate was issued
   LedgerSummary& summary_;
   std::map<std::uint64_t, IntentRow> open_;
+  std::set<std::uint64_t> open_lists_;
   std::unordered_map<std::string, SerialState> serials_;
 };
 
@@ -188,6 +214,7 @@ Result<LedgerSummary> read_ledger(const std::string& directory, const RowVisitor
     summary.torn_bytes = scan->torn_bytes;
   }
   summary.open_intents = checker.open_intents();
+  summary.open_lists = checker.open_lists();
   return summary;
 }
 

@@ -3,7 +3,7 @@
 //
 // Checks: frames, digests, chain of hashes, row numbers without gaps, times that never step back,
 // one outcome per intent and after it, an issued certificate that is the intent's TBS, no serial
-// twice, a revocation only of an issued certificate and once. Not checked here: signatures (verify_issued), and that the end was not cut off (needs a
+// twice, a revocation only of an issued certificate and once, numbers of lists that grow. Not checked here: signatures (verify_issued), and that the end was not cut off (needs a
 // signed head). Errors: kCorrupt (any break; native is the row), kUnavailable (cannot read).
 // Threads: functions.
 #pragma once
@@ -24,12 +24,18 @@ struct LedgerSummary {
   std::uint64_t failed = 0;
   std::uint64_t abandoned = 0;
   std::uint64_t revoked = 0;
+  std::uint64_t lists = 0;  // intents of revocation lists
+  std::uint64_t lists_issued = 0;
+  std::uint64_t list_number = 0;            // the greatest; 0: none
   std::vector<std::uint64_t> open_intents;  // rows without outcome: under way, or a crash
+  std::vector<std::uint64_t> open_lists;    // the same, of lists
   Digest256 head{};                         // hash of the last row
   std::int64_t last_time_ms = 0;
   std::vector<std::uint64_t> segments;   // first rows, ascending
   std::uint64_t last_segment_bytes = 0;  // whole rows of the last file
   std::uint64_t torn_bytes = 0;          // of the last file: a row that never got whole
+  // What the token was asked to sign, certificates and lists: never less than the signatures made.
+  std::uint64_t signatures_intended() const { return intents + lists; }
 };
 
 using RowVisitor = std::function<Status(const LedgerRow& row, const RowPlace& place)>;

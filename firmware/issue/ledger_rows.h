@@ -14,15 +14,17 @@ namespace keyward::issue {
 
 using TicketId = std::array<std::uint8_t, 16>;
 
-// Numbers are part of the format. 6 and up are kept for signed heads.
+// Numbers are part of the format. 8 and up are kept for signed heads.
 enum class RowKind : std::uint8_t {
   kGenesis = 1,
   kIntent = 2,
   kOutcome = 3,
   kRevocation = 4,
-  kCancellation = 5
+  kCancellation = 5,
+  kListIntent = 6,
+  kListOutcome = 7
 };
-inline bool is_known(RowKind k) { return k >= RowKind::kGenesis && k <= RowKind::kCancellation; }
+inline bool is_known(RowKind k) { return k >= RowKind::kGenesis && k <= RowKind::kListOutcome; }
 
 enum class OutcomeResult : std::uint8_t {
   kIssued = 1,     // the signature was made and verified
@@ -122,6 +124,7 @@ struct RevocationRow {
   Digest256 jws_sha256{};  // of the client's request, as in an intent
   // keyCompromise alone: digest of the SubjectPublicKeyInfo that is never certified again.
   std::optional<Digest256> compromised_spki_sha256;
+  std::optional<std::int64_t> not_after_ms;  // the certificate's; absent in older rows
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "intent_row", m.intent_row);
@@ -131,6 +134,7 @@ struct RevocationRow {
     v(5, "thumbprint", m.thumbprint);
     v(6, "jws_sha256", m.jws_sha256);
     v(7, "compromised_spki_sha256", m.compromised_spki_sha256);
+    v(8, "not_after_ms", m.not_after_ms);
   }
 };
 
@@ -148,6 +152,40 @@ struct CancellationRow {
   }
 };
 
+// A revocation list that is about to be signed (RFC 5280 §5). A list may have megabytes: its digest
+// stands here, the list itself lies beside the ledger (crl.h).
+struct ListIntentRow {
+  std::uint64_t number = 0;  // cRLNumber; greater than in every list before
+  Digest256 tbs_sha256{};    // of the whole TBSCertList
+  std::int64_t this_update_ms = 0;
+  std::int64_t next_update_ms = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t until_row = 0;  // the newest revocation that it holds; 0: none
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "number", m.number);
+    v(2, "tbs_sha256", m.tbs_sha256);
+    v(3, "this_update_ms", m.this_update_ms);
+    v(4, "next_update_ms", m.next_update_ms);
+    v(5, "entries", m.entries);
+    v(6, "until_row", m.until_row);
+  }
+};
+
+struct ListOutcomeRow {
+  std::uint64_t intent_row = 0;
+  OutcomeResult result{};
+  std::optional<Digest256> list_sha256;  // issued alone: of the whole CertificateList
+  std::optional<std::string> reason;     // failed alone: a stable code
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "intent_row", m.intent_row);
+    v(2, "result", m.result);
+    v(3, "list_sha256", m.list_sha256);
+    v(4, "reason", m.reason, limits::kCodeBytesMax);
+  }
+};
+
 struct LedgerRow {
   std::uint64_t number = 0;  // the genesis row is 0; no gaps
   Digest256 previous{};      // hash of the row before; zeros at the genesis row
@@ -158,6 +196,8 @@ struct LedgerRow {
   std::optional<OutcomeRow> outcome;
   std::optional<RevocationRow> revocation;
   std::optional<CancellationRow> cancellation;
+  std::optional<ListIntentRow> list_intent;
+  std::optional<ListOutcomeRow> list_outcome;
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "number", m.number);
@@ -169,6 +209,8 @@ struct LedgerRow {
     v(7, "outcome", m.outcome);
     v(8, "revocation", m.revocation);
     v(9, "cancellation", m.cancellation);
+    v(10, "list_intent", m.list_intent);
+    v(11, "list_outcome", m.list_outcome);
   }
 };
 

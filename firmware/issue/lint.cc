@@ -15,24 +15,22 @@ namespace {
 namespace oid {
 constexpr std::string_view kSubjectKeyId = "2.5.29.14", kKeyUsage = "2.5.29.15",
                            kSubjectAltName = "2.5.29.17", kBasicConstraints = "2.5.29.19",
-                           kAuthorityKeyId = "2.5.29.35", kExtendedKeyUsage = "2.5.29.37",
-                           kTnAuthList = "1.3.6.1.5.5.7.1.26",
+                           kAuthorityKeyId = "2.5.29.35", kCrlDistributionPoints = "2.5.29.31",
+                           kExtendedKeyUsage = "2.5.29.37", kTnAuthList = "1.3.6.1.5.5.7.1.26",
                            kJwtClaimConstraints = "1.3.6.1.5.5.7.1.27",
                            kEnhancedJwtClaimConstraints = "1.3.6.1.5.5.7.1.33";
 }  // namespace oid
-constexpr std::array kAllowedExtensions{oid::kSubjectKeyId,
-                                        oid::kKeyUsage,
-                                        oid::kSubjectAltName,
-                                        oid::kBasicConstraints,
-                                        oid::kAuthorityKeyId,
-                                        oid::kExtendedKeyUsage,
-                                        oid::kTnAuthList,
-                                        oid::kJwtClaimConstraints,
-                                        oid::kEnhancedJwtClaimConstraints};
+constexpr std::array kAllowedExtensions{
+    oid::kSubjectKeyId,          oid::kKeyUsage,
+    oid::kSubjectAltName,        oid::kBasicConstraints,
+    oid::kAuthorityKeyId,        oid::kExtendedKeyUsage,
+    oid::kCrlDistributionPoints, oid::kTnAuthList,
+    oid::kJwtClaimConstraints,   oid::kEnhancedJwtClaimConstraints};
 // BIT STRING digitalSignature; the same with keyEncipherment (RFC 5280 §4.2.1.3).
 constexpr std::array<std::uint8_t, 2> kNotCa{0x30, 0x00};
 constexpr std::array<std::uint8_t, 4> kUsageSign{0x03, 0x02, 0x07, 0x80},
     kUsageSignEncipher{0x03, 0x02, 0x05, 0xa0};
+constexpr std::string_view kAttestationKeyPurpose = "2.23.133.8.3";
 
 const char* version(const LintSubject& s) {
   return s.certificate.version == 3 ? nullptr : "not version 3";
@@ -73,6 +71,8 @@ const char* issuer_name(const LintSubject& s) {
 const char* subject_name(const LintSubject& s) {
   if (equal(s.certificate.subject_der, s.issuer.certificate.subject_der))
     return "the issuing CA's own name";
+  if (s.profile.kind == ProfileKind::kAttestationKey)
+    return s.certificate.subject_is_empty ? nullptr : "an attestation key with a subject";
   const bool needs_a_name = s.profile.kind != ProfileKind::kServer;
   return needs_a_name && s.certificate.subject_is_empty ? "a subject without a name" : nullptr;
 }
@@ -100,15 +100,20 @@ const char* no_ca(const LintSubject& s) {
 const char* key_usage(const LintSubject& s) {
   const auto* extension = s.certificate.extension(oid::kKeyUsage);
   if (extension == nullptr || !extension->critical) return "missing or not critical";
-  const ByteView wanted =
-      s.key.kind() == crypto::KeyKind::kRsa ? ByteView(kUsageSignEncipher) : ByteView(kUsageSign);
+  const bool enciphers =
+      s.key.kind() == crypto::KeyKind::kRsa && s.profile.kind != ProfileKind::kAttestationKey;
+  const ByteView wanted = enciphers ? ByteView(kUsageSignEncipher) : ByteView(kUsageSign);
   return equal(extension->value, wanted) ? nullptr : "not the profile's bits";
 }
 
 const char* extended_key_usage(const LintSubject& s) {
-  const auto wanted = purposes_of(s.profile.kind);
+  const auto& wanted = s.profile.purposes;
   if (wanted.empty() && s.certificate.extension(oid::kExtendedKeyUsage) != nullptr)
     return "a purpose where the profile has none";
+  // What an attestation key says is believed: nothing else may have its purpose.
+  const bool attests = std::ranges::find(wanted, kAttestationKeyPurpose) != wanted.end();
+  if (attests != (s.profile.kind == ProfileKind::kAttestationKey))
+    return "an attestation key's purpose in another kind of certificate, or none in its own";
   return s.certificate.extended_key_usages() == wanted ? nullptr
                                                        : "not exactly the profile's purpose";
 }
@@ -140,12 +145,26 @@ const char* alternative_names(const LintSubject& s) {
   if (extension == nullptr) return "missing";
   if (extension->critical != s.certificate.subject_is_empty)
     return "critical if, and only if, the subject is empty (RFC 5280 §4.2.1.6)";
-  std::vector<std::string> uris;
-  if (!s.pseudonym.empty()) uris.push_back(pseudonym_uri(std::string(s.pseudonym)));
-  const auto wanted = x509::ext_subject_alt_name(s.identifiers, extension->critical, uris);
+  const auto wanted = alternative_names_of(s.identifiers, extension->critical, s.pseudonym, s.tpm);
   if (!wanted) return "the order's identifiers have no form";
   const auto got = x509::extension_der(oid::kSubjectAltName, extension->critical, extension->value);
   return equal(got, *wanted) ? nullptr : "not exactly the order's identifiers";
+}
+
+// Who asks for a remote attestation is not known by it; a TPM's facts stand in its keys' alone.
+const char* names_of_kind(const LintSubject& s) {
+  if (s.tpm.has_value() != (s.profile.kind == ProfileKind::kAttestationKey))
+    return "a TPM's facts in another kind of certificate, or none for an attestation key";
+  const auto is = [](wire::IdentifierType type) {
+    return [type](const wire::Identifier& id) { return id.type == type; };
+  };
+  if (std::ranges::any_of(s.identifiers, is(wire::IdentifierType::kRemoteAttestation)))
+    return "a remote attestation as a name";
+  const bool service = std::ranges::any_of(s.identifiers, is(wire::IdentifierType::kMac)) ||
+                       std::ranges::any_of(s.identifiers, is(wire::IdentifierType::kUri));
+  if (service && s.profile.kind != ProfileKind::kThirdParty)
+    return "a vendor's device in another kind of certificate";
+  return nullptr;
 }
 
 // D-D10: what the profile says about the order's device identifiers, read from the certificate.
@@ -161,7 +180,8 @@ const char* device_privacy(const LintSubject& s) {
   if (s.profile.device_names == DeviceNames::kOmit)
     return s.identifiers.empty() ? nullptr : "a device identifier that the profile leaves out";
   if (s.terms == nullptr) return nullptr;
-  const auto& order = s.terms->identifiers;
+  auto order = s.terms->identifiers;
+  std::erase_if(order, [](const auto& id) { return identifier::is_attestation_type(id.type); });
   if (s.profile.device_names == DeviceNames::kRequire)
     return s.identifiers == order ? nullptr : "a device identifier of the order is missing";
   const bool all_of_order = std::ranges::all_of(
@@ -222,6 +242,17 @@ const char* no_other_extension(const LintSubject& s) {
   return known ? nullptr : "an extension that no profile has";
 }
 
+// RFC 5280 §4.2.1.13: where the issuer's list is, and nothing else.
+const char* distribution_points(const LintSubject& s) {
+  const auto* extension = s.certificate.extension(oid::kCrlDistributionPoints);
+  if (s.issuer.crl_url.empty())
+    return extension == nullptr ? nullptr : "a distribution point that the issuer has not";
+  if (extension == nullptr || extension->critical) return "missing, or critical";
+  const Bytes wanted = x509::ext_crl_distribution_points(s.issuer.crl_url);
+  const Bytes held = x509::extension_der(oid::kCrlDistributionPoints, false, extension->value);
+  return held == wanted ? nullptr : "not the issuer's";
+}
+
 // RFC 5280 §4.2.1.10: every dns name lies in a permitted subtree of the issuer.
 const char* name_constraints(const LintSubject& s) {
   const auto& permitted = s.issuer.permitted_dns;
@@ -262,11 +293,13 @@ constexpr Lint kLints[] = {
     {"subject-key-id", subject_key_id},
     {"alternative-names", alternative_names},
     {"no-other-extension", no_other_extension},
+    {"distribution-points", distribution_points},
     {"name-constraints", name_constraints},
     {"authority-identity", authority_identity},
     {"validity-as-asked", validity_as_asked},
     {"renewal-bounds", renewal_bounds},
     {"device-privacy", device_privacy},
+    {"names-of-kind", names_of_kind},
 };
 
 }  // namespace
@@ -283,8 +316,8 @@ Verdict<LintedTbs> lint_tbs(Bytes tbs_der, const CertificatePlan& plan, std::int
                   std::string("parse: ") + certificate.error().what);
   if (!equal(certificate->tbs_der, tbs_der))
     return refuse(wire::FailureKind::kInternal, "lint-failed", "parse: another TBS was read back");
-  const LintSubject subject{*certificate, plan.profile, plan.issuer, plan.identifiers,
-                            plan.key,     backdate_ms,  plan.terms,  plan.pseudonym};
+  const LintSubject subject{*certificate, plan.profile, plan.issuer,    plan.identifiers, plan.key,
+                            backdate_ms,  plan.terms,   plan.pseudonym, plan.tpm};
   for (const auto& lint : kLints) {
     if (const char* why = lint.check(subject)) {
       return refuse(wire::FailureKind::kInternal, "lint-failed",

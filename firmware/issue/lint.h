@@ -23,6 +23,7 @@ struct LintSubject {
   std::int64_t backdate_ms = 0;
   const wire::OrderTerms* terms = nullptr;  // null: nothing was asked for beside the identifiers
   std::string_view pseudonym{};             // instead of every identifier; empty: none
+  std::optional<TpmFacts> tpm{};            // of an attestation key
 };
 
 struct Lint {

@@ -155,6 +155,8 @@ Verdict<std::set<Identifier>> names_of(const x509::CertificateRequest& csr) {
     ISSUE_CHECK(collect(out, IdentifierType::kPermanentIdentifier, name));
   for (const auto& name : csr.hardware_modules)
     ISSUE_CHECK(collect(out, IdentifierType::kHardwareModule, name));
+  for (const auto& name : csr.macs) ISSUE_CHECK(collect(out, IdentifierType::kMac, name));
+  for (const auto& name : csr.uris) ISSUE_CHECK(collect(out, IdentifierType::kUri, name));
   return out;
 }
 
@@ -163,6 +165,7 @@ Verdict<std::set<Identifier>> names_of(const x509::CertificateRequest& csr) {
 const Identifier* named_by(const std::string& common_name,
                            const std::vector<Identifier>& identifiers) {
   for (const auto& id : identifiers) {
+    if (identifier::is_attestation_type(id.type)) continue;  // nobody's name
     if (is_device_type(id.type)) {
       const auto parts = identifier::split_device_value(id);
       if (id.value == common_name || (parts && parts->value == common_name)) return &id;
@@ -177,6 +180,12 @@ const Identifier* named_by(const std::string& common_name,
 }  // namespace
 
 Verdict<void> check_permitted(const Identifier& id, const NamePolicy& policy) {
+  if (id.type == IdentifierType::kUri) {
+    // A service lies where its host lies (D-T3).
+    auto host = identifier::uri_host(id);
+    if (!host) return refuse(host.error(), "identifier-malformed");
+    return check_permitted({IdentifierType::kDns, std::move(*host)}, policy);
+  }
   if (id.type != IdentifierType::kDns && id.type != IdentifierType::kIp) return {};
   const Identifier base = identifier::without_wildcard(id);
   const auto above = [&](const std::string& tree) {
@@ -207,6 +216,7 @@ Verdict<wire::OrderTerms> read_new_order(const jose::VerifiedJws& jws, const Ord
             choose_profile(root.get("profile"), identifiers, rules.profiles, renewal.exists()));
   terms.identifiers = std::move(identifiers);
   terms.profile = profile->name;
+  terms.attestations = profile->attestations;  // D-R4: what the client is told holds to the end
   if (!renewal.exists()) {
     ISSUE_CHECK(read_validity(root, *profile, rules.issuer, rules.validity, now_ms, terms));
     return terms;
@@ -285,14 +295,15 @@ Verdict<void> check_csr_names(const x509::CertificateRequest& csr, const wire::O
       return refuse("csr-names", "the CSR's common name is not an identifier of the order");
     names.insert(*id);
   }
-  const std::set<Identifier> wanted(terms.identifiers.begin(), terms.identifiers.end());
+  std::set<Identifier> wanted(terms.identifiers.begin(), terms.identifiers.end());
+  std::erase_if(wanted, [](const auto& id) { return identifier::is_attestation_type(id.type); });
   for (const auto& name : names) {
     if (!wanted.contains(name))
       return refuse("csr-names", "the CSR holds a name that the order has not");
   }
   for (const auto& id : wanted) {
-    const bool is_name = id.type == IdentifierType::kDns || id.type == IdentifierType::kIp;
-    if (!names.contains(id) && is_name)
+    const bool may_lack = is_device_type(id.type) || identifier::is_authority_type(id.type);
+    if (!names.contains(id) && !may_lack)
       return refuse("csr-names", "the CSR lacks a name of the order");
   }
   return {};
@@ -300,9 +311,12 @@ Verdict<void> check_csr_names(const x509::CertificateRequest& csr, const wire::O
 
 std::vector<Identifier> certificate_names(const x509::CertificateRequest& csr,
                                           const wire::OrderTerms& terms, const Profile& profile) {
-  if (!profile.for_devices() || profile.device_names == DeviceNames::kRequire)
-    return terms.identifiers;
   std::vector<Identifier> out;
+  std::ranges::copy_if(terms.identifiers, std::back_inserter(out), [](const Identifier& id) {
+    return !identifier::is_attestation_type(id.type);  // D-R5: never certified
+  });
+  if (!profile.for_devices() || profile.device_names == DeviceNames::kRequire) return out;
+  out.clear();
   if (profile.device_names == DeviceNames::kOmit) return out;
   auto held = names_of(csr);
   if (!held) return out;

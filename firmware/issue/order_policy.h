@@ -22,7 +22,8 @@ struct NamePolicy {
       appliance_names;  // canonical; always permitted, proved by kAppliance alone
 };
 
-// "identifier-not-permitted". Devices and what authorities vouch for have no subtrees.
+// "identifier-not-permitted". Devices and what authorities vouch for have no subtrees; a uri has its
+// host's.
 Verdict<void> check_permitted(const wire::Identifier& identifier, const NamePolicy& policy);
 
 struct OrderRules {
@@ -55,14 +56,14 @@ Verdict<void> check_csr_extensions(const x509::CertificateRequest& csr,
 Verdict<void> check_csr_authority(const x509::CertificateRequest& csr,
                                   const wire::OrderTerms& terms);
 
-// Exactly the order's names; device identifiers may be left out (device-attest-10, updating RFC
-// 8555 §7.4); a common name must be one of them, or `own_name`, the one that the certificate will
+// Exactly the order's names, MAC addresses and URIs, and never a remote attestation; device
+// identifiers may be left out (device-attest-10, updating RFC 8555 §7.4); a common name must be one of them, or `own_name`, the one that the certificate will
 // have: "csr-names".
 Verdict<void> check_csr_names(const x509::CertificateRequest& csr, const wire::OrderTerms& terms,
                               const std::optional<std::string>& own_name = std::nullopt);
 
-// Which of the order's identifiers the certificate is to hold: all, except for devices of a profile
-// that says otherwise (D-D10). A common name counts as held by the CSR (RFC 8555 §7.4). To be called
+// Which of the order's identifiers the certificate is to hold: all but remote attestations (D-R5),
+// and for devices what the profile says (D-D10). A common name counts as held by the CSR (RFC 8555 §7.4). To be called
 // after check_csr_names: of a CSR that it refused this says nothing useful.
 std::vector<wire::Identifier> certificate_names(const x509::CertificateRequest& csr,
                                                 const wire::OrderTerms& terms,

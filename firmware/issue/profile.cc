@@ -5,8 +5,8 @@
 #include "firmware/identifier/identifier.h"
 #include "firmware/issue/grants.h"
 #include "firmware/issue/pseudonym.h"
-#include "firmware/x509/der.h"
 #include "firmware/wire/challenge_types.h"
+#include "firmware/x509/der.h"
 #include "firmware/x509/tbs.h"
 
 namespace keyward::issue {
@@ -18,6 +18,10 @@ constexpr std::string_view kTnAuthList = "1.3.6.1.5.5.7.1.26",
                            kJwtClaimConstraints = "1.3.6.1.5.5.7.1.27",
                            kEnhancedJwtClaimConstraints = "1.3.6.1.5.5.7.1.33";
 constexpr std::string_view kServerAuth = "1.3.6.1.5.5.7.3.1", kClientAuth = "1.3.6.1.5.5.7.3.2";
+// tcg-kp-AIKCertificate; tpmManufacturer, tpmModel, tpmVersion.
+constexpr std::string_view kAttestationKeyPurpose = "2.23.133.8.3",
+                           kTpmManufacturer = "2.23.133.2.1", kTpmModel = "2.23.133.2.2",
+                           kTpmVersion = "2.23.133.2.3";
 constexpr std::size_t kCommonNameMax = 64;  // RFC 5280, ub-common-name
 
 std::int64_t floor_to_second(std::int64_t ms) { return ms - ms % 1000; }
@@ -82,6 +86,11 @@ std::vector<std::string> identifier_types_of(const Profile& profile) {
       types = {IdentifierType::kDns};
       if (profile.ip) types.push_back(IdentifierType::kIp);
       break;
+    case ProfileKind::kAttestationKey:  // of no order
+      break;
+    case ProfileKind::kThirdParty:
+      types = {IdentifierType::kMac, IdentifierType::kUri};
+      break;
     case ProfileKind::kSti:
       types = {IdentifierType::kTnAuthList, IdentifierType::kJwtClaimConstraints,
                IdentifierType::kEnhancedJwtClaimConstraints};
@@ -100,6 +109,10 @@ std::string_view description_of(ProfileKind kind) {
       return "TLS server certificate";
     case ProfileKind::kSti:
       return "Telephone identity certificate (RFC 8226)";
+    case ProfileKind::kAttestationKey:
+      return "Certificate of a TPM's attestation key";
+    case ProfileKind::kThirdParty:
+      return "Certificate of a device that its vendor vouches for";
   }
   return "";
 }
@@ -114,6 +127,10 @@ bool takes_one(const Profile& profile, const wire::Identifier& id) {
              (profile.wildcard || !identifier::is_wildcard(id));
     case ProfileKind::kSti:
       return identifier::is_authority_type(id.type);
+    case ProfileKind::kThirdParty:
+      return id.type == wire::IdentifierType::kMac || id.type == wire::IdentifierType::kUri;
+    case ProfileKind::kAttestationKey:
+      break;
   }
   return false;
 }
@@ -127,6 +144,7 @@ Profile make_profile(std::string_view name, ProfileKind kind, std::int64_t days)
   profile.description = description_of(kind);
   profile.lifetime_ms = days * kDayMs;
   profile.methods = methods_of(kind);
+  profile.purposes = purposes_of(kind);
   profile.wildcard = profile.ip = kind == ProfileKind::kServer;
   // Possession of an earlier certificate's key proves less: nobody has it without asking.
   std::erase(profile.methods, wire::ValidationMethod::kPossession01);
@@ -144,6 +162,10 @@ std::vector<wire::ValidationMethod> methods_of(ProfileKind kind) {
               ValidationMethod::kDnsPersist01, ValidationMethod::kPossession01};
     case ProfileKind::kSti:
       return {ValidationMethod::kTkauth01};
+    case ProfileKind::kThirdParty:
+      return {ValidationMethod::kTkauth01, ValidationMethod::kVendorJwt01};
+    case ProfileKind::kAttestationKey:
+      break;
   }
   return {};
 }
@@ -154,6 +176,10 @@ std::vector<std::string> purposes_of(ProfileKind kind) {
       return {std::string(kClientAuth)};
     case ProfileKind::kServer:
       return {std::string(kServerAuth)};
+    case ProfileKind::kThirdParty:  // a phone or a door station is both ends of TLS
+      return {std::string(kClientAuth), std::string(kServerAuth)};
+    case ProfileKind::kAttestationKey:
+      return {std::string(kAttestationKeyPurpose)};
     case ProfileKind::kSti:
       break;
   }
@@ -185,6 +211,11 @@ const Profile* Profiles::fitting(const std::vector<wire::Identifier>& identifier
   return found == profiles_.end() ? nullptr : &*found;
 }
 
+const Profile* Profiles::ak_profile() const {
+  const auto found = std::ranges::find(profiles_, ProfileKind::kAttestationKey, &Profile::kind);
+  return found == profiles_.end() ? nullptr : &*found;
+}
+
 std::vector<wire::ProfileInfo> Profiles::infos() const {
   std::vector<wire::ProfileInfo> out;
   for (const auto& profile : profiles_) {
@@ -192,7 +223,11 @@ std::vector<wire::ProfileInfo> Profiles::infos() const {
     info.name = profile.name;
     info.description = profile.description;
     info.identifier_types = identifier_types_of(profile);
-    for (const auto method : profile.methods) info.methods.emplace_back(wire::challenge_type(method));
+    info.attestations = profile.attestations;
+    for (const auto method : profile.methods)
+      info.methods.emplace_back(wire::challenge_type(method));
+    // No challenge: it says that such certificates are made here (docs/attestation-ca.md).
+    if (profile.kind == ProfileKind::kAttestationKey) info.methods = {"attestation-ca"};
     if (profile.star) {
       info.star_lifetime_s_min = static_cast<std::uint64_t>(profile.star->lifetime_s_min);
       info.star_duration_s_max = static_cast<std::uint64_t>(profile.star->duration_s_max);
@@ -202,17 +237,29 @@ std::vector<wire::ProfileInfo> Profiles::infos() const {
   return out;
 }
 
+// D-R5: an order of nothing but remote attestations would certify nothing.
 bool takes(const Profile& profile, const std::vector<wire::Identifier>& identifiers) {
-  const bool all = std::all_of(identifiers.begin(), identifiers.end(),
-                               [&](const wire::Identifier& id) { return takes_one(profile, id); });
-  if (!all || identifiers.empty()) return false;
+  const auto is_hint = [](const wire::Identifier& id) {
+    return identifier::is_attestation_type(id.type);
+  };
+  const bool all = std::ranges::all_of(identifiers, [&](const wire::Identifier& id) {
+    return is_hint(id) || takes_one(profile, id);
+  });
+  if (!all || std::ranges::all_of(identifiers, is_hint)) return false;
+  if (profile.kind == ProfileKind::kThirdParty)
+    return std::ranges::count(identifiers, wire::IdentifierType::kMac, &wire::Identifier::type) > 0;
   if (profile.kind != ProfileKind::kSti) return true;
   // One list, so that its token and its certificate say the same; RFC 9118's form of the claim
   // constraints replaces RFC 8226's.
   const auto lists = std::count_if(
       identifiers.begin(), identifiers.end(),
       [](const wire::Identifier& id) { return id.type == wire::IdentifierType::kTnAuthList; });
-  return lists == 1 && identifiers.size() <= 2;
+  const auto constraints = std::ranges::count_if(identifiers,
+                                                 [](const wire::Identifier& id) {
+                                                   return identifier::is_authority_type(id.type);
+                                                 }) -
+                           lists;
+  return lists == 1 && constraints <= 1;
 }
 
 std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer,
@@ -242,6 +289,14 @@ std::optional<std::string> common_name_of(const Profile& profile, const Issuer& 
       return device_name(identifiers.front(), !issuer.permitted_dns.empty());
     case ProfileKind::kSti:
       return telephone_name(identifiers);
+    case ProfileKind::kThirdParty: {
+      const auto mac =
+          std::ranges::find(identifiers, wire::IdentifierType::kMac, &wire::Identifier::type);
+      if (mac == identifiers.end()) return std::nullopt;
+      return mac->value;
+    }
+    case ProfileKind::kAttestationKey:
+      return std::nullopt;
     case ProfileKind::kServer:
       break;
   }
@@ -274,14 +329,35 @@ Result<std::vector<Bytes>> authority_extensions(const std::vector<wire::Identifi
   return out;
 }
 
+Result<Bytes> alternative_names_of(const std::vector<wire::Identifier>& identifiers, bool critical,
+                                   std::string_view pseudonym, const std::optional<TpmFacts>& tpm) {
+  std::vector<std::string> uris;
+  if (!pseudonym.empty()) uris.push_back(pseudonym_uri(std::string(pseudonym)));
+  Bytes tpm_name;
+  if (tpm) {
+    if (tpm->manufacturer.empty() || tpm->model.empty() || tpm->version.empty() ||
+        identifiers.empty())
+      return fail(ErrorKind::kBadInput, "profile: an attestation key's TPM is not told");
+    tpm_name = x509::name_der({{std::string(kTpmManufacturer), tpm->manufacturer},
+                               {std::string(kTpmModel), tpm->model},
+                               {std::string(kTpmVersion), tpm->version}});
+  }
+  return x509::ext_subject_alt_name(identifiers, critical, uris, tpm_name);
+}
+
+Bytes key_usage_of(ProfileKind kind, const crypto::PublicKey& key) {
+  // Key transport only where the key can do it (RFC 8446 clients need digitalSignature alone;
+  // TLS 1.2 RSA).
+  if (key.kind() == crypto::KeyKind::kRsa && kind != ProfileKind::kAttestationKey)
+    return x509::ext_key_usage({x509::kDigitalSignature, x509::kKeyEncipherment});
+  return x509::ext_key_usage({x509::kDigitalSignature});
+}
+
 Result<Bytes> build_profile_tbs(const CertificatePlan& plan) {
   const Bytes subject = subject_of(plan);
   const bool subject_is_empty = subject == x509::name_der({});
-  // Key transport only where the key can do it (RFC 8446 clients need digitalSignature alone;
-  // TLS 1.2 RSA).
-  const Bytes usage = plan.key.kind() == crypto::KeyKind::kRsa
-                          ? x509::ext_key_usage({x509::kDigitalSignature, x509::kKeyEncipherment})
-                          : x509::ext_key_usage({x509::kDigitalSignature});
+  if (plan.tpm.has_value() != (plan.profile.kind == ProfileKind::kAttestationKey))
+    return fail(ErrorKind::kBadInput, "profile: a TPM's facts belong to attestation keys");
   x509::TbsSpec spec;
   spec.serial = plan.serial;
   spec.signature_algorithm = plan.issuer.signature_algorithm_der;
@@ -290,19 +366,20 @@ Result<Bytes> build_profile_tbs(const CertificatePlan& plan) {
   spec.not_before_ms = plan.validity.not_before_ms;
   spec.not_after_ms = plan.validity.not_after_ms;
   spec.spki_der = plan.key.spki_der();
-  spec.extensions = {x509::ext_authority_key_id(plan.issuer.key_id),
-                     x509::ext_subject_key_id(plan.key.spki_der()), usage,
-                     x509::ext_basic_constraints(false, std::nullopt)};
+  spec.extensions = {
+      x509::ext_authority_key_id(plan.issuer.key_id), x509::ext_subject_key_id(plan.key.spki_der()),
+      key_usage_of(plan.profile.kind, plan.key), x509::ext_basic_constraints(false, std::nullopt)};
   if (plan.profile.kind == ProfileKind::kSti) {
     KEYWARD_TRY(authority, authority_extensions(plan.identifiers));
     for (auto& extension : authority) spec.extensions.push_back(std::move(extension));
   } else {
-    std::vector<std::string> uris;
-    if (!plan.pseudonym.empty()) uris.push_back(pseudonym_uri(plan.pseudonym));
-    KEYWARD_TRY(names, x509::ext_subject_alt_name(plan.identifiers, subject_is_empty, uris));
-    spec.extensions.push_back(x509::ext_extended_key_usage(purposes_of(plan.profile.kind)));
+    KEYWARD_TRY(names,
+                alternative_names_of(plan.identifiers, subject_is_empty, plan.pseudonym, plan.tpm));
+    spec.extensions.push_back(x509::ext_extended_key_usage(plan.profile.purposes));
     spec.extensions.push_back(std::move(names));
   }
+  if (!plan.issuer.crl_url.empty())
+    spec.extensions.push_back(x509::ext_crl_distribution_points(plan.issuer.crl_url));
   return x509::build_tbs(spec);
 }
 

@@ -13,6 +13,11 @@
 // sti: telephone identity (RFC 8226, RFC 9118; form of ATIS-1000080): no SAN and no extended key
 //   usage; TNAuthList and claim constraints, not critical, are the order's identifiers octet for
 //   octet; subject CN "SHAKEN <service provider code>" where there is a code, else a pseudonym.
+// third-party: a device that its vendor vouches for; SAN id-on-MACAddress (RFC 10031) and the Service
+//   URIs; subject CN is the first MAC address as text.
+// attestation-key: a TPM's key that signs statements (TCG EK and AK credential profiles): empty
+//   subject, critical SAN with the TPM's facts as a directoryName and the device's identifiers, EKU
+//   tcg-kp-AIKCertificate. Of `CertificatePlan::tpm`, never of an ACME order.
 #pragma once
 
 #include <optional>
@@ -33,7 +38,13 @@ enum class DeviceNames : std::uint8_t {
   kOmit = 3,     // none, whatever the CSR holds
 };
 
-enum class ProfileKind : std::uint8_t { kDevice = 1, kServer = 2, kSti = 3 };
+enum class ProfileKind : std::uint8_t {
+  kDevice = 1,
+  kServer = 2,
+  kSti = 3,
+  kAttestationKey = 4,
+  kThirdParty = 5
+};
 
 struct StarLimits {
   std::int64_t lifetime_s_min = 3'600;
@@ -45,13 +56,16 @@ struct Profile {
   ProfileKind kind = ProfileKind::kServer;
   std::string description;
   std::int64_t lifetime_ms = 0;
-  std::vector<wire::ValidationMethod> methods;       // the proofs that count; never empty
+  // The proofs that count; empty for attestation keys alone, which no order asks for.
+  std::vector<wire::ValidationMethod> methods;
   bool wildcard = true;                              // server: "*.name"
   bool ip = true;                                    // server: addresses
   std::optional<StarLimits> star;                    // RFC 8739; absent: not offered
   DeviceNames device_names = DeviceNames::kRequire;  // device
   std::int64_t preference = 100;  // the smallest that fits an order without a profile is taken
-  std::vector<std::string> attestations{};  // canonical hints: the gate wants a GrantRemote for each
+  std::vector<std::string>
+      attestations{};                   // canonical hints: the gate wants a GrantRemote for each
+  std::vector<std::string> purposes{};  // extended key usages, dotted
   bool for_devices() const { return kind == ProfileKind::kDevice; }
 };
 
@@ -59,7 +73,7 @@ struct Profile {
 Profile make_profile(std::string_view name, ProfileKind kind, std::int64_t days);
 // The challenge types that can prove something for such a profile.
 std::vector<wire::ValidationMethod> methods_of(ProfileKind kind);
-// Extended key usages; sti: none (RFC 8226 names no purpose).
+// Extended key usages unless configured; sti: none (RFC 8226 names no purpose).
 std::vector<std::string> purposes_of(ProfileKind kind);
 
 class Profiles {
@@ -73,13 +87,17 @@ class Profiles {
   // of no profile: null.
   const Profile* fitting(const std::vector<wire::Identifier>& identifiers,
                          bool renewed = false) const;
+  // The one that attestation keys are certified with; null: none is configured.
+  const Profile* ak_profile() const;
   std::vector<wire::ProfileInfo> infos() const;
 
  private:
   std::vector<Profile> profiles_;  // by preference, then by name
 };
 
+// What such a profile certifies of an order: a remote attestation is asked for and never certified.
 // sti: exactly one TNAuthList, and beside it at most one kind of claim constraints.
+// third-party: one MAC address or more. attestation-key: never.
 bool takes(const Profile& profile, const std::vector<wire::Identifier>& identifiers);
 
 struct Validity {
@@ -90,6 +108,13 @@ struct Validity {
 std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer,
                                     std::int64_t backdate_ms, std::int64_t now_ms);
 
+// What the EK certificate says about the TPM (TCG EK Credential Profile §3.2.9), as it says it.
+struct TpmFacts {
+  std::string manufacturer;  // 2.23.133.2.1, "id:49465800"
+  std::string model;         // 2.23.133.2.2
+  std::string version;       // 2.23.133.2.3
+};
+
 struct CertificatePlan {
   const Profile& profile;
   const Issuer& issuer;
@@ -99,7 +124,13 @@ struct CertificatePlan {
   Validity validity;
   const wire::OrderTerms* terms = nullptr;  // null: nothing was asked for beside the identifiers
   std::string pseudonym{};                  // instead of every identifier; empty: none
+  std::optional<TpmFacts> tpm{};            // for attestation keys, and for these alone
 };
+// The whole SubjectAltName extension that the plan wants. kBadInput: a name has no form.
+Result<Bytes> alternative_names_of(const std::vector<wire::Identifier>& identifiers, bool critical,
+                                   std::string_view pseudonym, const std::optional<TpmFacts>& tpm);
+// An attestation key signs and does nothing else, whatever its kind (TCG AK credential profile).
+Bytes key_usage_of(ProfileKind kind, const crypto::PublicKey& key);
 Bytes subject_of(const CertificatePlan& plan);  // Name
 // The common name that the profile gives, if any.
 std::optional<std::string> common_name_of(const Profile& profile, const Issuer& issuer,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "firmware/identifier/identifier.h"
 #include "firmware/wire/challenge_types.h"
 
 namespace keyward::issue {
@@ -12,11 +13,16 @@ constexpr std::int64_t kDaysMax = 3'650;
 constexpr std::int64_t kServerDaysMax = 825;  // what TLS clients take of a private CA
 constexpr std::int64_t kPreferenceMax = 1'000, kBuiltInPreference = 50, kPreference = 100;
 constexpr std::size_t kMethodsMax = 16;
+constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::size_t kPurposesMax = 4;
+constexpr std::string_view kServerAuth = "1.3.6.1.5.5.7.3.1", kClientAuth = "1.3.6.1.5.5.7.3.2";
 
 std::optional<ProfileKind> kind_from(std::string_view text) {
   if (text == "device") return ProfileKind::kDevice;
   if (text == "server") return ProfileKind::kServer;
   if (text == "sti") return ProfileKind::kSti;
+  if (text == "third-party") return ProfileKind::kThirdParty;
+  if (text == "attestation-key") return ProfileKind::kAttestationKey;
   return std::nullopt;
 }
 
@@ -46,6 +52,40 @@ bool read_methods(config::Section& table, Profile& profile) {
   return true;
 }
 
+// A hint that is none stays visible: it fits no identifier, and fault_of() says so.
+void read_attestations(config::Section& table, Profile& profile) {
+  for (const auto& text :
+       table.strings_or_empty("attestations", limits::kAttestationsPerOrderMax)) {
+    const auto hint = identifier::canonical(wire::IdentifierType::kRemoteAttestation, text);
+    profile.attestations.push_back(hint ? hint->value : text);
+  }
+}
+
+// Null, or what is wrong with them.
+const char* read_purposes(config::Section& table, Profile& profile) {
+  if (!table.has("purposes")) return nullptr;
+  if (profile.kind == ProfileKind::kSti || profile.kind == ProfileKind::kAttestationKey)
+    return "purposes are for device, server and third-party";
+  profile.purposes.clear();
+  for (const auto& text : table.strings_or_empty("purposes", kPurposesMax)) {
+    if (text != "clientAuth" && text != "serverAuth")
+      return "a purpose is clientAuth or serverAuth";
+    profile.purposes.emplace_back(text == "clientAuth" ? kClientAuth : kServerAuth);
+  }
+  return nullptr;
+}
+
+const char* read_lifetime(config::Section& table, Profile& profile) {
+  if (table.has("hours") && table.has("days")) return "days or hours, not both";
+  const auto max_days = days_max(profile.kind);
+  if (table.has("hours"))
+    profile.lifetime_ms = kHourMs * table.integer_or("hours", 1, 24 * max_days, 1);
+  else
+    profile.lifetime_ms =
+        kDayMs * table.integer_or("days", 1, max_days, profile.lifetime_ms / kDayMs);
+  return nullptr;
+}
+
 void read_star(config::Section& table, Profile& profile) {
   const bool wanted = table.boolean_or("star", false);
   StarLimits star;
@@ -65,12 +105,14 @@ struct ReadProfile {
 ReadProfile read_profile(config::Section table, const std::string& name,
                          const std::optional<Profile>& base, std::int64_t days) {
   const auto kind = base ? base->kind : kind_from(table.string("kind")).value_or(ProfileKind{});
-  if (kind == ProfileKind{}) return {std::nullopt, "kind is device, server or sti"};
+  if (kind == ProfileKind{})
+    return {std::nullopt, "kind is device, server, sti, third-party or attestation-key"};
   if (base && table.has("kind") && kind_from(table.string("kind")) != base->kind)
     return {std::nullopt, "this profile's kind cannot be another one"};
   Profile profile = base ? *base : make_profile(name, kind, days);
-  profile.lifetime_ms =
-      kDayMs * table.integer_or("days", 1, days_max(kind), profile.lifetime_ms / kDayMs);
+  if (const auto* fault = read_lifetime(table, profile)) return {std::nullopt, fault};
+  if (const auto* fault = read_purposes(table, profile)) return {std::nullopt, fault};
+  read_attestations(table, profile);
   profile.description = table.string_or("description", profile.description);
   profile.wildcard = table.boolean_or("wildcard", kind == ProfileKind::kServer);
   profile.ip = table.boolean_or("ip", kind == ProfileKind::kServer);
@@ -94,11 +136,46 @@ bool is_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), allowed);
 }
 
+const char* fault_of_attestations(const Profile& profile) {
+  if (profile.attestations.size() > limits::kAttestationsPerOrderMax)
+    return "more than 8 attestations";
+  for (const auto& hint : profile.attestations) {
+    const auto form = identifier::canonical(wire::IdentifierType::kRemoteAttestation, hint);
+    if (!form || form->value != hint || hint.empty())
+      return "an attestation's hint has a-z, 0-9, _ and -";
+    if (std::count(profile.attestations.begin(), profile.attestations.end(), hint) != 1)
+      return "an attestation stands twice";
+  }
+  return nullptr;
+}
+
+const char* fault_of_attestation_key(const Profile& profile) {
+  if (!profile.methods.empty() || !profile.attestations.empty() || profile.star ||
+      profile.wildcard || profile.ip)
+    return "an attestation key has no order: no methods, attestations, star, wildcard or ip";
+  return nullptr;
+}
+
+const char* fault_of_purposes(const Profile& profile) {
+  if (profile.kind == ProfileKind::kSti) return nullptr;
+  if (profile.purposes.empty()) return "purposes is empty";
+  for (const auto& purpose : profile.purposes) {
+    if (purpose != kClientAuth && purpose != kServerAuth)
+      return "a purpose is clientAuth or serverAuth";
+    if (std::count(profile.purposes.begin(), profile.purposes.end(), purpose) != 1)
+      return "a purpose stands twice";
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 const char* fault_of(const Profile& profile) {
   if (!is_name(profile.name)) return "a name has a-z, 0-9, - and _";
   if (profile.description.size() > limits::kDetailBytesMax) return "the description is too long";
+  if (const auto* fault = fault_of_attestations(profile)) return fault;
+  if (profile.kind == ProfileKind::kAttestationKey) return fault_of_attestation_key(profile);
+  if (const auto* fault = fault_of_purposes(profile)) return fault;
   if (profile.methods.empty()) return "methods is empty: nothing could prove anything";
   const auto possible = methods_of(profile.kind);
   for (const auto method : profile.methods) {
@@ -112,7 +189,8 @@ const char* fault_of(const Profile& profile) {
     return "proof-of-possession-01 must not be the only method";
   const bool server = profile.kind == ProfileKind::kServer;
   if (!server && (profile.wildcard || profile.ip)) return "wildcard and ip are for servers";
-  if (profile.kind == ProfileKind::kSti && profile.star)
+  if ((profile.kind == ProfileKind::kSti || profile.kind == ProfileKind::kThirdParty) &&
+      profile.star)
     return "no renewal beyond an authority's token (RFC 9447)";
   return nullptr;
 }
@@ -134,6 +212,8 @@ ConfiguredProfiles read_profiles(config::Section& root, std::int64_t device_days
       out.problem = "profiles." + name + ": " + read.fault;
     if (read.profile && read.fault == nullptr) out.profiles.push_back(std::move(*read.profile));
   }
+  const auto keys = std::ranges::count(out.profiles, ProfileKind::kAttestationKey, &Profile::kind);
+  if (out.problem.empty() && keys > 1) out.problem = "profiles: two for attestation keys";
   if (out.problem.empty() && out.profiles.empty()) out.problem = "profiles: none is enabled";
   if (out.problem.empty() && out.profiles.size() > Profiles::kProfilesMax)
     out.problem = "profiles: more than 16";

@@ -3,15 +3,23 @@
 // as kBadInput; a profile that is wrong in any way does not load. Threads: one, at start.
 //
 //   [signer.profiles.<name>]
-//   kind = "server"               device, server, sti; "device" and "server" are their own kind
-//   days = 90                     longest validity
-//   methods = ["dns-01"]          challenge types that count; not an empty list
+//   kind = "server"               device, server, sti, third-party, attestation-key; "device" and
+//                                 "server" are their own kind
+//   days = 90                     longest validity; or
+//   hours = 8                     the same, for certificates that live a short time
+//   purposes = ["clientAuth"]     extended key usages: clientAuth, serverAuth; not for sti and
+//                                 attestation-key
+//   attestations = ["measured_boot"]  remote attestations that it asks for beside its identifiers,
+//                                 by hint (draft-ietf-acme-rats); not for attestation-key
+//   methods = ["dns-01"]          challenge types that count; not an empty list, and
+//                                 none at all for attestation-key, which no order asks for
 //   description = "…"             shown in the directory
 //   wildcard = true, ip = true    server alone
 //   san_device_id = "require"     device alone: "require" (always in the certificate), "include"
 //                                 (if the CSR holds it), "omit" (never; a pseudonym instead)
 //   preference = 100              the smallest that fits is taken for an order without a profile
-//   star = true, star_min_lifetime_s, star_max_duration_days   RFC 8739; never for sti
+//   star = true, star_min_lifetime_s, star_max_duration_days   RFC 8739; never for sti,
+//                                 third-party and attestation-key
 //   enabled = false               takes away "device" or "server"
 #pragma once
 

@@ -44,6 +44,7 @@ inline constexpr std::size_t kMailSubjectBytesMax = 128;
 inline constexpr std::size_t kMailTextBytesMax = 4'096;
 inline constexpr std::size_t kAlternateChainsMax = 4;
 inline constexpr std::size_t kTenantBytesMax = 32;          // a name in a path
+inline constexpr std::size_t kTenantsMax = 64;             // directories of one server
 inline constexpr std::size_t kAttestationsPerOrderMax = 8;  // authorizations beside the names'
 inline constexpr std::size_t kClaimsHintsMax = 32;          // attestClaimsHint of one challenge
 inline constexpr std::size_t kVendorDomainsMax = 8;         // "aud" of one vendor's token

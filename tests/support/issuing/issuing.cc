@@ -88,8 +88,9 @@ TestCa make_test_ca(const Bytes& issuing_spki, const TestCaSpec& spec) {
   tbs.extensions = {
       x509::ext_authority_key_id(x509::key_id_of(root_spki)),
       x509::ext_subject_key_id(issuing_spki),
-      spec.may_sign ? x509::ext_key_usage({x509::kKeyCertSign, x509::kCrlSign})
-                    : x509::ext_key_usage({x509::kDigitalSignature}),
+      !spec.may_sign        ? x509::ext_key_usage({x509::kDigitalSignature})
+      : spec.may_sign_lists ? x509::ext_key_usage({x509::kKeyCertSign, x509::kCrlSign})
+                            : x509::ext_key_usage({x509::kKeyCertSign}),
       x509::ext_basic_constraints(spec.ca, spec.ca ? std::optional<int>(0) : std::nullopt)};
   if (!spec.permitted_dns.empty())
     tbs.extensions.push_back(x509::ext_name_constraints_dns(spec.permitted_dns));
@@ -137,9 +138,10 @@ TestClient::TestClient(crypto::KeyKind kind) : key_(must(crypto::PrivateKey::gen
   thumbprint_ = jwk.thumbprint();
 }
 
-wire::ClientJws TestClient::sign(const std::string& url, const std::string& payload) const {
-  auto jws = must(
-      jose::sign(*key_, {url, random_id(), std::string(kBaseUrl) + "/acme/account/1", payload}));
+wire::ClientJws TestClient::sign(const std::string& url, const std::string& payload,
+                                 const std::string& kid) const {
+  const auto account = kid.empty() ? std::string(kBaseUrl) + "/acme/account/1" : kid;
+  auto jws = must(jose::sign(*key_, {url, random_id(), account, payload}));
   return {jws.protected_b64, jws.payload_b64, jws.signature};
 }
 

@@ -23,6 +23,7 @@ struct TestCaSpec {
   std::int64_t not_after_ms = 0;   // 0: in ten years
   bool ca = true;
   bool may_sign = true;
+  bool may_sign_lists = true;
 };
 struct TestCa {
   std::string chain_pem;  // issuing, then root
@@ -55,7 +56,9 @@ class TestClient {
   const std::string& jwk() const { return jwk_; }
   const Digest256& thumbprint() const { return thumbprint_; }
 
-  wire::ClientJws sign(const std::string& url, const std::string& payload) const;
+  // `kid` empty: the account's URL of the appliance's own part.
+  wire::ClientJws sign(const std::string& url, const std::string& payload,
+                       const std::string& kid = "") const;
   wire::TicketMint new_order(const std::string& payload) const;
   wire::TicketMint new_order(const std::vector<wire::Identifier>& identifiers) const;
   wire::CertificateIssue finalize(const wire::TicketMintReply& order, ByteView csr_der) const;
