@@ -117,6 +117,8 @@ const Expected kExpected[] = {
     {"hint-not-served", "serverInternal", 500, OrderFate::kInvalid},
     {"tenant-unknown", "unauthorized", 403, OrderFate::kInvalid},
     {"tenant-not-delegated", "unauthorized", 403, OrderFate::kInvalid},
+    {"service-domain-missing", "unauthorized", 403, OrderFate::kInvalid},
+    {"service-domain-unproved", "unauthorized", 403, OrderFate::kInvalid},
     {"crl-missing", "serverInternal", 503, OrderFate::kProcessing},
     {"peer-lost", "serverInternal", 503, OrderFate::kProcessing},
     {"peer-timeout", "serverInternal", 503, OrderFate::kProcessing},
