@@ -25,6 +25,8 @@ void read_authz_settings(config::Section& section, ServiceConfig& out) {
   out.respond_200_invalid = section.boolean_or("respond_200_invalid", out.respond_200_invalid);
   out.subdomain_auth = section.boolean_or("subdomain_auth", out.subdomain_auth);
   out.token_authority = section.string_or("token_authority", "");
+  out.jwt_at_authorization =
+      section.boolean_or("compat.jwt_at_authorization", out.jwt_at_authorization);
   out.caa_identities = section.strings_or_empty("caa_identities", kNamesMax);
   out.persist_issuers = section.strings_or_empty("persist_issuer_names", kNamesMax);
   out.account_hash_prefix = section.string_or("account_hash_prefix", "");

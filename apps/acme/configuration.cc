@@ -4,6 +4,7 @@
 
 #include "apps/acme/account_settings.h"
 #include "apps/acme/authz_settings.h"
+#include "firmware/config/tenants.h"
 #include "firmware/log/log.h"
 #include "hal/base/file.h"
 
@@ -32,6 +33,7 @@ std::string host_of(std::string_view base_url) {
 
 const char* fault_of(const Configuration& config) {
   const auto& trial = config.service;
+  if (!config.tenants_problem.empty()) return config.tenants_problem.c_str();
   const bool simulated = !trial.directory_alias.empty() || trial.nonce_reject_percent != 0 ||
                          trial.orders_page != 0 || trial.authz_reuse_percent != 100 ||
                          config.quick_cooling;
@@ -72,6 +74,9 @@ Configuration read(task::Task& task) {
   out.service.order_poll_s = section.integer_or("order_poll_s", 1, 3'600, 1);
   read_account_settings(section, out.service);
   read_authz_settings(section, out.service);
+  auto tenants = config::read_tenants(section);
+  out.service.tenants = std::move(tenants.delegates);
+  out.tenants_problem = std::move(tenants.problem);
   out.service.renewal_start_percent = section.integer_or("renewal_start_percent", 10, 95, 67);
   out.service.renewal_poll_s = section.integer_or("renewal_poll_s", 60, 86'400, 21'600);
   out.service.state_dir = task.state_dir();

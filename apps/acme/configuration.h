@@ -17,6 +17,7 @@ struct Configuration {
   https::HttpsOptions https;
   bool simulator = false;
   bool quick_cooling = false;
+  std::string tenants_problem;  // empty, or what is wrong with the section [tenants]
   std::string tls_chain;  // the operator's own TLS certificate; empty: the appliance makes its own
   std::string tls_key;
 };

@@ -94,7 +94,7 @@ const Expected kExpected[] = {
     {"eab-full", "rateLimited", 429, OrderFate::kInvalid},
     {"eab-unavailable", "serverInternal", 503, OrderFate::kProcessing},
     {"inventory-full", "rateLimited", 429, OrderFate::kInvalid},
-    {"inventory-unavailable", "serverInternal", 500, OrderFate::kProcessing},
+    {"inventory-unavailable", "serverInternal", 503, OrderFate::kProcessing},
     {"authority-full", "rateLimited", 429, OrderFate::kInvalid},
     {"authority-unavailable", "serverInternal", 503, OrderFate::kProcessing},
     {"account-not-admitted", "externalAccountRequired", 403, OrderFate::kInvalid},
