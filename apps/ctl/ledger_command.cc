@@ -195,8 +195,9 @@ void print_line(const Entry& entry) {
 void print_summary(const issue::LedgerSummary& summary) {
   std::cout << summary.rows << " rows: " << summary.intents << " intents, " << summary.issued
             << " issued, " << summary.revoked << " revoked, " << summary.failed << " failed, "
-            << summary.abandoned << " abandoned, " << summary.open_intents.size() << " open; head "
-            << hex_encode(summary.head) << "\n";
+            << summary.abandoned << " abandoned, " << summary.open_intents.size() << " open; "
+            << summary.lists << " revocation lists, the newest number " << summary.list_number
+            << "; head " << hex_encode(summary.head) << "\n";
   if (summary.torn_bytes > 0)
     std::cout << summary.torn_bytes << " octets of a row that never got whole stand at the end\n";
 }
@@ -212,6 +213,8 @@ void add_summary(const issue::LedgerSummary& summary, json::Writer& out) {
   number("failed", summary.failed);
   number("abandoned", summary.abandoned);
   number("open", summary.open_intents.size());
+  number("lists", summary.lists);
+  number("list_number", summary.list_number);
   number("torn_bytes", summary.torn_bytes);
   out.member("head", hex_encode(summary.head));
 }

@@ -2,6 +2,7 @@
 #include "apps/platform/loop.h"
 
 #include <chrono>
+#include <optional>
 
 #include "firmware/log/log.h"
 
@@ -22,7 +23,73 @@ std::string_view code_of(ErrorKind kind) {
   }
 }
 
+std::string_view key_code_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kUnavailable:
+    case ErrorKind::kExhausted:
+      return "tpm-away";
+    case ErrorKind::kRefused:
+    case ErrorKind::kBadInput:
+    case ErrorKind::kCorrupt:
+      return "key-unusable";
+    default:
+      return "tpm-failed";
+  }
+}
+
+// TPM2B_PUBLIC, then TPM2B_PRIVATE: each begins with its size.
+Bytes joined(const hal::TpmKeyBlob& blob) {
+  Bytes out = blob.public_area;
+  append(out, blob.private_area);
+  return out;
+}
+
+std::optional<hal::TpmKeyBlob> split(ByteView sealed) {
+  if (sealed.size() < 2) return std::nullopt;
+  const std::size_t size = 2 + (static_cast<std::size_t>(sealed[0]) << 8 | sealed[1]);
+  if (sealed.size() <= size) return std::nullopt;
+  hal::TpmKeyBlob blob;
+  blob.public_area = to_bytes(sealed.first(size));
+  blob.private_area = to_bytes(sealed.subspan(size));
+  return blob;
+}
+
 }  // namespace
+
+void Loop::note_away(const Error& error) {
+  if (code_of(error.kind) == "tpm-away") away_ = error.what;
+  publish();
+}
+
+// The TPM may have been reset since the last command: that costs the first command after it.
+task::Answer<wire::KeySealReply> Loop::seal_key(const wire::KeySeal& request) {
+  if (request.secret.empty())
+    return task::refuse(wire::FailureKind::kBadInput, "key-empty", "nothing to seal");
+  const std::lock_guard lock(tpm_lock_);
+  auto blob = tpm_.seal_unmeasured(request.secret);
+  if (!blob && blob.error().kind == ErrorKind::kUnavailable)
+    blob = tpm_.seal_unmeasured(request.secret);
+  if (blob) return wire::KeySealReply{joined(*blob)};
+  log::error("a key was not sealed", blob.error());
+  note_away(blob.error());
+  return tl::unexpected<wire::Failure>(
+      wire::failure_from(blob.error(), key_code_of(blob.error().kind)));
+}
+
+task::Answer<wire::KeyUnsealReply> Loop::unseal_key(const wire::KeyUnseal& request) {
+  const auto blob = split(request.sealed);
+  if (!blob)
+    return task::refuse(wire::FailureKind::kBadInput, "key-unusable", "not what was sealed here");
+  const std::lock_guard lock(tpm_lock_);
+  auto secret = tpm_.unseal_unmeasured(*blob);
+  if (!secret && secret.error().kind == ErrorKind::kUnavailable)
+    secret = tpm_.unseal_unmeasured(*blob);
+  if (secret) return wire::KeyUnsealReply{to_bytes(secret->view())};
+  log::error("a key was not unsealed", secret.error());
+  note_away(secret.error());
+  return tl::unexpected<wire::Failure>(
+      wire::failure_from(secret.error(), key_code_of(secret.error().kind)));
+}
 
 Result<SecretBytes> Loop::unseal_locked() {
   auto pin = pin_.unseal();

@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "firmware/task/peer.h"
+#include "firmware/wire/messages/key_seal.h"
+#include "firmware/wire/messages/key_unseal.h"
 #include "firmware/wire/messages/pin_unseal.h"
 #include "hal/sealed_pin.h"
 #include "hal/tpm.h"
@@ -27,6 +29,12 @@ class Loop {
   // "pin-unusable" (never sealed, or by another TPM), "tpm-failed".
   task::Answer<wire::PinUnsealReply> unseal();
 
+  // A secret of attestation's, for this TPM alone: under the storage root, no matter what was booted,
+  // so that an update of the firmware does not lose it. "key-empty", "tpm-away", "tpm-failed".
+  task::Answer<wire::KeySealReply> seal_key(const wire::KeySeal& request);
+  // "key-unusable" (of another TPM, or damaged), "tpm-away", "tpm-failed".
+  task::Answer<wire::KeyUnsealReply> unseal_key(const wire::KeyUnseal& request);
+
   // Asks the TPM every `interval_ms` whether it is there, in a thread of its own.
   void watch(std::int64_t interval_ms);
   // Ends the watch and sends TPM2_Shutdown(CLEAR): without it the TPM takes the end for a power
@@ -38,6 +46,7 @@ class Loop {
   void probe();    // locks
   void publish();  // tpm_lock_ held
   Result<SecretBytes> unseal_locked();
+  void note_away(const Error& error);  // tpm_lock_ held
 
   hal::Tpm& tpm_;
   hal::SealedPin& pin_;

@@ -4,8 +4,6 @@
 #include "apps/platform/peers.h"
 #include "board/compose.h"
 #include "firmware/log/log.h"
-#include "firmware/wire/messages/key_seal.h"
-#include "firmware/wire/messages/key_unseal.h"
 
 namespace {
 
@@ -49,15 +47,10 @@ int main(int argc, char** argv) {
   platform::Loop loop(**tpm, **pin,
                       [&](auto state, auto detail) { task.report_state(state, detail); });
   task.server().on<wire::PinUnseal>(TaskId::kSigner, [&](const auto&) { return loop.unseal(); });
-  auto& server = task.server();
-  server.on<wire::KeySeal>(
-      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::KeySealReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
-      });
-  server.on<wire::KeyUnseal>(
-      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::KeyUnsealReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
-      });
+  task.server().on<wire::KeySeal>(TaskId::kAttestation,
+                                  [&](const auto& r) { return loop.seal_key(r); });
+  task.server().on<wire::KeyUnseal>(TaskId::kAttestation,
+                                    [&](const auto& r) { return loop.unseal_key(r); });
   task.on_stop([&] { loop.stop(); });
   loop.watch(probe_ms);
   task::Task::exit(task.run());

@@ -10,7 +10,8 @@ using wire::TaskId;
 constexpr MessageType kFromSigner[] = {MessageType::kPinUnseal};
 constexpr MessageType kFromAttestation[] = {MessageType::kKeySeal, MessageType::kKeyUnseal};
 constexpr task::PeerRule kPeers[] = {
-    {TaskId::kSigner, true, kFromSigner, 1},  // one thread: the TPM does one thing at a time
+    // One thread each, and one lock for both: the TPM does one thing at a time.
+    {TaskId::kSigner, true, kFromSigner, 1},
     {TaskId::kAttestation, true, kFromAttestation, 1},
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "firmware/config/tenants.h"
 #include "firmware/identifier/identifier.h"
 #include "firmware/issue/profile_config.h"
 #include "firmware/log/log.h"
@@ -49,9 +50,15 @@ Configuration read_configuration(task::Task& task) {
   out.gate.backdate_ms = own.integer_or("backdate_s", 0, 86'400, 60) * 1'000;
   out.gate.device_days = own.integer_or("device_days", 1, 3'650, 365);
   out.gate.server_days = own.integer_or("server_days", 1, 825, 90);
+  out.gate.crl_validity_ms = own.integer_or("crl_hours", 0, 8'760, 24) * 3'600'000;
+  out.evidence_key_label = own.string_or("evidence_key_label", "");
+  out.crl_url = own.string_or("crl_url", "");
   auto profiles = issue::read_profiles(own, out.gate.device_days, out.gate.server_days);
   out.gate.profiles = std::move(profiles.profiles);
   out.problem = std::move(profiles.problem);
+  auto tenants = config::read_tenants(own);
+  out.gate.tenants = std::move(tenants.delegates);
+  if (out.problem.empty()) out.problem = std::move(tenants.problem);
   auto appliance = own.table("appliance");
   out.gate.base_url = appliance.string("base_url");
   out.appliance_names = appliance.strings_or_empty("names", kNamesMax);
@@ -66,7 +73,7 @@ Status complete(Configuration& config) {
     return fail(ErrorKind::kRefused, "test_keys is for simulators alone");
   if (!config.problem.empty()) {
     log::error(config.problem);
-    return fail(ErrorKind::kBadInput, "a profile cannot be used");
+    return fail(ErrorKind::kBadInput, "a profile or a tenant cannot be used");
   }
   for (const auto& name : config.appliance_names) {
     auto id = identifier::canonical(wire::IdentifierType::kDns, name);
@@ -92,6 +99,15 @@ Status complete(Configuration& config) {
     KEYWARD_TRY(tree, issue::IpSubtree::parse(text));
     config.gate.names.permitted_ip.push_back(std::move(tree));
   }
+  // It decrypts what strangers send: never the key that signs certificates.
+  if (config.evidence_key_label == config.gate.key_label)
+    return fail(ErrorKind::kBadInput, "evidence_key_label names the CA key");
+  const bool is_url =
+      config.crl_url.starts_with("http://") || config.crl_url.starts_with("https://");
+  if (!config.crl_url.empty() && (!is_url || config.crl_url.size() > limits::kUrlBytesMax))
+    return fail(ErrorKind::kBadInput, "crl_url is no http URL");
+  if (!config.crl_url.empty() && config.gate.crl_validity_ms == 0)
+    return fail(ErrorKind::kBadInput, "crl_url without lists: crl_hours is 0");
   for (const auto& profile : config.gate.profiles) {
     const auto& methods = profile.methods;
     if (!config.gate.possession &&

@@ -16,13 +16,15 @@ struct Configuration {
   board::TokenSpec token;
   std::string issuer_chain;
   std::vector<std::string> alternate_chains;
+  std::string evidence_key_label;  // empty: none
+  std::string crl_url;             // in certificates; empty: none
   bool simulator = false;
   bool test_keys = false;  // the CA's keys are known to others on purpose
   std::string state_dir;
   std::vector<std::string> appliance_names;
   std::vector<std::string> environment;
   std::vector<std::string> permitted_ip;
-  std::string problem;  // with the profiles; else empty
+  std::string problem;  // with the profiles or tenants; else empty
 };
 
 // Ends the task if a key is missing, unknown or out of its range.

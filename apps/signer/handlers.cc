@@ -40,6 +40,8 @@ void serve_gate(task::Server& server, InFlight& in_flight, issue::Gate& gate) {
   gates.on<wire::GrantWithdraw>(TaskId::kAcme, &Gate::withdraw_grants);
   gates.on<wire::PossessionMint>(TaskId::kAcme, &Gate::mint_possession);
   gates.on<wire::PossessionVerify>(TaskId::kAcme, &Gate::verify_possession);
+  gates.on<wire::AkIssue>(TaskId::kAcme, &Gate::issue_ak);
+  gates.on<wire::CrlGet>(TaskId::kAcme, &Gate::crl_part);
 
   gates.on<wire::GrantName>(TaskId::kValidation, &Gate::grant_name);
 
@@ -47,6 +49,7 @@ void serve_gate(task::Server& server, InFlight& in_flight, issue::Gate& gate) {
   gates.on<wire::GrantAccount>(TaskId::kAttestation, &Gate::grant_account);
   gates.on<wire::GrantAuthority>(TaskId::kAttestation, &Gate::grant_authority);
   gates.on<wire::GrantRemote>(TaskId::kAttestation, &Gate::grant_remote);
+  gates.on<wire::GrantAk>(TaskId::kAttestation, &Gate::grant_ak);
 }
 
 }  // namespace keyward::signer

@@ -108,4 +108,39 @@ std::string KeyKeeper::issuing_words() const {
          key_label_;
 }
 
+void CrlKeeper::start() {
+  if (const auto& off = gate_.crl().off(); !off.empty()) {
+    log::warning(off);
+    return;
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+void CrlKeeper::end() {
+  ending_ = true;
+  gate_.crl().wake();
+}
+
+void CrlKeeper::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void CrlKeeper::run() {
+  std::string last_code;
+  while (!ending_) {
+    if (!gate_.crl().wait_until_due(limits::kCrlRetryMs) || ending_) continue;
+    const auto made = in_flight_.run([&] { return gate_.crl().make(); });
+    if (made) {
+      log::info("a revocation list was made", {{"number", *made}});
+      last_code.clear();
+      continue;
+    }
+    // Once for each cause: an HSM may be away for days.
+    if (made.error().code != last_code)
+      log::warning("no new revocation list: the old one stays", {{"code", made.error().code}});
+    last_code = made.error().code;
+    gate_.crl().pause(limits::kCrlRetryMs);
+  }
+}
+
 }  // namespace keyward::signer

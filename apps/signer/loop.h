@@ -2,6 +2,7 @@
 // says how the signer is. Must not know policy or messages from the front end.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -79,6 +80,22 @@ class KeyKeeper {
   bool key_taken_ = false;
   std::int64_t pin_wait_ms_ = 0;
   std::int64_t next_pin_ms_ = 0;
+};
+
+// Makes revocation lists when they are due (issue::Crl says when), and tries again after a failure.
+class CrlKeeper {
+ public:
+  CrlKeeper(issue::Gate& gate, InFlight& in_flight) : gate_(gate), in_flight_(in_flight) {}
+  void start();
+  void end();   // no new list is begun
+  void join();  // after end(), once nothing is under way
+
+ private:
+  void run();
+  issue::Gate& gate_;
+  InFlight& in_flight_;
+  std::atomic<bool> ending_ = false;
+  std::thread thread_;
 };
 
 }  // namespace keyward::signer

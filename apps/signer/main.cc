@@ -2,15 +2,11 @@
 // gate is firmware/issue. It must never have a network, nor read a client's bytes before their
 // signature (DESIGN §1).
 #include "apps/signer/configuration.h"
+#include "apps/signer/evidence_key.h"
 #include "apps/signer/handlers.h"
 #include "apps/signer/loop.h"
 #include "apps/signer/peers.h"
 #include "firmware/log/log.h"
-#include "firmware/wire/messages/ak_issue.h"
-#include "firmware/wire/messages/crl_get.h"
-#include "firmware/wire/messages/evidence_agree.h"
-#include "firmware/wire/messages/evidence_key_find.h"
-#include "firmware/wire/messages/grant_ak.h"
 #include "hal/base/file.h"
 
 namespace {
@@ -42,6 +38,7 @@ issue::Issuer load_chains(signer::Configuration& config) {
     if (!chain) die("an alternate chain cannot be used", chain.error(), task::kExitConfig);
     config.gate.alternate_chains.push_back({std::move(*chain)});
   }
+  issuer->crl_url = config.crl_url;
   return std::move(*issuer);
 }
 
@@ -66,31 +63,26 @@ int main(int argc, char** argv) {
   signer::InFlight in_flight;
   auto& server = task.server();
   signer::serve_gate(server, in_flight, **gate);
-  server.on<wire::AkIssue>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::AkIssueReply> {
-    return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+  const signer::EvidenceKey evidence(**token, config.evidence_key_label);
+  server.on<wire::EvidenceKeyFind>(TaskId::kAttestation, [&](const auto&) {
+    return in_flight.run([&] { return evidence.find(); });
   });
-  server.on<wire::CrlGet>(TaskId::kAcme, [](const auto&) -> task::Answer<wire::CrlGetReply> {
-    return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
+  server.on<wire::EvidenceAgree>(TaskId::kAttestation, [&](const auto& r) {
+    return in_flight.run([&] { return evidence.agree(r); });
   });
-  server.on<wire::GrantAk>(
-      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::GrantAkReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
-      });
-  server.on<wire::EvidenceKeyFind>(
-      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::EvidenceKeyFindReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
-      });
-  server.on<wire::EvidenceAgree>(
-      TaskId::kAttestation, [](const auto&) -> task::Answer<wire::EvidenceAgreeReply> {
-        return task::refuse(wire::FailureKind::kRefused, "not-served", "not offered here");
-      });
   signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label,
                            config.test_keys ? issue::KeyOrigin::kTest : issue::KeyOrigin::kToken);
   keeper.start();
+  signer::CrlKeeper lists(**gate, in_flight);
+  lists.start();
   const int code = task.run();
   keeper.stop();
+  lists.end();
   // Sessions closed and module finalized, in order; with a call stuck in the HSM the process just
   // ends, and its intent is closed as abandoned at the next start.
-  if (in_flight.drained_within(kDrainMs)) token->reset();
+  if (in_flight.drained_within(kDrainMs)) {
+    lists.join();
+    token->reset();
+  }
   task::Task::exit(code);
 }

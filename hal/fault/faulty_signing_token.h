@@ -38,6 +38,12 @@ class FaultySigningToken : public SigningToken {
   Result<TokenKey> generate_key(std::string_view label, KeyAlgorithm algorithm) override;
   Result<Bytes> sign(std::string_view label, ByteView message, Deadline deadline,
                      SignPriority priority) override;
+  Result<TokenKey> generate_agreement_key(std::string_view label) override {
+    return behind_.generate_agreement_key(label);
+  }
+  Result<SecretBytes> agree(std::string_view label, ByteView point, Deadline deadline) override {
+    return behind_.agree(label, point, deadline);
+  }
   Result<Bytes> random(std::size_t size_bytes) override;
   bool supports(KeyAlgorithm algorithm) override { return behind_.supports(algorithm); }
   TokenStatus status() override { return behind_.status(); }

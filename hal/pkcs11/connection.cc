@@ -64,6 +64,7 @@ bool find_keys(Session& session, const std::vector<std::string>& wanted_labels, 
     rv = CKR_OK;
     auto found = find_pair(session, label, rv);
     if (found) {
+      if (wanted_labels.empty() && !found->known->signs) continue;  // nothing to test it with
       attempt.keys.push_back(std::move(*found));
       if (wanted_labels.empty()) return true;
       continue;
@@ -75,9 +76,13 @@ bool find_keys(Session& session, const std::vector<std::string>& wanted_labels, 
 }
 
 const FoundKey* cheapest(const std::vector<FoundKey>& keys) {
-  for (const auto& key : keys)
+  const FoundKey* any = nullptr;
+  for (const auto& key : keys) {
+    if (!key.known->signs) continue;
     if (key.known->facts.algorithm == KeyAlgorithm::kEcdsaP256) return &key;
-  return keys.empty() ? nullptr : &keys.front();
+    if (any == nullptr) any = &key;
+  }
+  return any;
 }
 
 }  // namespace

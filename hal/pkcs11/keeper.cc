@@ -79,7 +79,7 @@ void Engine::rest_while_ready(Lock& lock) {
 void Engine::submit_health_job(const Lock&) {
   last_good_ms_ = now_ms();  // the next one is due an interval later, however this one ends
   for (const auto& [label, entry] : keys_) {
-    if (!entry.present || entry.changed) continue;
+    if (!entry.present || entry.changed || !entry.known->signs) continue;
     auto job = std::make_shared<Job>();
     job->key = label;
     job->priority = SignPriority::kBackground;

@@ -108,12 +108,15 @@ Status read_private(Session& session, CK_OBJECT_HANDLE object, TokenKey& facts, 
   return {};
 }
 
+// A key has one use.
+enum class KeyUse : std::uint8_t { kSign = 1, kAgree = 2 };
+
 Template public_template(std::string_view label, ByteView id, const AlgorithmFact& fact,
-                         const TemplateOmissions& omit) {
+                         const TemplateOmissions& omit, KeyUse use) {
   Template out;
   out.flag(CKA_TOKEN, true).flag(CKA_PRIVATE, false);
   out.bytes(CKA_LABEL, view_of(label)).bytes(CKA_ID, id);
-  if (!omit.public_usage) out.flag(CKA_VERIFY, true).flag(CKA_ENCRYPT, false);
+  if (!omit.public_usage) out.flag(CKA_VERIFY, use == KeyUse::kSign).flag(CKA_ENCRYPT, false);
   if (!omit.wrap) out.flag(CKA_WRAP, false);
   if (!omit.modifiable) out.flag(CKA_MODIFIABLE, false);
   if (fact.key_type == CKK_RSA) {
@@ -127,10 +130,12 @@ Template public_template(std::string_view label, ByteView id, const AlgorithmFac
 
 // SoftHSM's defaults are DECRYPT, UNWRAP, COPYABLE, MODIFIABLE and DESTROYABLE true, even for a key
 // generated to sign: each is said here.
-Template private_template(std::string_view label, ByteView id, const TemplateOmissions& omit) {
+Template private_template(std::string_view label, ByteView id, const TemplateOmissions& omit,
+                          KeyUse use) {
   Template out;
   out.flag(CKA_TOKEN, true).flag(CKA_PRIVATE, true).flag(CKA_SENSITIVE, true);
-  out.flag(CKA_EXTRACTABLE, false).flag(CKA_SIGN, true);
+  out.flag(CKA_EXTRACTABLE, false).flag(CKA_SIGN, use == KeyUse::kSign);
+  if (use == KeyUse::kAgree) out.flag(CKA_DERIVE, true);
   out.bytes(CKA_LABEL, view_of(label)).bytes(CKA_ID, id);
   if (!omit.decrypt) out.flag(CKA_DECRYPT, false);
   if (!omit.wrap) out.flag(CKA_UNWRAP, false);
@@ -139,6 +144,9 @@ Template private_template(std::string_view label, ByteView id, const TemplateOmi
   if (!omit.destroyable) out.flag(CKA_DESTROYABLE, false);
   return out;
 }
+
+Result<FoundKey> generate_for(Session& session, std::string_view label, KeyAlgorithm algorithm,
+                              KeyUse use, const Pkcs11Quirks& quirks, CK_RV& rv);
 
 }  // namespace
 
@@ -158,12 +166,26 @@ Result<FoundKey> find_pair(Session& session, std::string_view label, CK_RV& rv) 
   known->facts.algorithm = public_key.algorithm();
   known->facts.spki_der = to_bytes(public_key.spki_der());
   KEYWARD_CHECK(read_private(session, private_handle, known->facts, rv));
+  KEYWARD_TRY(signs, flag(session, private_handle, CKA_SIGN, true, rv));
+  known->signs = signs;
   known->public_key = std::move(public_key);
   return FoundKey{std::move(known), private_handle};
 }
 
 Result<FoundKey> generate_pair(Session& session, std::string_view label, KeyAlgorithm algorithm,
                                const Pkcs11Quirks& quirks, CK_RV& rv) {
+  return generate_for(session, label, algorithm, KeyUse::kSign, quirks, rv);
+}
+
+Result<FoundKey> generate_agreement_pair(Session& session, std::string_view label,
+                                         const Pkcs11Quirks& quirks, CK_RV& rv) {
+  return generate_for(session, label, KeyAlgorithm::kEcdsaP256, KeyUse::kAgree, quirks, rv);
+}
+
+namespace {
+
+Result<FoundKey> generate_for(Session& session, std::string_view label, KeyAlgorithm algorithm,
+                              KeyUse use, const Pkcs11Quirks& quirks, CK_RV& rv) {
   for (const CK_OBJECT_CLASS object_class : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY}) {
     auto existing = find_one(session, object_class, label, rv);
     if (existing || existing.error().kind == ErrorKind::kCorrupt)
@@ -172,8 +194,8 @@ Result<FoundKey> generate_pair(Session& session, std::string_view label, KeyAlgo
   }
   const auto& fact = fact_of(algorithm);
   const Bytes id = random_bytes(16);
-  Template public_part = public_template(label, id, fact, quirks.omit);
-  Template private_part = private_template(label, id, quirks.omit);
+  Template public_part = public_template(label, id, fact, quirks.omit, use);
+  Template private_part = private_template(label, id, quirks.omit, use);
   CK_OBJECT_HANDLE public_handle = 0;
   CK_OBJECT_HANDLE private_handle = 0;
   rv = session.generate_pair(fact.generate, public_part.span(), private_part.span(), public_handle,
@@ -185,6 +207,8 @@ Result<FoundKey> generate_pair(Session& session, std::string_view label, KeyAlgo
     return fail(ErrorKind::kCorrupt, "the token generated another algorithm than was asked for");
   return found;
 }
+
+}  // namespace
 
 Result<std::vector<std::string>> list_private_labels(Session& session, CK_RV& rv) {
   Template wanted;

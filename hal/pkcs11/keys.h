@@ -16,6 +16,7 @@ namespace keyward::hal::pkcs11 {
 struct KnownKey {
   TokenKey facts;
   PublicKey public_key;
+  bool signs = true;  // CKA_SIGN; a key that agrees (ECDH) does not
 };
 struct FoundKey {
   std::shared_ptr<const KnownKey> known;
@@ -30,6 +31,10 @@ Result<FoundKey> find_pair(Session& session, std::string_view label, CK_RV& rv);
 // facts.
 Result<FoundKey> generate_pair(Session& session, std::string_view label, KeyAlgorithm algorithm,
                                const Pkcs11Quirks& quirks, CK_RV& rv);
+
+// The same for a P-256 key that derives and does nothing else; nothing is signed with it.
+Result<FoundKey> generate_agreement_pair(Session& session, std::string_view label,
+                                         const Pkcs11Quirks& quirks, CK_RV& rv);
 
 // Labels of private keys on the token (those with a label; at most limits::kTokenKeysMax).
 Result<std::vector<std::string>> list_private_labels(Session& session, CK_RV& rv);

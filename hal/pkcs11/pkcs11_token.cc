@@ -36,6 +36,9 @@ class Pkcs11Token : public SigningToken {
   Result<TokenKey> generate_key(std::string_view label, KeyAlgorithm algorithm) override;
   Result<Bytes> sign(std::string_view label, ByteView message, Deadline deadline,
                      SignPriority priority) override;
+  Result<TokenKey> generate_agreement_key(std::string_view label) override;
+  Result<SecretBytes> agree(std::string_view label, ByteView peer_point,
+                            Deadline deadline) override;
   Result<Bytes> random(std::size_t size_bytes) override;
   bool supports(KeyAlgorithm algorithm) override { return engine_->supports(algorithm); }
   TokenStatus status() override { return engine_->status(); }
@@ -140,6 +143,54 @@ Result<Bytes> Pkcs11Token::sign(std::string_view label, ByteView message, Deadli
     signature = fail(ErrorKind::kCorrupt, "the token's signature does not verify");
   if (!signature) engine_->distrust("the token returned a signature that does not verify");
   return signature;
+}
+
+Result<TokenKey> Pkcs11Token::generate_agreement_key(std::string_view label) {
+  KEYWARD_CHECK(check_label(label));
+  auto outcome = std::make_shared<Outcome<FoundKey>>();
+  auto job = std::make_shared<Job>();
+  const auto quirks = engine_->config().quirks;
+  job->work = [outcome, name = std::string(label), quirks](Session& session, Job& self) {
+    self.rv = CKR_OK;
+    auto made = pkcs11::generate_agreement_pair(session, name, quirks, self.rv);
+    return end_with(*outcome, std::move(made), self, true);
+  };
+  KEYWARD_CHECK(engine_->run(job, Deadline::after_ms(limits::kTokenAdminCallMs)));
+  if (!outcome->result) return fail(outcome->result.error());
+  KEYWARD_CHECK(engine_->remember_key(*outcome->result));
+  return outcome->result->known->facts;
+}
+
+Result<SecretBytes> Pkcs11Token::agree(std::string_view label, ByteView peer_point,
+                                       Deadline deadline) {
+  constexpr std::size_t kSecretBytes = 32;
+  KEYWARD_CHECK(check_label(label));
+  // Modules differ in what they check of the point: one off the curve would tell of the key.
+  const auto spki = pkcs11::spki_of_point(KeyAlgorithm::kEcdsaP256, peer_point);
+  if (!spki || !PublicKey::from_spki(KeyAlgorithm::kEcdsaP256, *spki))
+    return fail(ErrorKind::kBadInput, "the peer's point does not lie on P-256");
+  std::string name(label);
+  auto known = engine_->known_key(name);
+  if (!known && known.error().kind == ErrorKind::kBadInput) known = find(label, deadline);
+  if (!known) return fail(known.error());
+  if ((*known)->facts.algorithm != KeyAlgorithm::kEcdsaP256)
+    return fail(ErrorKind::kBadInput, "the key is not on P-256");
+  auto outcome = std::make_shared<Outcome<SecretBytes>>();
+  auto job = std::make_shared<Job>();
+  job->key = std::move(name);
+  job->work = [outcome, point = to_bytes(peer_point)](Session& session, Job& self) {
+    SecretBytes secret;
+    bool deriving = false;
+    self.rv = session.ecdh(self.key_handle, point, kSecretBytes, secret, deriving);
+    Result<SecretBytes> result = std::move(secret);
+    if (self.rv == CKR_KEY_FUNCTION_NOT_PERMITTED)
+      result = fail(ErrorKind::kRefused, "the key does not derive");
+    else if (self.rv != CKR_OK)
+      result = fail(pkcs11::error_of(self.rv, "C_DeriveKey"));
+    return end_with(*outcome, std::move(result), self, deriving);
+  };
+  KEYWARD_CHECK(engine_->run(job, deadline));
+  return std::move(outcome->result);
 }
 
 Result<Bytes> Pkcs11Token::random(std::size_t size_bytes) {

@@ -123,6 +123,42 @@ CK_RV Session::sign(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, ByteView 
   });
 }
 
+CK_RV Session::ecdh(CK_OBJECT_HANDLE key, ByteView peer_point, std::size_t secret_bytes,
+                    SecretBytes& out, bool& deriving) {
+  deriving = false;
+  return call([&](CK_FUNCTION_LIST& api) {
+    CK_ECDH1_DERIVE_PARAMS params{};
+    params.kdf = CKD_NULL;
+    params.ulPublicDataLen = static_cast<CK_ULONG>(peer_point.size());
+    params.pPublicData = unconst(peer_point);
+    CK_MECHANISM chosen{CKM_ECDH1_DERIVE, &params, sizeof params};
+    CK_OBJECT_CLASS object_class = CKO_SECRET_KEY;
+    CK_KEY_TYPE key_type = CKK_GENERIC_SECRET;
+    CK_ULONG length = static_cast<CK_ULONG>(secret_bytes);
+    CK_BBOOL no = CK_FALSE;
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &object_class, sizeof object_class},
+                             {CKA_KEY_TYPE, &key_type, sizeof key_type},
+                             {CKA_TOKEN, &no, sizeof no},
+                             {CKA_SENSITIVE, &no, sizeof no},
+                             {CKA_EXTRACTABLE, &yes, sizeof yes},
+                             {CKA_VALUE_LEN, &length, sizeof length}};
+    CK_OBJECT_HANDLE derived = 0;
+    CK_RV rv = api.C_DeriveKey(handle_, &chosen, key, wanted,
+                               static_cast<CK_ULONG>(std::size(wanted)), &derived);
+    if (rv != CKR_OK) return rv;
+    deriving = true;
+    Bytes value(secret_bytes);
+    CK_ATTRIBUTE asked{CKA_VALUE, value.data(), length};
+    rv = api.C_GetAttributeValue(handle_, derived, &asked, 1);
+    const CK_RV gone = api.C_DestroyObject(handle_, derived);
+    if (rv == CKR_OK && asked.ulValueLen != length) rv = CKR_ATTRIBUTE_VALUE_INVALID;
+    if (rv == CKR_OK) out = SecretBytes(ByteView(value));
+    std::fill(value.begin(), value.end(), std::uint8_t{0});
+    return rv != CKR_OK ? rv : gone;
+  });
+}
+
 CK_RV Session::generate_pair(CK_MECHANISM_TYPE mechanism, std::span<CK_ATTRIBUTE> public_template,
                              std::span<CK_ATTRIBUTE> private_template, CK_OBJECT_HANDLE& public_key,
                              CK_OBJECT_HANDLE& private_key) {

@@ -46,6 +46,10 @@ class Session {
   // `signing` turns true once C_SignInit has succeeded: from there on a signature may exist.
   CK_RV sign(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, ByteView input, Bytes& out,
              bool& signing);
+  // ECDH1 with KDF NULL into a session object that is read and destroyed at once. `deriving` as
+  // `signing` above.
+  CK_RV ecdh(CK_OBJECT_HANDLE key, ByteView peer_point, std::size_t secret_bytes, SecretBytes& out,
+             bool& deriving);
   CK_RV generate_pair(CK_MECHANISM_TYPE mechanism, std::span<CK_ATTRIBUTE> public_template,
                       std::span<CK_ATTRIBUTE> private_template, CK_OBJECT_HANDLE& public_key,
                       CK_OBJECT_HANDLE& private_key);

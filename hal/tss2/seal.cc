@@ -28,6 +28,12 @@ class SensitiveCreate {  // wiped when it ends
   TPM2B_SENSITIVE_CREATE value_{};
 };
 
+Status check_sealable(ByteView secret) {
+  if (secret.empty()) return fail(ErrorKind::kBadInput, "tpm: nothing to seal");
+  if (secret.size() > kSealedBytesMax) return fail(ErrorKind::kBadInput, "tpm: too much to seal");
+  return {};
+}
+
 }  // namespace
 
 Result<Handle> Tss2Tpm::policy_pcr_session(const ConnectionPtr& connection, SessionUse use,
@@ -42,23 +48,47 @@ Result<Handle> Tss2Tpm::policy_pcr_session(const ConnectionPtr& connection, Sess
   return std::move(session);
 }
 
-Result<TpmKeyBlob> Tss2Tpm::seal(ByteView secret, const PcrSelection& selection) {
-  if (secret.empty()) return fail(ErrorKind::kBadInput, "tpm: nothing to seal");
-  if (secret.size() > kSealedBytesMax) return fail(ErrorKind::kBadInput, "tpm: too much to seal");
-  // A bank that the TPM does not keep would drop out of the policy silently; reading it is refused.
-  KEYWARD_CHECK(pcr_read(selection));
-  KEYWARD_TRY(connection, connect());
+// Holds in every state: the object's policy is then that it may be unsealed, and nothing else.
+Result<Handle> Tss2Tpm::policy_unseal_session(const ConnectionPtr& connection, SessionUse use,
+                                              ESYS_TR salt_key) {
+  KEYWARD_TRY(session, start_session(connection, use, salt_key));
+  KEYWARD_CHECK(
+      connection->check(::Esys_PolicyCommandCode(connection->esys(), session.tr(), ESYS_TR_NONE,
+                                                 ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CC_Unseal),
+                        "tpm: PolicyCommandCode failed"));
+  return std::move(session);
+}
+
+Result<TpmKeyBlob> Tss2Tpm::seal_by_policy(const ConnectionPtr& connection, ByteView secret,
+                                           const Handle& trial) {
   EsysMem<TPM2B_DIGEST> policy;
-  {
-    KEYWARD_TRY(trial, policy_pcr_session(connection, SessionUse::kTrial, ESYS_TR_NONE, selection));
-    KEYWARD_CHECK(
-        connection->check(::Esys_PolicyGetDigest(connection->esys(), trial.tr(), ESYS_TR_NONE,
-                                                 ESYS_TR_NONE, ESYS_TR_NONE, out(policy)),
-                          "tpm: PolicyGetDigest failed"));
-  }
+  KEYWARD_CHECK(
+      connection->check(::Esys_PolicyGetDigest(connection->esys(), trial.tr(), ESYS_TR_NONE,
+                                               ESYS_TR_NONE, ESYS_TR_NONE, out(policy)),
+                        "tpm: PolicyGetDigest failed"));
   SensitiveCreate sensitive;
   KEYWARD_CHECK(fill(sensitive.get().sensitive.data, &TPM2B_SENSITIVE_DATA::buffer, secret));
   return create_child(connection, sealed_template(*policy), sensitive.get(), true);
+}
+
+Result<SecretBytes> Tss2Tpm::unseal_in(const ConnectionPtr& connection, ESYS_TR object,
+                                       const Handle& session) {
+  TPM2B_SENSITIVE_DATA* raw = nullptr;
+  const TSS2_RC rc =
+      ::Esys_Unseal(connection->esys(), object, session.tr(), ESYS_TR_NONE, ESYS_TR_NONE, &raw);
+  KEYWARD_CHECK(connection->check(rc, "tpm: Unseal failed"));
+  const std::unique_ptr<TPM2B_SENSITIVE_DATA, WipingFree> opened(raw);
+  KEYWARD_TRY(octets, octets_of(*opened, &TPM2B_SENSITIVE_DATA::buffer));
+  return SecretBytes(octets);
+}
+
+Result<TpmKeyBlob> Tss2Tpm::seal(ByteView secret, const PcrSelection& selection) {
+  KEYWARD_CHECK(check_sealable(secret));
+  // A bank that the TPM does not keep would drop out of the policy silently; reading it is refused.
+  KEYWARD_CHECK(pcr_read(selection));
+  KEYWARD_TRY(connection, connect());
+  KEYWARD_TRY(trial, policy_pcr_session(connection, SessionUse::kTrial, ESYS_TR_NONE, selection));
+  return seal_by_policy(connection, secret, trial);
 }
 
 Result<SecretBytes> Tss2Tpm::unseal(const TpmKeyBlob& blob, const PcrSelection& selection) {
@@ -67,13 +97,23 @@ Result<SecretBytes> Tss2Tpm::unseal(const TpmKeyBlob& blob, const PcrSelection& 
   KEYWARD_TRY(object, load_under(parent, blob));
   KEYWARD_TRY(session,
               policy_pcr_session(connection, SessionUse::kEncryptResponse, parent.tr(), selection));
-  TPM2B_SENSITIVE_DATA* raw = nullptr;
-  const TSS2_RC rc = ::Esys_Unseal(connection->esys(), object->tr(), session.tr(), ESYS_TR_NONE,
-                                   ESYS_TR_NONE, &raw);
-  KEYWARD_CHECK(connection->check(rc, "tpm: Unseal failed"));
-  const std::unique_ptr<TPM2B_SENSITIVE_DATA, WipingFree> opened(raw);
-  KEYWARD_TRY(octets, octets_of(*opened, &TPM2B_SENSITIVE_DATA::buffer));
-  return SecretBytes(octets);
+  return unseal_in(connection, object->tr(), session);
+}
+
+Result<TpmKeyBlob> Tss2Tpm::seal_unmeasured(ByteView secret) {
+  KEYWARD_CHECK(check_sealable(secret));
+  KEYWARD_TRY(connection, connect());
+  KEYWARD_TRY(trial, policy_unseal_session(connection, SessionUse::kTrial, ESYS_TR_NONE));
+  return seal_by_policy(connection, secret, trial);
+}
+
+Result<SecretBytes> Tss2Tpm::unseal_unmeasured(const TpmKeyBlob& blob) {
+  KEYWARD_TRY(connection, connect());
+  KEYWARD_TRY(parent, open_parent(connection, blob.parent));
+  KEYWARD_TRY(object, load_under(parent, blob));
+  KEYWARD_TRY(session,
+              policy_unseal_session(connection, SessionUse::kEncryptResponse, parent.tr()));
+  return unseal_in(connection, object->tr(), session);
 }
 
 }  // namespace keyward::hal::tss2

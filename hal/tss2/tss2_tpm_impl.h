@@ -53,6 +53,8 @@ class Tss2Tpm final : public Tpm {
 
   Result<TpmKeyBlob> seal(ByteView secret, const PcrSelection& selection) override;
   Result<SecretBytes> unseal(const TpmKeyBlob& blob, const PcrSelection& selection) override;
+  Result<TpmKeyBlob> seal_unmeasured(ByteView secret) override;
+  Result<SecretBytes> unseal_unmeasured(const TpmKeyBlob& blob) override;
 
   Result<Bytes> nv_read(std::uint32_t index) override;
   Status nv_define_counter(std::uint32_t index) override;
@@ -73,6 +75,12 @@ class Tss2Tpm final : public Tpm {
   Result<Tss2Object*> own(const ConnectionPtr& connection, TpmObject& object);
   Result<Handle> policy_pcr_session(const ConnectionPtr& connection, SessionUse use,
                                     ESYS_TR salt_key, const PcrSelection& selection);
+  Result<Handle> policy_unseal_session(const ConnectionPtr& connection, SessionUse use,
+                                       ESYS_TR salt_key);
+  Result<TpmKeyBlob> seal_by_policy(const ConnectionPtr& connection, ByteView secret,
+                                    const Handle& trial);
+  Result<SecretBytes> unseal_in(const ConnectionPtr& connection, ESYS_TR object,
+                                const Handle& session);
   Result<EsysMem<TPM2B_NV_PUBLIC>> nv_public(const Handle& nv);
   Result<Handle> open_resource(const ConnectionPtr& connection, TPM2_HANDLE handle,
                                const char* what);

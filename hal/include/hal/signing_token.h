@@ -85,6 +85,20 @@ class SigningToken {
   virtual Result<Bytes> sign(std::string_view label, ByteView message, Deadline deadline,
                              SignPriority priority) = 0;
 
+  // A key that agrees and never signs: ECDH on P-256 (PKCS#11 CKM_ECDH1_DERIVE, KDF NULL), as
+  // generate_key() but DERIVE alone. For keys that others encrypt to; no signing key can be used so.
+  // A token that has none of this keeps the defaults.
+  virtual Result<TokenKey> generate_agreement_key(std::string_view /*label*/) {
+    return fail(ErrorKind::kBadInput, "the module has no key agreement");
+  }
+  // The shared secret with `peer_point` (SEC 1, uncompressed, 65 octets; checked to lie on the
+  // curve): the x coordinate, 32 octets. kBadInput: no such key or point; kRefused: the key does not
+  // derive; kUnavailable: away, or the deadline passed.
+  virtual Result<SecretBytes> agree(std::string_view /*label*/, ByteView /*peer_point*/,
+                                    Deadline /*deadline*/) {
+    return fail(ErrorKind::kBadInput, "the module has no key agreement");
+  }
+
   virtual Result<Bytes> random(std::size_t size_bytes) = 0;
   virtual bool supports(KeyAlgorithm algorithm) = 0;
   virtual TokenStatus status() = 0;

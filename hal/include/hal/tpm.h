@@ -95,6 +95,11 @@ class Tpm {
   virtual Result<TpmKeyBlob> seal(ByteView secret, const PcrSelection& selection) = 0;
   virtual Result<SecretBytes> unseal(const TpmKeyBlob& blob, const PcrSelection& selection) = 0;
 
+  // Sealing to this TPM whatever was booted (PolicyCommandCode(Unseal)): for what must outlive an
+  // update of the firmware. Not for what opens the HSM.
+  virtual Result<TpmKeyBlob> seal_unmeasured(ByteView secret) = 0;
+  virtual Result<SecretBytes> unseal_unmeasured(const TpmKeyBlob& blob) = 0;
+
   virtual Result<Bytes> nv_read(std::uint32_t index) = 0;
   virtual Status nv_define_counter(
       std::uint32_t index) = 0;  // TPM2_NT_COUNTER, noda; kRefused if it exists

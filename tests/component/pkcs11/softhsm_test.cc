@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/ec.h>
 #include <p11-kit/pkcs11.h>
 #include <stdlib.h>
 
@@ -60,6 +61,81 @@ TEST(InitializeToken, ModuleAbsent_IsUnavailable) {
   const SecretBytes pin(view_of("1234"));
   EXPECT_EQ(hal::initialize_token(config, pin, pin).error().kind, ErrorKind::kUnavailable);
   EXPECT_EQ(hal::initialize_token(config, SecretBytes(), pin).error().kind, ErrorKind::kBadInput);
+}
+
+// ---- key agreement
+
+// The other side's half, by OpenSSL.
+struct Ephemeral {
+  EVP_PKEY* key = ::EVP_EC_gen("P-256");
+  ~Ephemeral() { ::EVP_PKEY_free(key); }
+  Bytes point() const {
+    Bytes out(65);
+    std::size_t size = 0;
+    (void)::EVP_PKEY_get_octet_string_param(key, "encoded-pub-key", out.data(), out.size(), &size);
+    return out;
+  }
+  Bytes secret_with(const Bytes& spki_der) const {
+    const unsigned char* at = spki_der.data();
+    EVP_PKEY* peer = ::d2i_PUBKEY(nullptr, &at, static_cast<long>(spki_der.size()));
+    EVP_PKEY_CTX* context = ::EVP_PKEY_CTX_new(key, nullptr);
+    Bytes out(32);
+    std::size_t size = out.size();
+    const bool good = ::EVP_PKEY_derive_init(context) == 1 &&
+                      ::EVP_PKEY_derive_set_peer(context, peer) == 1 &&
+                      ::EVP_PKEY_derive(context, out.data(), &size) == 1;
+    ::EVP_PKEY_CTX_free(context);
+    ::EVP_PKEY_free(peer);
+    return good ? out : Bytes{};
+  }
+};
+
+TEST(Agree, SameSecretAsTheOtherSide_AlsoAfterReopening) {
+  const SoftHsm hsm;
+  auto token = open_unlocked(hsm);
+  const auto made = token->generate_agreement_key("evidence");
+  ASSERT_TRUE(made) << made.error().what;
+  EXPECT_TRUE(made->sensitive && made->never_extractable && made->local && !made->extractable);
+  const Ephemeral other;
+  const auto expected = other.secret_with(made->spki_der);
+  ASSERT_EQ(expected.size(), 32u);
+  const auto secret = token->agree("evidence", other.point(), in_ms(5'000));
+  ASSERT_TRUE(secret) << secret.error().what;
+  EXPECT_EQ(to_bytes(secret->view()), expected);
+  token.reset();
+  token = open_unlocked(hsm);
+  const auto again = token->agree("evidence", other.point(), in_ms(5'000));
+  ASSERT_TRUE(again) << again.error().what;
+  EXPECT_EQ(to_bytes(again->view()), expected);
+}
+
+TEST(Agree, KeyOfOneUse_NotUsableForTheOther) {
+  const SoftHsm hsm;
+  auto token = open_unlocked(hsm);
+  ASSERT_TRUE(token->generate_key("issuing", KeyAlgorithm::kEcdsaP256));
+  ASSERT_TRUE(token->generate_agreement_key("evidence"));
+  EXPECT_EQ(token->generate_agreement_key("evidence").error().kind, ErrorKind::kRefused);
+  const Ephemeral other;
+  EXPECT_FALSE(token->agree("issuing", other.point(), in_ms(5'000)));
+  EXPECT_FALSE(token->sign("evidence", view_of("message"), in_ms(5'000), SignPriority::kIssuance));
+  // And the token stays well.
+  EXPECT_TRUE(token->sign("issuing", view_of("message"), in_ms(5'000), SignPriority::kIssuance));
+  EXPECT_TRUE(token->agree("evidence", other.point(), in_ms(5'000)));
+  EXPECT_EQ(token->status().state, TokenState::kReady);
+}
+
+TEST(Agree, PointOffTheCurveOrOfAnotherForm_BadInput) {
+  const SoftHsm hsm;
+  auto token = open_unlocked(hsm);
+  ASSERT_TRUE(token->generate_agreement_key("evidence"));
+  Bytes point = Ephemeral().point();
+  point[64] ^= 1;
+  EXPECT_EQ(token->agree("evidence", point, in_ms(5'000)).error().kind, ErrorKind::kBadInput);
+  point.pop_back();
+  EXPECT_EQ(token->agree("evidence", point, in_ms(5'000)).error().kind, ErrorKind::kBadInput);
+  EXPECT_EQ(token->agree("evidence", {}, in_ms(5'000)).error().kind, ErrorKind::kBadInput);
+  EXPECT_EQ(token->agree("nowhere", Ephemeral().point(), in_ms(5'000)).error().kind,
+            ErrorKind::kBadInput);
 }
 
 TEST(Open, ModuleAbsent_StartsAway) {

@@ -31,6 +31,19 @@ TEST_F(TpmTest, Unseal_AfterPcrExtend_IsRefused) {
   EXPECT_KIND(ErrorKind::kRefused, tpm_->unseal(*blob, kSelection));
 }
 
+TEST_F(TpmTest, UnsealUnmeasured_AfterPcrExtend_GivesTheSecret) {
+  const Bytes secret(128, 0x5a);
+  const auto blob = tpm_->seal_unmeasured(secret);
+  ASSERT_OK(blob);
+  const auto extended = tpm_->pcr_extend(16, Bytes(32, 1));
+  ASSERT_OK(extended);
+  const auto opened = tpm_->unseal_unmeasured(*blob);
+  ASSERT_OK(opened);
+  EXPECT_EQ(to_bytes(opened->view()), secret);
+  EXPECT_KIND(ErrorKind::kBadInput, tpm_->seal_unmeasured(Bytes(129, 1)));
+  EXPECT_KIND(ErrorKind::kBadInput, tpm_->seal_unmeasured({}));
+}
+
 TEST_F(TpmTest, Unseal_AfterExtendOfAnUnselectedPcr_GivesTheSecret) {
   const auto blob = tpm_->seal(to_bytes("pin"), kSelection);
   ASSERT_OK(blob);

@@ -24,6 +24,8 @@ constexpr std::int64_t kReplyMs = 30'000;
 }  // namespace
 
 SignerStage::SignerStage(std::string extra_toml) : extra_toml_(std::move(extra_toml)) {
+  if (extra_toml_.find("crl_hours") == std::string::npos)
+    extra_toml_ = "crl_hours = 0\n" + extra_toml_;
   shim_ = std::make_unique<ShimControl>(directory_.path("shim"));
   if (!make_directories(directory_.path("state"), 0700)) die("no state directory");
   make_key();

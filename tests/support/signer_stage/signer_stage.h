@@ -21,7 +21,9 @@ namespace keyward::test {
 
 class SignerStage {
  public:
-  // `extra_toml`: lines for the signer's own section (permitted_dns, budgets.* ...).
+  // `extra_toml`: lines for the signer's own section (permitted_dns, budgets.* ...). Without
+  // "crl_hours" in it no revocation lists are made: their signatures come when they are due, and
+  // would be counted at odds with the step that a test looks at.
   explicit SignerStage(std::string extra_toml = "");
   ~SignerStage();
 

@@ -1,6 +1,8 @@
 // The real keyward-platform over a real swtpm; the test is its supervisor and its signer.
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -15,6 +17,8 @@
 #include "firmware/wire/messages/control_stop.h"
 #include "firmware/wire/messages/failure.h"
 #include "firmware/wire/messages/issuer_get.h"
+#include "firmware/wire/messages/key_seal.h"
+#include "firmware/wire/messages/key_unseal.h"
 #include "firmware/wire/messages/pin_unseal.h"
 #include "hal/base/file.h"
 #include "tests/support/swtpm/swtpm.h"
@@ -49,7 +53,8 @@ class PlatformTest : public ::testing::Test {
   void start(const std::string& tpm_section) {
     auto control = task::make_channel();
     auto edge = task::make_channel();
-    ASSERT_TRUE(control && edge);
+    auto second = task::make_channel();
+    ASSERT_TRUE(control && edge && second);
     const std::string program = std::string(std::getenv("KEYWARD_BIN")) + "/keyward-platform";
     pid_ = ::fork();
     ASSERT_GE(pid_, 0);
@@ -60,11 +65,12 @@ class PlatformTest : public ::testing::Test {
     }
     control_ = std::move(control->first);
     signer_ = std::move(edge->first);
+    attestation_ = std::move(second->first);
     wire::ControlStart start;
     start.task = TaskId::kPlatform;
     start.config = "state_dir = \"" + device_.directory() + "\"\n[tpm]\n" + tpm_section;
-    start.peers = {{TaskId::kSigner, true}};
-    const int descriptors[] = {edge->second.get()};
+    start.peers = {{TaskId::kSigner, true}, {TaskId::kAttestation, true}};
+    const int descriptors[] = {edge->second.get(), second->second.get()};
     ASSERT_TRUE(task::send_frame(control_.get(), wire::encode_frame(0, start), descriptors,
                                  Deadline::after_ms(kPatienceMs)));
   }
@@ -106,6 +112,28 @@ class PlatformTest : public ::testing::Test {
     return reply ? std::string(text_of(reply->pin)) : "<malformed>";
   }
 
+  // A request of attestation's: the reply, or nothing and the failure's code in `code_`.
+  template <class Request>
+  std::optional<typename Request::Reply> call(const Request& request) {
+    const int fd = attestation_.get();
+    const auto deadline = Deadline::after_ms(kPatienceMs);
+    if (!task::send_frame(fd, wire::encode_frame(9, request), {}, deadline)) return std::nullopt;
+    const auto ready = task::wait_readable(fd, deadline.remaining_ms());
+    if (!ready || !*ready) return std::nullopt;
+    const auto frame = task::receive_frame(fd, 0);
+    if (!frame) return std::nullopt;
+    const auto opened = wire::open_frame(frame->bytes);
+    if (!opened) return std::nullopt;
+    if (opened->head.type == MessageType::kFailure) {
+      const auto failure = wire::decode_body<wire::Failure>(opened->body);
+      code_ = failure ? failure->code : "malformed";
+      return std::nullopt;
+    }
+    const auto reply = wire::decode_body<typename Request::Reply>(opened->body);
+    if (!reply) return std::nullopt;
+    return *reply;
+  }
+
   int wait_exit() {
     int status = 0;
     ::waitpid(pid_, &status, 0);
@@ -129,8 +157,47 @@ class PlatformTest : public ::testing::Test {
   test::Swtpm device_;
   UniqueFd control_;
   UniqueFd signer_;
+  UniqueFd attestation_;
+  std::string code_;
   pid_t pid_ = -1;
 };
+
+TEST_F(PlatformTest, KeySealAndUnseal_BesideThePin_GivesTheSecret) {
+  seal("0815");
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  const Bytes secret = to_bytes("a key for encrypted evidence");
+  const auto sealed = call(wire::KeySeal{secret});
+  ASSERT_TRUE(sealed) << code_;
+  EXPECT_EQ(text_of(sealed->sealed).find(text_of(secret)), std::string_view::npos);
+  // Both edges at the same time reach one TPM.
+  std::thread signer([&] {
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(ask(), "0815");
+  });
+  for (int i = 0; i < 5; ++i) {
+    const auto opened = call(wire::KeyUnseal{sealed->sealed});
+    ASSERT_TRUE(opened) << code_;
+    EXPECT_EQ(opened->secret, secret);
+  }
+  signer.join();
+}
+
+TEST_F(PlatformTest, KeyUnseal_DamagedOrShort_KeyUnusable) {
+  seal("0815");
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  auto sealed = call(wire::KeySeal{to_bytes("secret")});
+  ASSERT_TRUE(sealed) << code_;
+  sealed->sealed.back() ^= 1;
+  EXPECT_FALSE(call(wire::KeyUnseal{sealed->sealed}));
+  EXPECT_EQ(code_, "key-unusable");
+  code_.clear();
+  EXPECT_FALSE(call(wire::KeyUnseal{Bytes(1, 0)}));
+  EXPECT_EQ(code_, "key-unusable");
+  code_.clear();
+  EXPECT_FALSE(call(wire::KeySeal{}));
+  EXPECT_EQ(code_, "key-empty");
+}
 
 TEST_F(PlatformTest, PinUnseal_InTheSealedState_GivesThePin) {
   seal("0815");

@@ -57,7 +57,7 @@ class HostileStage : public ::testing::Test {
 
   void in_step() {
     const auto ledger = stage_->ledger();
-    EXPECT_EQ(stage_->signatures(), ledger.intents);
+    EXPECT_EQ(stage_->signatures(), ledger.signatures_intended());
     EXPECT_EQ(ledger.issued - issued_before_, issued_);
     EXPECT_EQ(ledger.revoked - revoked_before_, revoked_);
     EXPECT_TRUE(stage_->alive()) << stage_->log();
@@ -78,7 +78,7 @@ class HostileStage : public ::testing::Test {
   void fatal(TaskId edge, const Request& request) {
     stage_->send(edge, wire::encode_frame(stage_->next_id(), request));
     EXPECT_EQ(stage_->wait_exit(), kExitProtocol);
-    EXPECT_EQ(stage_->signatures(), stage_->ledger().intents);
+    EXPECT_EQ(stage_->signatures(), stage_->ledger().signatures_intended());
     stage_->start();
   }
   // The certificate that an order for a proved name gets, or none.

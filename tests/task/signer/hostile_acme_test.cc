@@ -37,7 +37,7 @@ class HostileAcme : public ::testing::Test {
   // The invariant, from two sources that know nothing of each other.
   void in_step() {
     const auto ledger = stage_->ledger();
-    EXPECT_EQ(stage_->signatures(), ledger.intents);
+    EXPECT_EQ(stage_->signatures(), ledger.signatures_intended());
     EXPECT_EQ(ledger.issued - issued_before_, expected_);
     EXPECT_TRUE(stage_->alive()) << stage_->log();
   }
@@ -61,7 +61,7 @@ class HostileAcme : public ::testing::Test {
   void fatal_octets(TaskId edge, ByteView datagram, std::span<const int> descriptors = {}) {
     stage_->send(edge, datagram, descriptors);
     EXPECT_EQ(stage_->wait_exit(), kExitProtocol);
-    EXPECT_EQ(stage_->signatures(), stage_->ledger().intents);
+    EXPECT_EQ(stage_->signatures(), stage_->ledger().signatures_intended());
     stage_->start();
   }
   template <class Request>

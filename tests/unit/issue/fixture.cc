@@ -58,8 +58,9 @@ void GateTest::open() { ASSERT_TRUE(try_open()); }
 void GateTest::TearDown() {
   if (!gate_) return;
   const auto summary = ledger();
-  EXPECT_EQ(summary.intents, static_cast<std::uint64_t>(token_.sign_calls));
+  EXPECT_EQ(summary.signatures_intended(), static_cast<std::uint64_t>(token_.sign_calls));
   EXPECT_TRUE(summary.open_intents.empty());
+  EXPECT_TRUE(summary.open_lists.empty());
   EXPECT_TRUE(issue::verify_issued(directory_.path("ledger"), token_.key()));
 }
 

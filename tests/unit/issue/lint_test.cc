@@ -266,6 +266,19 @@ TEST_F(LintTest, OneMoreExtension_NoOtherExtension) {
   EXPECT_EQ(refused(), Only{"no-other-extension"});
 }
 
+TEST_F(LintTest, DistributionPointNotTheIssuers_DistributionPoints) {
+  const std::string url = "http://pki.plant.example/crl";
+  issuer_->crl_url = url;
+  EXPECT_EQ(refused(), Only{"distribution-points"});
+  spec_.extensions.push_back(x509::ext_crl_distribution_points(url));
+  EXPECT_EQ(refused(), Only{});
+  spec_.extensions.back() = x509::ext_crl_distribution_points(url + "2");
+  EXPECT_EQ(refused(), Only{"distribution-points"});
+  spec_.extensions.back() = x509::ext_crl_distribution_points(url);
+  issuer_->crl_url.clear();
+  EXPECT_EQ(refused(), Only{"distribution-points"});
+}
+
 TEST_F(LintTest, NameBesideTheSubtree_NameConstraints) {
   identifiers_ = {dns("a.notplant.example")};
   spec_.extensions[kNames] = *x509::ext_subject_alt_name(identifiers_, false);
