@@ -70,13 +70,14 @@ TEST_P(SwtpmCredential, SecretOfEachSize_Opens) {
   EXPECT_FALSE(make_credential(public_of(ek.area), name_of(ak.area), random_bytes(65)));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Templates, SwtpmCredential,
-    ::testing::Values(EkKind::kRsa2048, EkKind::kP256, EkKind::kHighRsa2048, EkKind::kHighP384),
-    [](const auto& tested) {
-      static constexpr const char* kNames[] = {"LowRsa2048", "LowP256", "HighRsa2048", "HighP384"};
-      return kNames[static_cast<int>(tested.param)];
-    });
+std::string template_name(const ::testing::TestParamInfo<EkKind>& tested) {
+  static constexpr const char* kNames[] = {"LowRsa2048", "LowP256", "HighRsa2048", "HighP384"};
+  return kNames[static_cast<int>(tested.param)];
+}
+INSTANTIATE_TEST_SUITE_P(Templates, SwtpmCredential,
+                         ::testing::Values(EkKind::kRsa2048, EkKind::kP256, EkKind::kHighRsa2048,
+                                           EkKind::kHighP384),
+                         template_name);
 
 // One device of swtpm_localca's, and the CA.
 class SwtpmAttestationCa : public ::testing::Test {
@@ -98,9 +99,9 @@ class SwtpmAttestationCa : public ::testing::Test {
     return ca_->activate(account_, view_of(out.take()), policy_, now_ms_);
   }
 
-  const std::int64_t now_ms_ = system_clock().utc_ms();
   const Digest256 account_ = crypto::sha256(view_of("account"));
   test::Swtpm device_{test::Swtpm::Kind::kManufactured};
+  const std::int64_t now_ms_ = system_clock().utc_ms();  // its certificates were made before
   test::TpmRig rig_{device_.tcti()};
   AttestationCaPolicy policy_;
   std::optional<AttestationCa> ca_;

@@ -134,6 +134,7 @@ test::AreaSpec ak_with(Change change) {
   change(out);
   return out;
 }
+std::string case_name(const ::testing::TestParamInfo<AkCase>& tested) { return tested.param.name; }
 INSTANTIATE_TEST_SUITE_P(
     All, AkRefusal,
     ::testing::Values(AkCase{"FixedTpm", "ak.fixed-tpm", flipped(1)},
@@ -146,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(
                       AkCase{"Scheme", "ak.scheme", ak_with([](auto& s) { s.scheme = 0x0010; })},
                       AkCase{"NameAlg", "ak.name-alg",
                              ak_with([](auto& s) { s.name_alg = 0x0004; })}),
-    [](const auto& tested) { return tested.param.name; });
+    case_name);
 
 TEST_F(AttestationCaTest, Inventory_DecidesWhoIsTakenAndHowItIsCalled) {
   DeviceQuestion asked;

@@ -58,6 +58,7 @@ EkSpec with(Change change) {
   change(out);
   return out;
 }
+std::string case_name(const ::testing::TestParamInfo<Case>& tested) { return tested.param.name; }
 INSTANTIATE_TEST_SUITE_P(
     All, EkRefusal,
     ::testing::Values(
@@ -76,7 +77,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"NotYetValid", "ek.not-yet-valid",
              with([](auto& s) { s.not_before_ms = kNowMs + kHourMs / 2; })},
         Case{"Signature", "ek.chain", with([](auto& s) { s.flip_signature = true; })}),
-    [](const auto& tested) { return tested.param.name; });
+    case_name);
 
 TEST(EkCertificate, NotACertificate_IsRefused) {
   const auto result = appraise_ek(view_of("no DER"), {}, policy(), kNowMs);
