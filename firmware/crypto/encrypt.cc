@@ -34,6 +34,7 @@ Coordinates coordinates_of(const PublicKey& key) {
 }
 
 Status take_label(EVP_PKEY_CTX* context, ByteView label) {
+  if (label.empty()) return {};  // the default, and OpenSSL copies nothing to nothing
   auto* copy = static_cast<unsigned char*>(::OPENSSL_memdup(label.data(), label.size()));
   if (copy == nullptr) return openssl_fail(ErrorKind::kInternal, "rsa: no memory for a label");
   // The context owns the label once it took it.
