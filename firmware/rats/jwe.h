@@ -32,6 +32,7 @@ class SoftwareDecryptionKey final : public DecryptionKey {
   crypto::KeyKind kind() const override { return key_.public_key().kind(); }
   Result<SecretBytes> agree(ByteView ephemeral) override;
   Result<SecretBytes> unwrap_rsa(ByteView encrypted) override;
+  const crypto::PublicKey& public_key() const { return key_.public_key(); }
 
  private:
   std::string kid_;
