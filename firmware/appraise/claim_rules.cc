@@ -308,6 +308,9 @@ Findings appraise_ear(const EarRules& rules, const rats::MediaType& type, ByteVi
   else
     note(&decision.passed, "ear.freshness", "the result's eat_nonce answers this challenge");
   const auto before = decision.why_not.size();
+  if (question.relayed_evidence_sha256 && ear->raw_evidence_sha256 &&
+      *ear->raw_evidence_sha256 != *question.relayed_evidence_sha256)
+    add(decision, "ear.evidence-other", "the verifier judged other evidence than it was given");
   for (const auto& appraisal : ear->appraisals) {
     check_appraisal(rules, appraisal, decision);
     if (!appraisal.attested_key) continue;

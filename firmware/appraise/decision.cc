@@ -81,11 +81,17 @@ class Appraisal {
     if (decision_.why_not.empty()) bind();
     return std::move(decision_);
   }
-  void judge_relayed(ByteView result) {
+  // The same evidence as in the first round is looked for again: the result is about that.
+  void judge_relayed(const rats::Cmw& cmw, ByteView result) {
+    relay(cmw);
+    if (!decision_.relay) return;
+    Question question = question_;
+    question.relayed_evidence_sha256 = crypto::sha256(decision_.relay->evidence);
+    decision_.relay.reset();
     // A compact JWS is text; a CWT begins with a CBOR tag or array.
     const bool is_text = !result.empty() && result.front() < 0x80;
     const rats::MediaType type{is_text ? "application/eat+jwt" : "application/eat+cwt", {}};
-    take(Kind::kEar, appraise_ear(policy_.ear, type, result, question_, decision_));
+    take(Kind::kEar, appraise_ear(policy_.ear, type, result, question, decision_));
   }
   void relay(const rats::Cmw& cmw) {
     for (const auto& flat : rats::records_of(cmw)) {
@@ -191,8 +197,8 @@ Decision appraise(const AppraisalPolicy& policy, const rats::ResponsePayload& pa
   const auto* cmw = std::get_if<rats::Cmw>(&payload);
   const auto* csr = std::get_if<rats::CsrPayload>(&payload);
   if (!policy.relay.empty()) {
-    if (question.relayed)
-      appraisal.judge_relayed(*question.relayed);
+    if (cmw != nullptr && question.relayed)
+      appraisal.judge_relayed(*cmw, *question.relayed);
     else if (cmw != nullptr)
       appraisal.relay(*cmw);
     return appraisal.finish();

@@ -40,6 +40,7 @@ struct Question {
   Fresh fresh;
   std::int64_t at_utc_ms = 0;
   std::optional<Bytes> relayed;  // what the other verifier said of the same evidence
+  std::optional<Digest256> relayed_evidence_sha256;  // set by appraise()
   // Device identifiers that an inventory knows a key by; empty: no inventory.
   std::function<std::vector<wire::Identifier>(const crypto::PublicKey&)> devices_of_key;
 };

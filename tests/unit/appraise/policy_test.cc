@@ -246,6 +246,13 @@ TEST_F(Appraise, Events_EachRule_IsToldByItsId) {
                         quote()),
             "");
   EXPECT_EQ(judge_quote(tpm() + rule("required", 5, linux_line), quote()), "pcr.missing");
+  // A log without any event of a register hides nothing of what the register holds.
+  auto record = record_;
+  auto stripped = quote().log;
+  std::erase_if(stripped.events, [](const auto& event) { return event.pcr == 4; });
+  record.event_log = test::event_log(stripped);
+  const auto policy = must_parse(tpm() + rule("forbidden", 4, "description = \"shimx64\"\n"));
+  EXPECT_EQ(ids(judge(policy, kTpmQuoteMediaType, write_quote_record(record))), "log.replay");
 }
 
 TEST_F(Appraise, Eat_EachFault_IsToldByItsId) {
