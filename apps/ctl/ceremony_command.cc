@@ -156,8 +156,12 @@ class Ceremony {
     auto spki = with_token(issuing_token_, [&](hal::SigningToken& token) -> Result<Bytes> {
       const auto key = ceremony::make_key(token, plan_.issuing);
       if (!key) return fail(key.error());
+      if (!plan_.evidence_key_label.empty())
+        KEYWARD_CHECK(token.generate_agreement_key(plan_.evidence_key_label));
       return key->spki_der;
     });
+    if (spki && !plan_.evidence_key_label.empty())
+      say("evidence key", "made in the issuing CA's token; it agrees and cannot sign");
     if (spki) say("issuing key", "made in its token; the key cannot leave it");
     return spki;
   }

@@ -28,6 +28,8 @@ struct CaPlan {
 struct Plan {
   CaPlan root;
   CaPlan issuing;
+  // In the issuing token: a key for encrypted evidence (signer.evidence_key_label); empty: none.
+  std::string evidence_key_label;
 };
 
 struct PlanResult {

@@ -65,7 +65,12 @@ PlanResult read(config::Document document) {
   auto root = document.root();
   out.plan.root = read_ca(root.table("root"), "root", own);
   out.plan.issuing = read_ca(root.table("issuing"), "issuing", own);
+  auto& evidence = out.plan.evidence_key_label;
+  evidence = root.table("evidence").string_or("key_label", "");
   out.problems = document.finish();
+  if (evidence.size() > 64) own.emplace_back("[evidence] key_label has more than 64 characters");
+  if (evidence == out.plan.issuing.key_label && !evidence.empty())
+    own.emplace_back("[evidence] key_label is the issuing CA's: a key has one use");
   const Plan& plan = out.plan;
   if (!plan.root.permitted_dns.empty())
     own.emplace_back(

@@ -56,6 +56,18 @@ TEST(Plan_SameNameTwice, IsRefused) {
               Contains(HasSubstr("different names")));
 }
 
+// A key has one use: what decrypts signs no certificate.
+TEST(Plan_EvidenceKeyThatIsTheIssuingOne, IsRefused) {
+  const auto evidence = [](const std::string& label) {
+    return parse_plan(kRoot + kIssuing + "[evidence]\nkey_label = \"" + label + "\"\n", "plan");
+  };
+  const auto plan = evidence("evidence");
+  EXPECT_TRUE(plan.problems.empty());
+  EXPECT_EQ(plan.plan.evidence_key_label, "evidence");
+  EXPECT_THAT(evidence(plan.plan.issuing.key_label).problems,
+              Contains(HasSubstr("a key has one use")));
+}
+
 TEST(Plan_UnknownAlgorithm, IsRefused) {
   EXPECT_THAT(problems_of(kRoot + kIssuing, "ecdsa-p256", "rsa-1024"),
               Contains(HasSubstr("algorithm 'rsa-1024'")));

@@ -152,12 +152,12 @@ TEST_F(AkGateTest, TokenAway_HsmAway_ThenIssued) {
   EXPECT_EQ(ask(request(client_, "S1")), "issued");
 }
 
-TEST_F(AkGateTest, Budget_Used_Refused) {
+TEST_F(AkGateTest, Budget_Used_RateAccount) {
   config_.account_per_hour = 1;
   open();
   for (const char* session : {"S1", "S2"}) EXPECT_EQ(send(activation(session, ak_)), "granted");
   EXPECT_EQ(ask(request(client_, "S1")), "issued");
-  EXPECT_EQ(ask(request(client_, "S2")), "budget-account");
+  EXPECT_EQ(ask(request(client_, "S2")), "rate-account");
 }
 
 TEST_F(AkGateTest, Issued_Revoked_LikeAnyOther) {
