@@ -132,7 +132,9 @@ Outcome<wire::AccountRecord> carry_out(Context& context, const SignedRequest& re
   context.accounts.forget(rekey.id);
   if (!done) return refuse(problem_from(done.error()));
   if (!done->applied && done->holder_id && *done->holder_id != rekey.id) {
-    if (auto ok = check_free(context, new_key); !ok) return refuse(ok.error());
+    auto holder = context.backend.store.ask(wire::AccountGet{*done->holder_id, std::nullopt});
+    if (!holder) return refuse(problem_from(holder.error()));
+    if (holder->account) return refuse(conflict(context, *holder->account));
   }
   if (!done->account || done->account->thumbprint != rekey.thumbprint) {
     return refuse(malformed("key-change.old-key", "\"oldKey\" is no longer the account's key"));

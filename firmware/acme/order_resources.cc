@@ -108,6 +108,8 @@ Outcome<AuthzPlan> plan_uri(Context& context, const wire::Identifier& uri,
     if (!info) return refuse(problem_from(info.error()));
     methods = methods_for((*info)->profiles, wanted);
   }
+  std::erase(methods,
+             wire::ValidationMethod::kPossession01);  // the signer counts it for no service
   AuthzPlan plan{std::move(wanted), std::move(methods), profile.name};
   plan.above_serves = true;
   return plan;

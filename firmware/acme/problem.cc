@@ -156,10 +156,12 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"grant-device-mismatch", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"hint-not-served", ProblemType::kServerInternal, OrderFate::kInvalid},
     // Tenants, and what is not in orders: the signer's.
-    {"tenant-unknown", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"tenant-not-delegated", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"service-domain-missing", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"service-domain-unproved", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"ak-grant-missing", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"ak-key-malformed", ProblemType::kBadAttestationStatement, OrderFate::kInvalid},
+    {"ak-not-offered", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"crl-missing", ProblemType::kServerInternal, OrderFate::kProcessing},
     // Of the task runtime: the peer is away, late or full.
     {"peer-lost", ProblemType::kServerInternal, OrderFate::kProcessing},

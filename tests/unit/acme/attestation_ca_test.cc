@@ -97,9 +97,9 @@ TEST_F(AttestationCaTest, Activate_AttestationRefuses_SignerIsNotAsked) {
 
 TEST_F(AttestationCaTest, Activate_SignerRefuses_ItsCode) {
   world.signer.break_message("ak-issue",
-                             failure(wire::FailureKind::kRefused, "grant-missing").value());
+                             failure(wire::FailureKind::kRefused, "ak-grant-missing").value());
   expect_problem(client.post(std::string(kActivate), std::string(kPayload)), 403, "unauthorized",
-                 "grant-missing");
+                 "ak-grant-missing");
 }
 
 TEST_F(AttestationCaTest, Activate_SignerAway_MayComeBack) {
