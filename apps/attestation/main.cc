@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
   attestation::EvidenceKeys evidence_keys(remote_config.key, state_dir, signer,
                                           task.peer(TaskId::kPlatform));
   attestation::Remote remote(*mint, attestation::load_policies_or_die(remote_config.policies),
-                             evidence_keys, grant_lifetime_ms, signer);
+                             evidence_keys, grant_lifetime_ms, devices, signer);
   task.server().on<wire::DeviceTokenMint>(TaskId::kAcme, [&](const auto& request) {
     const bool is_remote = request.method == wire::ValidationMethod::kRemoteAttest01;
     return is_remote ? remote.mint(request) : loop.mint(request);

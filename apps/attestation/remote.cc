@@ -135,7 +135,12 @@ task::Answer<wire::RemoteVerifyReply> Remote::verify(const wire::RemoteVerify& r
   question.fresh.key_authorization = jose::key_authorization(request.token, request.thumbprint);
   question.at_utc_ms = now_ms;
   question.relayed = request.relayed;
-  question.devices_of_key = devices_of_key_;
+  std::optional<Digest256> ak_sha256;  // a trace of the device, whoever names it
+  question.devices_of_key = [&](const crypto::PublicKey& ak) {
+    ak_sha256 = ak.spki_sha256();
+    return devices_.identity_by_enrolment() ? devices_.identifiers_of_key(*ak_sha256)
+                                            : std::vector<wire::Identifier>();
+  };
   const auto decision = appraise::appraise(*policy, *payload, question);
   if (decision.relay) {
     wire::RemoteVerifyReply reply;
@@ -153,13 +158,21 @@ task::Answer<wire::RemoteVerifyReply> Remote::verify(const wire::RemoteVerify& r
     return problem(is_undecodable(id) ? "malformed" : "badAttestationStatement", id,
                    words_of(decision.why_not), now_ms);
   }
-  return grant(request, *policy, decision, now_ms);
+  return grant(request, *policy, decision, ak_sha256, now_ms);
 }
 
 task::Answer<wire::RemoteVerifyReply> Remote::grant(const wire::RemoteVerify& request,
                                                     const appraise::AppraisalPolicy& policy,
                                                     const appraise::Decision& decision,
+                                                    const std::optional<Digest256>& ak_sha256,
                                                     std::int64_t now_ms) {
+  const inventory::Traces traces{{}, ak_sha256, decision.findings.devices, std::nullopt};
+  const auto judged = devices_.judge(traces);
+  if (!judged) return tl::unexpected<wire::Failure>(judged.error());
+  if (*judged) {
+    log::info("evidence refused", {{"code", (*judged)->code}, {"policy", policy.name}});
+    return problem("badAttestationStatement", (*judged)->code, (*judged)->detail, now_ms);
+  }
   wire::GrantRemote grant;
   grant.thumbprint = request.thumbprint;
   grant.hint = request.identifier.value;
@@ -175,6 +188,8 @@ task::Answer<wire::RemoteVerifyReply> Remote::grant(const wire::RemoteVerify& re
     return tl::unexpected<wire::Failure>(granted.error());
   log::info("evidence accepted",
             {{"policy", grant.policy}, {"evidence_sha256", hex_encode(grant.evidence_sha256)}});
+  devices_.note(inventory::Decision::kRemote, traces, request.thumbprint, grant.evidence_sha256);
+  devices_.keep(request.profile, request.payload);
   wire::RemoteVerifyReply reply;
   reply.validated_at_ms = now_ms;
   reply.grant_expires_at_ms = grant.expires_at_ms;

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "apps/attestation/devices.h"
 #include "apps/attestation/evidence_keys.h"
 #include "firmware/appraise/decision.h"
 #include "firmware/challenge/token.h"
@@ -26,16 +27,14 @@ appraise::PolicySet load_policies_or_die(const appraise::PolicySet::Paths& paths
 
 class Remote {
  public:
-  using DevicesOfKey = std::function<std::vector<wire::Identifier>(const crypto::PublicKey&)>;
   Remote(const challenge::TokenMint& mint, appraise::PolicySet policies, EvidenceKeys& keys,
-         std::int64_t grant_lifetime_ms, task::Peer& signer)
+         std::int64_t grant_lifetime_ms, Devices& devices, task::Peer& signer)
       : mint_(mint),
         policies_(std::move(policies)),
         keys_(keys),
         grant_lifetime_ms_(grant_lifetime_ms),
+        devices_(devices),
         signer_(signer) {}
-  // An inventory that knows devices by their attestation key.
-  void use_inventory(DevicesOfKey devices_of_key) { devices_of_key_ = std::move(devices_of_key); }
 
   task::Answer<wire::DeviceTokenMintReply> mint(const wire::DeviceTokenMint& request);
   task::Answer<wire::RemoteVerifyReply> verify(const wire::RemoteVerify& request);
@@ -47,13 +46,14 @@ class Remote {
   task::Answer<wire::RemoteVerifyReply> grant(const wire::RemoteVerify& request,
                                               const appraise::AppraisalPolicy& policy,
                                               const appraise::Decision& decision,
+                                              const std::optional<Digest256>& ak_sha256,
                                               std::int64_t now_ms);
   const challenge::TokenMint& mint_;
   appraise::PolicySet policies_;
   EvidenceKeys& keys_;
   std::int64_t grant_lifetime_ms_;
+  Devices& devices_;
   task::Peer& signer_;
-  DevicesOfKey devices_of_key_;
 };
 
 }  // namespace keyward::attestation
