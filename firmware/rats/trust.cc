@@ -65,6 +65,8 @@ Appraised<Signer> signer_of_chain(const TrustAnchors& anchors, const std::vector
   if (leaf.basic_constraints_ca().value_or(false))
     return bad_certificate("the signer's certificate is a CA's");
   auto key = *leaf.key;
+  // What a certificate says that no root vouches for must not be read by anybody.
+  if (known) return Signer{std::move(key), std::nullopt};
   return Signer{std::move(key), std::move(leaf)};
 }
 

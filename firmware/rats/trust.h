@@ -55,7 +55,7 @@ struct SignerHint {
 
 struct Signer {
   crypto::PublicKey key;
-  std::optional<x509::Certificate> certificate;  // of x5c, when the chain was followed
+  std::optional<x509::Certificate> certificate;  // of x5c, when its chain ended at a root
 };
 
 // A certificate that came along is used only if its key is trusted itself or its chain ends at a
