@@ -85,13 +85,13 @@ class AttestationCaTaskTest : public ::testing::Test {
   Begun begin(const test::TpmRig::Key& ak) {
     const auto issuer =
         *read_text_file(device_.manufacturer_issuer_file(), limits::kCertificateBytesMax);
+    const std::vector<Bytes> chain = *x509::certificates_from_pem(issuer, 4);
     const auto certificate = rig_.read_nv(kEkCertificateIndex);
     if (!certificate) ::abort();
     json::Writer out;
     out.begin_object().member("ekCertificate", base64url_encode(*certificate));
     out.key("ekChain").begin_array();
-    for (const auto& der : *x509::certificates_from_pem(issuer, 4))
-      out.string(base64url_encode(der));
+    for (const auto& der : chain) out.string(base64url_encode(der));
     out.end_array().member("akPublic", base64url_encode(ak.area)).end_object();
     wire::AkBegin request;
     request.thumbprint = account_;
