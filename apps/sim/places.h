@@ -34,6 +34,8 @@ struct Places {
   std::string tokens() const { return signer_state() + "/tokens"; }
   std::string token_backup() const { return root + "/backup/tokens"; }
   std::string manufacturer() const { return root + "/manufacturer"; }
+  // Who certified the endorsement keys of this folder's TPMs; readable by the attestation task.
+  std::string ek_roots() const { return manufacturer() + "/ek-roots.pem"; }
   std::string devices() const { return root + "/devices"; }
   std::string device(const std::string& name) const { return devices() + "/" + name; }
 };

@@ -45,9 +45,10 @@ unsigned uid_base(const Places& places) {
                                                          : 63'100 + kPerSimulator * (number % 112);
 }
 
-constexpr std::string_view kSections[] = {"supervisor", "appliance",   "acme",       "store",
-                                          "validation", "attestation", "signer",     "platform",
-                                          "pkcs11",     "tpm",         "rate_limits"};
+constexpr std::size_t kPemBytesMax = 65'536;
+constexpr std::string_view kSections[] = {"supervisor", "appliance",   "acme",        "store",
+                                          "validation", "attestation", "signer",      "platform",
+                                          "pkcs11",     "tpm",         "rate_limits", "tenants"};
 
 struct Addition {
   std::string section, key, value;
@@ -81,6 +82,24 @@ std::string section(const Settings& settings, const std::string& name,
 }
 
 std::vector<std::string> default_permitted() { return {"plant.example", "sim.keyward.example"}; }
+
+// swtpm's own CA: what a TPM's vendor is to a real one.
+Status gather_ek_roots(const Places& places) {
+  std::string all;
+  for (const char* name : {"/swtpm-localca-rootca-cert.pem", "/issuercert.pem"}) {
+    KEYWARD_TRY(pem, read_text_file(places.tpm_ca() + name, kPemBytesMax));
+    all += pem;
+  }
+  return replace_file(places.ek_roots(), view_of(all), 0644);
+}
+
+// This CA certifies attestation keys of the TPMs that it made, and believes them.
+using Lines = std::vector<std::pair<std::string, std::string>>;
+Lines attestation_lines(const Places& places) {
+  return {{"ak_roots", quoted_list({places.manufacturer() + "/ca.pem", places.root_certificate()})},
+          {"attestation_ca.enabled", "true"},
+          {"attestation_ca.ek_roots", quoted_list({places.ek_roots()})}};
+}
 
 }  // namespace
 
@@ -127,6 +146,7 @@ std::string base_url(const Settings& settings) {
 }
 
 Status write_installation(const Places& places, const Settings& s, bool separate_uids) {
+  KEYWARD_CHECK(gather_ek_roots(places));
   const bool soft = s.module.empty();
   std::vector<std::string> environment = s.module_environment;
   if (soft) environment.push_back("SOFTHSM2_CONF=" + places.signer_state() + "/softhsm2.conf");
@@ -141,36 +161,36 @@ Status write_installation(const Places& places, const Settings& s, bool separate
       {"issuer_chain", quoted(places.issuer_chain())},
       {"key_label", quoted("issuing")},
       {"permitted_dns", quoted_list(s.permitted)},
+      {"profiles.attestation-key.kind", quoted("attestation-key")},
       {"budgets.account_per_hour", "1000000"},
       {"budgets.overall_per_hour", "1000000"}};
   if (!s.test_ca.empty()) signer.emplace_back("test_keys", "true");
   if (one_call) pkcs11.emplace_back("sessions_max", "1");  // docs/hal-pkcs11.md
-  const std::string text =
-      "# Made anew by every `keyward-sim up` from sim.toml.\n" +
-      section(s, "supervisor",
-              {{"run_dir", quoted(places.run())},
-               {"state_root", quoted(places.state())},
-               {"watchdog", quoted(places.run() + "/watchdog")},
-               {"separate_uids", separate_uids ? "true" : "false"},
-               {"uid_base", number(uid_base(places))}}) +
-      section(s, "appliance",
-              {{"base_url", quoted(base_url(s))},
-               {"names", quoted_list({kApplianceName, "127.0.0.1"})},
-               {"simulator", "true"}}) +
-      section(s, "acme", {{"listen", quoted("127.0.0.1:" + number(s.port))}}) +
-      section(s, "store", {}) +
-      section(s, "validation",
-              {{"http_port", number(s.http_port)},
-               {"egress_allow", quoted_list({"127.0.0.0/8"})},
-               {"resolver.hosts", quoted_list(s.hosts)}}) +
-      section(s, "attestation", {{"ak_roots", quoted_list({places.manufacturer() + "/ca.pem"})}}) +
-      section(s, "signer", std::move(signer)) + section(s, "platform", {}) +
-      section(s, "pkcs11", std::move(pkcs11)) +
-      section(s, "tpm",
-              {{"tcti", quoted("swtpm:path=" + places.tpm_socket())},
-               {"sealed_pin", quoted(places.sealed_pin())},
-               {"pcrs", "[16]"}}) +
-      section(s, "rate_limits", {});
+  const std::string text = "# Made anew by every `keyward-sim up` from sim.toml.\n" +
+                           section(s, "supervisor",
+                                   {{"run_dir", quoted(places.run())},
+                                    {"state_root", quoted(places.state())},
+                                    {"watchdog", quoted(places.run() + "/watchdog")},
+                                    {"separate_uids", separate_uids ? "true" : "false"},
+                                    {"uid_base", number(uid_base(places))}}) +
+                           section(s, "appliance",
+                                   {{"base_url", quoted(base_url(s))},
+                                    {"names", quoted_list({kApplianceName, "127.0.0.1"})},
+                                    {"simulator", "true"}}) +
+                           section(s, "acme", {{"listen", quoted("127.0.0.1:" + number(s.port))}}) +
+                           section(s, "store", {}) +
+                           section(s, "validation",
+                                   {{"http_port", number(s.http_port)},
+                                    {"egress_allow", quoted_list({"127.0.0.0/8"})},
+                                    {"resolver.hosts", quoted_list(s.hosts)}}) +
+                           section(s, "attestation", attestation_lines(places)) +
+                           section(s, "signer", std::move(signer)) + section(s, "platform", {}) +
+                           section(s, "pkcs11", std::move(pkcs11)) +
+                           section(s, "tpm",
+                                   {{"tcti", quoted("swtpm:path=" + places.tpm_socket())},
+                                    {"sealed_pin", quoted(places.sealed_pin())},
+                                    {"pcrs", "[16]"}}) +
+                           section(s, "rate_limits", {}) + section(s, "tenants", {});
   return replace_file(places.installation(), view_of(text), 0644);
 }
 

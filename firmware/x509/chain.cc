@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "firmware/x509/certificate.h"
+#include "firmware/x509/der.h"
+#include "firmware/x509/names.h"
 #include "firmware/x509/oids.h"
 #include "firmware/x509/tbs.h"
 #include "hal/base/limits.h"
@@ -18,9 +20,42 @@ Status check_validity(const Certificate& certificate, std::int64_t at_utc_ms) {
   return {};
 }
 
-Status check_critical(const Certificate& certificate, const ChainOptions& options) {
-  // Name constraints are not processed here: critical ones are refused unless the caller handles
-  // them.
+// GeneralSubtrees, each of a dns name.
+bool is_dns_alone(DerReader subtrees) {
+  while (!subtrees.at_end()) {
+    auto subtree = subtrees.sequence();
+    if (!subtree || !subtree->element(tag::context(2))) return false;
+  }
+  return true;
+}
+
+// RFC 5280 §4.2.1.10: of a form of name that a certificate does not hold, constraints say nothing.
+// Only constraints of dns names are read here, and only found to say nothing: all else is refused
+// where it is critical, unless the caller handles it.
+bool constrains_dns_alone(const Certificate& issuer) {
+  const auto* extension = issuer.extension(oids::kNameConstraints);
+  if (extension == nullptr) return false;
+  DerReader in(extension->value);
+  auto sequence = in.sequence();
+  if (!sequence || !in.at_end() || sequence->at_end()) return false;
+  while (!sequence->at_end()) {
+    const auto part = sequence->any();
+    const bool known = part && (part->tag == tag::context_constructed(0) ||
+                                part->tag == tag::context_constructed(1));
+    if (!known || !is_dns_alone(DerReader(part->content))) return false;
+  }
+  return true;
+}
+
+bool holds_no_dns_name(const Certificate& certificate) {
+  const auto* extension = certificate.extension(oids::kSubjectAltName);
+  if (extension == nullptr) return true;
+  const auto names = read_general_names(extension->value);
+  return names && names->dns_names.empty();
+}
+
+Status check_critical(const Certificate& certificate, const ChainOptions& options,
+                      bool constraints_say_nothing = false) {
   static constexpr std::string_view kHandled[] = {oids::kBasicConstraints, oids::kKeyUsage,
                                                   oids::kExtendedKeyUsage, oids::kSubjectAltName,
                                                   oids::kCertificatePolicies};
@@ -28,7 +63,8 @@ Status check_critical(const Certificate& certificate, const ChainOptions& option
     if (!extension.critical) continue;
     const bool handled = std::ranges::find(kHandled, extension.oid) != std::end(kHandled) ||
                          std::ranges::find(options.handled_critical_oids, extension.oid) !=
-                             options.handled_critical_oids.end();
+                             options.handled_critical_oids.end() ||
+                         (constraints_say_nothing && extension.oid == oids::kNameConstraints);
     if (!handled) return refused("unhandled critical extension");
   }
   return {};
@@ -58,6 +94,7 @@ class ChainBuilder {
         used_(intermediates.size()) {}
 
   Status run(const Certificate& leaf) {
+    leaf_ = &leaf;
     // A pinned end certificate: only the very same octets, since nobody signs them for us here.
     const bool pinned =
         std::ranges::any_of(anchors_, [&](const auto& a) { return a.der == leaf.der; });
@@ -102,12 +139,14 @@ class ChainBuilder {
     if (!verify_signed_by(child, *issuer.key)) return refused("bad signature in chain");
     KEYWARD_CHECK(check_issuer(issuer, certificates_below, is_anchor));
     KEYWARD_CHECK(check_validity(issuer, options_.at_utc_ms));
-    return check_critical(issuer, options_);
+    const bool no_dns_name = holds_no_dns_name(*leaf_) && holds_no_dns_name(child);
+    return check_critical(issuer, options_, no_dns_name && constrains_dns_alone(issuer));
   }
 
   const std::vector<Certificate>& intermediates_;
   const std::vector<Certificate>& anchors_;
   const ChainOptions& options_;
+  const Certificate* leaf_ = nullptr;
   std::vector<bool> used_;
   int signatures_ = 0;
   const char* problem_ = "no path to a trust anchor";

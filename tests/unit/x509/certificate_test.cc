@@ -158,10 +158,34 @@ TEST(Chain_CriticalExtensions, AreRefusedUnlessHandled) {
   EXPECT_TRUE(chain.verify({.at_utc_ms = kNow, .handled_critical_oids = {"1.2.3.4"}}));
   Chain constrained;
   constrained.middle_plan.extensions.push_back(ext_name_constraints_dns({"a.example"}));
+  constrained.leaf_plan.extensions.push_back(
+      extension_der("2.5.29.17", false, hex("30058203612e62")));  // dns a.b
   expect_error(constrained.verify(), kRefused, what);
   Chain harmless;
   harmless.leaf_plan.extensions.push_back(extension_der("1.2.3.4", false, hex("0500")));
   EXPECT_TRUE(harmless.verify());
+}
+
+// RFC 5280 §4.2.1.10: a certificate without dns names is acceptable to constraints of dns names.
+TEST(Chain_ConstraintsOfDnsNamesAlone, SayNothingOfOtherNames) {
+  Chain chain;
+  chain.middle_plan.extensions.push_back(ext_name_constraints_dns({"a.example"}));
+  EXPECT_TRUE(chain.verify()) << "no name at all";
+  chain.leaf_plan.extensions.push_back(
+      extension_der("2.5.29.17", false, hex("3006870401020304")));  // an address
+  EXPECT_TRUE(chain.verify());
+}
+
+TEST(Chain_OtherConstraints, AreRefused) {
+  const auto what = "unhandled critical extension";
+  for (const char* constraints :
+       {"300ea00c300a87080a000000ff000000",              // permitted addresses
+        "3014a0123006820461626364300887060a00ff000000",  // dns, then something else
+        "3000", "3002a000ff", "3004a2023000", "04020500"}) {
+    Chain chain;
+    chain.middle_plan.extensions.push_back(extension_der("2.5.29.30", true, hex(constraints)));
+    expect_error(chain.verify(), kRefused, what);
+  }
 }
 
 TEST(Chain_ManySameNamedCas, CostABoundedNumberOfVerifications) {
