@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include "firmware/inventory/devices.h"
 #include "firmware/jose/jwk.h"
 #include "firmware/operate/operator_file.h"
 #include "firmware/task/server.h"
@@ -426,6 +427,119 @@ TEST_F(AttestationTaskTest, Authority_RefusedToken_GrantsNothing) {
             "incorrectResponse tkauth.value");
   EXPECT_EQ(ask(authority_question({.ca = "true"})), "unauthorized tkauth.ca");
   EXPECT_TRUE(signer_->authorities.empty());
+}
+
+TEST_F(AttestationTaskTest, Inventory_StateOfTheDevice_IsHeldTo) {
+  start("inventory = \"required\"\n[evidence_days]\naudited = 1\n");
+  start_signer();
+  const wire::Identifier identifier{IdentifierType::kPermanentIdentifier, "DEVICE-1"};
+  const auto answer = [&](const char* profile = "") {
+    test::StatementSpec spec = maker_.good();
+    auto question = device_question(identifier, spec);
+    question.profile = profile;
+    return std::pair(ask(question), crypto::sha256(question.attestation_object));
+  };
+  inventory::DeviceBook book;
+  inventory::Device device;
+  device.id = "laptop-1";
+  device.identifiers = {identifier};
+  const auto save_devices = [&] {
+    auto folder = operate::OperatorDirectory::open(directory_, std::string(inventory::kFolder));
+    ASSERT_TRUE(folder);
+    ASSERT_TRUE(folder->replace(std::string(inventory::kDevicesFile), book.to_lines()));
+  };
+  EXPECT_EQ(answer().first, "badAttestationStatement device.unknown");
+  ASSERT_TRUE(book.add(device));
+  for (const auto& [state, code] : {std::pair(inventory::State::kQuarantined, "device.quarantined"),
+                                    std::pair(inventory::State::kRetired, "device.retired")}) {
+    book.set_state("laptop-1", state, 1);
+    save_devices();
+    EXPECT_EQ(answer().first, std::string("badAttestationStatement ") + code);
+  }
+  EXPECT_TRUE(signer_->devices.empty());
+  book.set_state("laptop-1", inventory::State::kExpected, 1);
+  save_devices();
+  const auto plain = answer(), kept = answer("audited");
+  EXPECT_EQ(plain.first, "good");
+  EXPECT_EQ(kept.first, "good");
+  EXPECT_EQ(signer_->devices.size(), 2u);
+  EXPECT_FALSE(file_exists(directory_ + "/evidence/" + hex_encode(plain.second)));
+  EXPECT_TRUE(file_exists(directory_ + "/evidence/" + hex_encode(kept.second)));
+  const auto record = read_text_file(directory_ + "/devices/enrolments.jsonl", 1u << 16);
+  ASSERT_TRUE(record);
+  EXPECT_NE(record->find("\"device\":\"laptop-1\""), std::string::npos);
+}
+
+TEST_F(AttestationTaskTest, Inventory_NeverRead_NothingIsGranted) {
+  std::filesystem::create_directory(directory_ + "/devices");
+  write("devices/devices.jsonl", "nonsense\n");
+  start();
+  start_signer();
+  EXPECT_EQ(ask(device_question({IdentifierType::kPermanentIdentifier, "DEVICE-1"}, maker_.good())),
+            "inventory-unavailable");
+  EXPECT_TRUE(signer_->devices.empty());
+}
+
+TEST_F(AttestationTaskTest, Vendor_EitherForm_GrantsOnceAndIsReplayedElsewhere) {
+  start(
+      "[vendors.v]\niss = \"as.vendor.com\"\naudience = \"acme.com\"\n"
+      "macs = [\"00:24:98\"]\nroots = [\"" +
+      directory_ + "/roots.pem\"]\n");
+  start_signer();
+  const auto question = [&](ValidationMethod method, const char* ticket) {
+    wire::DeviceTokenMint mint;
+    mint.thumbprint = filled(0x5a);
+    mint.identifier = {IdentifierType::kMac, "00:24:98:7b:19:02"};
+    mint.ticket = ticket;
+    mint.expires_at_ms = now_ms_ + 2 * kHourMs;
+    mint.method = method;
+    const auto minted = attestation_->call(mint);
+    EXPECT_TRUE(minted) << minted.error().code;
+    wire::AuthorityVerify out;
+    out.thumbprint = mint.thumbprint;
+    out.identifier = mint.identifier;
+    out.ticket = mint.ticket;
+    out.expires_at_ms = mint.expires_at_ms;
+    out.token = minted ? minted->token : "";
+    out.method = method;
+    test::AuthorityTokenSpec token;
+    token.x5c = true;
+    const auto print = base64url_encode(filled(0x5a));
+    token.claims = R"({"iss":"as.vendor.com","sub":"00-24-98-7B-19-02","aud":["customer.com",)"
+                   R"("acme.com"],"jti":")" +
+                   std::to_string(static_cast<int>(method)) + R"(","exp":)" +
+                   std::to_string(now_ms_ / 1000 + 3600) +
+                   R"(,"atc":{"tktype":"mac","tkvalue":"0024987b1902","fingerprint":")" + print +
+                   R"("}})";
+    out.tkauth = authority_.token(token);
+    return out;
+  };
+  for (const auto method : {ValidationMethod::kVendorJwt01, ValidationMethod::kTkauth01}) {
+    EXPECT_EQ(ask(question(method, "ticket-1")), "good");
+    const auto& grant = signer_->authorities.back();
+    EXPECT_EQ(grant.method, method);
+    EXPECT_EQ(grant.domains, std::vector<std::string>{"customer.com"});
+    EXPECT_EQ(ask(question(method, "ticket-2")), "unauthorized vendor.replayed");
+  }
+  auto crossed = question(ValidationMethod::kTkauth01, "ticket-1");
+  crossed.method = ValidationMethod::kVendorJwt01;
+  EXPECT_EQ(ask(crossed), "challenge-token-forged");
+  EXPECT_EQ(signer_->authorities.size(), 2u);
+}
+
+TEST_F(AttestationTaskTest, Vendor_NoneConfigured_IsNotOfferedAndNotVerified) {
+  start(roots());
+  start_signer();
+  wire::DeviceTokenMint mint;
+  mint.identifier = {IdentifierType::kMac, "00:24:98:7b:19:02"};
+  mint.method = ValidationMethod::kVendorJwt01;
+  const auto minted = attestation_->call(mint);
+  ASSERT_FALSE(minted);
+  EXPECT_EQ(minted.error().code, "authority-not-configured");
+  wire::AuthorityVerify question;
+  question.identifier = mint.identifier;
+  question.method = mint.method;
+  EXPECT_EQ(ask(question), "authority-not-configured");
 }
 
 TEST_F(AttestationTaskTest, Authority_NoRoots_IsNotOfferedAndNotVerified) {
