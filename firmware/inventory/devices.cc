@@ -6,6 +6,7 @@
 
 #include "firmware/identifier/identifier.h"
 #include "firmware/json/json.h"
+#include "firmware/wire/cbor.h"
 #include "hal/base/limits.h"
 
 namespace keyward::inventory {
@@ -22,8 +23,9 @@ constexpr std::array<std::string_view, 4> kFormats = {"apple", "android-key", "p
 
 tl::unexpected<Error> bad(const char* what) { return fail(ErrorKind::kBadInput, what); }
 
-// No control characters: what an operator's terminal shows must be what stands there.
+// UTF-8 (else a line would not read as it was written), no control characters: what an operator's terminal shows must be what stands there.
 bool is_plain(std::string_view text) {
+  if (!wire::is_valid_utf8(view_of(text))) return false;
   return std::ranges::all_of(text, [](char c) {
     const auto octet = static_cast<unsigned char>(c);
     return octet >= 0x20 && octet != 0x7f;
@@ -217,7 +219,7 @@ Status check(const Device& device) {
       device.note.size() > limits::kInventoryNoteBytesMax)
     return bad("owner and note have at most 256 octets each");
   if (!is_plain(device.owner) || !is_plain(device.note))
-    return bad("owner and note hold no control characters");
+    return bad("owner and note are UTF-8 without control characters");
   return {};
 }
 

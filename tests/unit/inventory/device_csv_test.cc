@@ -56,7 +56,9 @@ TEST(DeviceCsv_Wrong_LineIsNamed, EachItsOwnWords) {
   EXPECT_EQ(problem_of("id,root\na,\n"),
             "2: nothing to find the device by: an EK, an AK, a root or an identifier is needed");
   EXPECT_EQ(problem_of("id,root,note\na,step:1,\"x\ny\"\n"),
-            "2: owner and note hold no control characters");
+            "2: owner and note are UTF-8 without control characters");
+  EXPECT_EQ(problem_of("id,root,owner\na,step:1,\xdf\n"),
+            "2: owner and note are UTF-8 without control characters");
 }
 
 TEST(DeviceCsv_Duplicates_AreRefused, WithTheirLine) {
