@@ -6,9 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include "firmware/wire/messages/grant_authority.h"
 #include "firmware/wire/messages/issuer_get.h"
 #include "firmware/wire/messages/order_cancel.h"
 #include "firmware/wire/messages/order_terms.h"
+#include "firmware/x509/csr.h"
 #include "tests/support/signer_stage/signer_stage.h"
 
 namespace keyward::test {
@@ -26,7 +28,11 @@ class HostileAcme : public ::testing::Test {
         "profiles.private.kind = \"device\"\nprofiles.private.days = 30\n"
         "profiles.private.san_device_id = \"omit\"\n"
         "profiles.asked.kind = \"device\"\nprofiles.asked.days = 30\n"
-        "profiles.asked.san_device_id = \"include\"");
+        "profiles.asked.san_device_id = \"include\"\n"
+        "profiles.door.kind = \"third-party\"\nprofiles.door.days = 30\n"
+        "profiles.measured.kind = \"server\"\nprofiles.measured.days = 30\n"
+        "profiles.measured.preference = 900\n"
+        "profiles.measured.attestations = [\"measured_boot\"]");
     stage_->start();
   }
   static void TearDownTestSuite() { stage_.reset(); }
@@ -527,6 +533,59 @@ TEST_F(HostileAcme, TelephoneIdentityThatNoTokenVouchesFor_Refused) {
   EXPECT_EQ(attempt(finalize), "no-grant");
   ASSERT_TRUE(stage_->prove(client_, dns("a.example")));
   EXPECT_EQ(attempt(finalize), "grant-missing");
+}
+
+// What a vendor granted for one order, as `attestation` sends it.
+wire::GrantAuthority vendors_word(const TestClient& client, const wire::Identifier& mac,
+                                  const std::string& ticket) {
+  wire::GrantAuthority grant;
+  grant.thumbprint = client.thumbprint();
+  grant.identifier = mac;
+  grant.ticket = ticket;
+  grant.expires_at_ms = system_clock().utc_ms() + 600'000;
+  grant.method = wire::ValidationMethod::kVendorJwt01;
+  grant.domains = {"customer.example"};
+  return grant;
+}
+
+TEST_F(HostileAcme, UriAddedToAVendorsOrder_NeverCertified) {
+  const wire::Identifier mac{wire::IdentifierType::kMac, "00:24:98:7b:19:02"},
+      service{wire::IdentifierType::kUri, "sip:a.customer.example"};
+  auto made = order(client_, {mac});
+  ASSERT_TRUE(stage_->call(TaskId::kAttestation, vendors_word(client_, mac, made.ticket)));
+  ASSERT_TRUE(stage_->prove(client_, dns("customer.example")));
+  const auto csr = x509::build_csr(key_, {mac, service});
+  ASSERT_TRUE(csr);
+  EXPECT_EQ(attempt(client_.finalize(made, *csr)), "csr-names");
+  auto terms = wire::decode_body<wire::OrderTerms>(made.terms);
+  ASSERT_TRUE(terms);
+  terms->identifiers.push_back(service);
+  made.terms = wire::encode_body(*terms);
+  EXPECT_EQ(attempt(client_.finalize(made, *csr)), "ticket-forged");
+}
+
+TEST_F(HostileAcme, VendorsWordForOneOrder_IsNoneForAnother) {
+  const wire::Identifier mac{wire::IdentifierType::kMac, "00:24:98:7b:19:04"};
+  const auto one = order(client_, {mac}), other = order(client_, {mac});
+  ASSERT_TRUE(stage_->call(TaskId::kAttestation, vendors_word(client_, mac, one.ticket)));
+  const auto csr = x509::build_csr(key_, {mac});
+  ASSERT_TRUE(csr);
+  EXPECT_EQ(attempt(client_.finalize(other, *csr)), "grant-missing");
+}
+
+TEST_F(HostileAcme, RequiredAttestationDroppedByAnotherProfile_TicketForged) {
+  auto made = stage_->call(TaskId::kAcme, client_.new_order(TestClient::order_payload(
+                                              {dns("measured.example")}, "measured")));
+  ASSERT_TRUE(made) << made.error().code;
+  ASSERT_TRUE(stage_->prove(client_, dns("measured.example")));
+  const auto csr = make_csr(key_, {dns("measured.example")});
+  EXPECT_EQ(attempt(client_.finalize(*made, csr)), "attestation-missing");
+  auto terms = wire::decode_body<wire::OrderTerms>(made->terms);
+  ASSERT_TRUE(terms);
+  terms->profile = "server";
+  terms->attestations.clear();
+  made->terms = wire::encode_body(*terms);
+  EXPECT_EQ(attempt(client_.finalize(*made, csr)), "ticket-forged");
 }
 
 TEST_F(HostileAcme, CaseAndTrailingDot_AreTheSameNameAndNoOther) {
