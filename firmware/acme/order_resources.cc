@@ -82,7 +82,7 @@ std::string as_written(const Written& written, const wire::Identifier& identifie
 // it or not. The signer's gate asks for them whatever stands here.
 void plan_attestations(const wire::OrderTerms& terms, const wire::ProfileInfo& profile,
                        const Written& written, std::vector<AuthzPlan>& plans) {
-  auto hints = terms.attestations;
+  auto hints = terms.attestations.value_or(std::vector<std::string>());
   hints.insert(hints.end(), profile.attestations.begin(), profile.attestations.end());
   for (const auto& hint : hints) {
     const Wanted wanted{{wire::IdentifierType::kRemoteAttestation, hint}, false};

@@ -216,7 +216,8 @@ Verdict<wire::OrderTerms> read_new_order(const jose::VerifiedJws& jws, const Ord
             choose_profile(root.get("profile"), identifiers, rules.profiles, renewal.exists()));
   terms.identifiers = std::move(identifiers);
   terms.profile = profile->name;
-  terms.attestations = profile->attestations;  // D-R4: what the client is told holds to the end
+  if (!profile->attestations.empty())
+    terms.attestations = profile->attestations;  // D-R4: what the client is told holds to the end
   if (!renewal.exists()) {
     ISSUE_CHECK(read_validity(root, *profile, rules.issuer, rules.validity, now_ms, terms));
     return terms;

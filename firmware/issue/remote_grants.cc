@@ -90,7 +90,7 @@ Verdict<Grant> admit(const wire::GrantRemote& m, const Profiles& profiles, std::
 
 std::vector<std::string> wanted_attestations(const wire::OrderTerms& terms,
                                              const Profile& profile) {
-  std::vector<std::string> out = terms.attestations;
+  auto out = terms.attestations.value_or(std::vector<std::string>());
   out.insert(out.end(), profile.attestations.begin(), profile.attestations.end());
   std::ranges::sort(out);
   out.erase(std::unique(out.begin(), out.end()), out.end());

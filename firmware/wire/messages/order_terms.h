@@ -34,7 +34,8 @@ struct OrderTerms {
   std::optional<StarTerms> star{};
   std::optional<std::string> tenant{};  // whose newOrder the client signed
   // Remote attestations that the profile asks for, canonical hints; the gate wants a grant for each.
-  std::vector<std::string> attestations{};
+  // Absent rather than empty: terms of tickets from before there were any are read as they are.
+  std::optional<std::vector<std::string>> attestations{};
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "identifiers", m.identifiers, limits::kIdentifiersPerOrderMax);

@@ -86,7 +86,7 @@ TEST_F(RemoteGateTest, NotAttested_AttestationMissing) {
 
 TEST_F(RemoteGateTest, PromisedInTheOrder_ProfileAsksNoMore_StillWanted) {
   wire::OrderTerms terms;
-  terms.attestations = {"hsm", "measured_boot"};
+  terms.attestations = std::vector<std::string>{"hsm", "measured_boot"};
   auto profile = issue::make_profile("p", issue::ProfileKind::kDevice, 1);
   profile.attestations = {"measured_boot", "fips"};
   EXPECT_EQ(issue::wanted_attestations(terms, profile),
