@@ -6,11 +6,14 @@
 #include "firmware/agent/revoker.h"
 #include "hal/base/file.h"
 #include "hal/base/limits.h"
+#include "hal/base/rng.h"
 #include "hal/tss2/tss2_key_file.h"
 #include "hal/tss2/tss2_tpm.h"
 
 namespace keyward::agent {
 namespace {
+
+constexpr std::size_t kQuoteNonceBytes = 32;
 
 // What the options name as files.
 Outcome<void> read_files(const Options& options, EnrolOptions& out) {
@@ -154,6 +157,34 @@ Outcome<void> revoke(Options options, Printer& printer) {
   if (!serial) return failed(serial.error());
   printer.step("revoked", "serial " + *serial);
   printer.result("revoked");
+  return {};
+}
+
+// For a policy's reference values, or to see why a device is refused.
+Outcome<void> quote(Options options, Printer& printer) {
+  const StateDirectory directory = StateDirectory::open_for_reading(options.dir);
+  if (auto done = complete_from_state(options, directory); !done) return done;
+  if (options.ak_chain_file.empty()) options.ak_chain_file = directory.ak_chain_path();
+  if (options.tcti.empty()) return failed(FailureKind::kUsage, "--tcti is missing");
+  auto wanted = enrol_options(options);
+  if (!wanted) return failed(wanted.error());
+  auto nonce = options.nonce_hex.empty() ? Result<Bytes>(random_bytes(kQuoteNonceBytes))
+                                         : hex_decode(options.nonce_hex);
+  if (!nonce || nonce->size() > kQuoteNonceBytes)
+    return failed(FailureKind::kUsage, "--nonce is hexadecimal, 32 octets at most");
+  auto tpm = hal::open_tpm(options.tcti);
+  if (!tpm) return failed(FailureKind::kTpm, "opening the TPM " + options.tcti, tpm.error());
+  auto ak = (*tpm)->open_persistent(wanted->ak_handle);
+  if (!ak) return failed(FailureKind::kTpm, "opening the attestation key", ak.error());
+  const QuoteRequest request{wanted->registers, std::move(*nonce), wanted->ak_chain,
+                             wanted->event_log};
+  const auto record = make_quote_record(**tpm, **ak, request);
+  if (!record) return failed(FailureKind::kTpm, "quoting the platform's state", record.error());
+  if (const auto written = replace_file(options.out_file, *record, 0644); !written)
+    return failed(FailureKind::kState, "writing " + options.out_file, written.error());
+  printer.step("quote", std::to_string(record->size()) + " octets, nonce " +
+                            hex_encode(request.qualifying_data));
+  printer.result("written to " + options.out_file);
   return {};
 }
 

@@ -9,6 +9,7 @@ namespace keyward::agent {
 
 Outcome<void> obtain(Options options, Printer& printer);  // enroll and renew
 Outcome<void> revoke(Options options, Printer& printer);
+Outcome<void> quote(Options options, Printer& printer);
 Outcome<void> show(const Options& options, Printer& printer);
 
 }  // namespace keyward::agent

@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
   Printer printer(options.json);
   const auto done = options.command == Command::kShow     ? show(options, printer)
                     : options.command == Command::kRevoke ? revoke(options, printer)
+                    : options.command == Command::kQuote  ? quote(options, printer)
                                                           : obtain(options, printer);
   if (done) return 0;
   printer.failure(done.error());

@@ -69,6 +69,17 @@ void add_enrol_options(CLI::App& app, Options& out, bool needed) {
                "you have read the CA's terms of service and agree");
 }
 
+void add_quote_options(CLI::App& app, Options& out) {
+  app.add_option("--tcti", out.tcti, "TPM (default: as before)");
+  app.add_option("--ak-chain", out.ak_chain_file,
+                 "PEM: the attestation key's chain (default: as before, or ak-chain.pem in DIR)");
+  app.add_option("--ak-handle", out.ak_handle, "persistent handle of the attestation key");
+  app.add_option("--pcrs", out.registers, "registers, e.g. sha256:0,1,2,3,4,5,6,7")->required();
+  app.add_option("--event-log", out.event_log_file, "the firmware's event log");
+  app.add_option("--nonce", out.nonce_hex, "extraData, hexadecimal (default: random)");
+  app.add_option("--out", out.out_file, "file to write")->required();
+}
+
 std::string absolute(const std::string& path) {
   std::error_code ignored;
   return path.empty() ? path : std::filesystem::absolute(path, ignored).string();
@@ -86,8 +97,10 @@ int parse_options(int argc, char** argv, Options& out) {
   CLI::App* renew = app.add_subcommand("renew", "get another; what is left out is as before");
   CLI::App* revoke = app.add_subcommand(
       "revoke", "have the installed certificate revoked; its files are kept as *.revoked");
+  CLI::App* quote = app.add_subcommand(
+      "quote", "write a quote record of this device's state, for keyward-attest");
   CLI::App* show = app.add_subcommand("show", "say what is installed");
-  for (CLI::App* command : {enroll, renew, revoke, show}) {
+  for (CLI::App* command : {enroll, renew, revoke, quote, show}) {
     command->add_option("--dir", out.dir, "state directory of this device (made if absent)")
         ->required();
     command->add_flag("--json", out.json, "one JSON object a line");
@@ -108,6 +121,7 @@ int parse_options(int argc, char** argv, Options& out) {
   renew->add_flag("--if-due", out.if_due, "only if two thirds of the lifetime are over");
   revoke->add_option("--reason", out.reason, "why (default: none is given)")
       ->check(CLI::IsMember({"affiliationChanged", "superseded", "cessationOfOperation"}));
+  add_quote_options(*quote, out);
   revoke->add_option("--ca-file", out.ca_file, "PEM roots of the CA's HTTPS (default: as before)");
   try {
     app.parse(argc, argv);
@@ -122,6 +136,7 @@ int parse_options(int argc, char** argv, Options& out) {
   out.command = enroll->parsed()   ? Command::kEnroll
                 : renew->parsed()  ? Command::kRenew
                 : revoke->parsed() ? Command::kRevoke
+                : quote->parsed()  ? Command::kQuote
                                    : Command::kShow;
   out.ca_file = absolute(out.ca_file);
   for (auto* path :

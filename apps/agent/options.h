@@ -12,7 +12,7 @@
 
 namespace keyward::agent {
 
-enum class Command { kEnroll, kRenew, kRevoke, kShow };
+enum class Command { kEnroll, kRenew, kRevoke, kQuote, kShow };
 
 struct Options {
   Command command = Command::kShow;
@@ -33,6 +33,7 @@ struct Options {
   std::string event_log_file;
   std::vector<std::string> evidence;  // "HINT=FILE"
   bool plain_evidence = false;
+  std::string nonce_hex, out_file;  // of a quote
   std::string ak_handle;  // hexadecimal
   std::string ak_chain_file;
   std::string key_type;  // p256, p384, rsa2048
