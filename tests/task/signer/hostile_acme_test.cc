@@ -583,7 +583,7 @@ TEST_F(HostileAcme, RequiredAttestationDroppedByAnotherProfile_TicketForged) {
   auto terms = wire::decode_body<wire::OrderTerms>(made->terms);
   ASSERT_TRUE(terms);
   terms->profile = "server";
-  terms->attestations.clear();
+  terms->attestations.reset();
   made->terms = wire::encode_body(*terms);
   EXPECT_EQ(attempt(client_.finalize(*made, csr)), "ticket-forged");
 }

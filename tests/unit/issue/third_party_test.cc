@@ -255,7 +255,7 @@ TEST_F(ThirdPartyTest, OfferedAttestation_IsInTheTermsAndInNoCertificate) {
   ASSERT_TRUE(made) << made.error().code;
   const auto terms = wire::decode_body<wire::OrderTerms>(made->terms);
   EXPECT_EQ(terms->identifiers, (std::vector<wire::Identifier>{dns("a.example"), hint()}));
-  EXPECT_TRUE(terms->attestations.empty());
+  EXPECT_FALSE(terms->attestations.has_value());
   prove(client_, dns("a.example"));
   const auto reply = gate_->issue(client_.finalize(*made, csr({dns("a.example")})));
   ASSERT_TRUE(reply) << reply.error().code << " " << reply.error().detail;
@@ -281,7 +281,7 @@ TEST_F(ThirdPartyTest, AttestationOfTheProfile_IsAskedForWhateverTheFrontEndSays
   EXPECT_EQ(terms->attestations, std::vector<std::string>{"measured_boot"});
   EXPECT_EQ(finalize(made, {dns("a.example")}), "attestation-missing");
   terms->profile = "plain";
-  terms->attestations.clear();
+  terms->attestations.reset();
   made.terms = wire::encode_body(*terms);
   EXPECT_EQ(finalize(made, {dns("a.example")}), "ticket-forged");
 }
@@ -390,7 +390,9 @@ ReadTable read_table(const std::string& lines) {
   auto root = document.root();
   ReadTable out{issue::read_profiles(root, 365, 90)};
   // A fault ends the reading: what follows it is unknown then.
-  if (out.profiles.problem.empty()) EXPECT_TRUE(document.finish().empty());
+  if (out.profiles.problem.empty()) {
+    EXPECT_TRUE(document.finish().empty());
+  }
   return out;
 }
 
