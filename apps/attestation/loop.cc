@@ -109,9 +109,15 @@ task::Answer<wire::DeviceVerifyReply> Loop::verify(const wire::DeviceVerify& req
   grant.spki_sha256 = appraised->key.spki_sha256();
   grant.expires_at_ms = std::min(request.expires_at_ms, now_ms + grant_lifetime_ms_);
   grant.evidence_sha256 = evidence;
+  grant.ak_serial = appraised->ak_serial;
   // The signer must hold the grant before anyone hears "valid".
-  if (const auto granted = signer_.call(grant); !granted)
-    return tl::unexpected<wire::Failure>(granted.error());
+  const auto granted = signer_.call(grant);
+  if (!granted && granted.error().code == "ak-revoked") {
+    log::info("attestation refused",
+              {{"code", "ak.revoked"}, {"evidence_sha256", hex_encode(evidence)}});
+    return refusal("ak.revoked", granted.error().detail, now_ms);
+  }
+  if (!granted) return tl::unexpected<wire::Failure>(granted.error());
   log::info("attestation accepted",
             {{"format", appraised->format}, {"evidence_sha256", hex_encode(evidence)}});
   devices_.note(inventory::Decision::kDevice, traces, request.thumbprint, evidence);

@@ -183,9 +183,14 @@ task::Answer<wire::RemoteVerifyReply> Remote::grant(const wire::RemoteVerify& re
   grant.evidence_sha256 = crypto::sha256(request.payload);
   if (decision.findings.key) grant.spki_sha256 = decision.findings.key->spki_sha256();
   grant.devices = decision.findings.devices;
+  grant.ak_serial = decision.findings.ak_serial;
   // The signer must hold the grant before anyone hears "valid".
-  if (const auto granted = signer_.call(grant); !granted)
-    return tl::unexpected<wire::Failure>(granted.error());
+  const auto granted = signer_.call(grant);
+  if (!granted && granted.error().code == "ak-revoked") {
+    log::info("evidence refused", {{"code", "ak.revoked"}, {"policy", policy.name}});
+    return problem("badAttestationStatement", "ak.revoked", granted.error().detail, now_ms);
+  }
+  if (!granted) return tl::unexpected<wire::Failure>(granted.error());
   log::info("evidence accepted",
             {{"policy", grant.policy}, {"evidence_sha256", hex_encode(grant.evidence_sha256)}});
   devices_.note(inventory::Decision::kRemote, traces, request.thumbprint, grant.evidence_sha256);

@@ -72,6 +72,7 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"grant-expired", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"grant-wildcard", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"attested-key-mismatch", ProblemType::kBadCsr, OrderFate::kStaysReady},  // D-D13
+    {"ak-revoked", ProblemType::kBadAttestationStatement, OrderFate::kInvalid},
     {"attested-key-missing", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"profile-unknown", ProblemType::kInvalidProfile, OrderFate::kInvalid},
     {"profile-identifiers", ProblemType::kInvalidProfile, OrderFate::kInvalid},
@@ -158,7 +159,8 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     // Tenants, and what is not in orders: the signer's.
     {"tenant-not-delegated", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"service-domain-missing", ProblemType::kUnauthorized, OrderFate::kInvalid},
-    {"service-domain-unproved", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    // The token names a domain that acme could not know at newOrder: proved now, the order goes on.
+    {"service-domain-unproved", ProblemType::kUnauthorized, OrderFate::kStaysReady},
     {"ak-grant-missing", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"ak-key-malformed", ProblemType::kBadAttestationStatement, OrderFate::kInvalid},
     {"ak-not-offered", ProblemType::kUnauthorized, OrderFate::kInvalid},

@@ -45,6 +45,9 @@ void unite(Findings& all, const Findings& one, bool is_first, Decision& decision
   if (all.key && one.key && all.key->spki_sha256() != one.key->spki_sha256())
     add(decision, "bind.keys", "the pieces of evidence are about different keys");
   if (!all.key) all.key = one.key;
+  if (all.ak_serial && one.ak_serial && *all.ak_serial != *one.ak_serial)
+    add(decision, "bind.keys", "the pieces of evidence are signed by different attestation keys");
+  if (!all.ak_serial) all.ak_serial = one.ak_serial;
   if (all.devices.empty() || one.devices.empty()) {
     if (all.devices.empty()) all.devices = one.devices;
     return;

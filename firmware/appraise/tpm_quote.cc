@@ -234,7 +234,8 @@ Appraised<VerifiedQuote> verify_quote(const QuoteRecord& record,
   note(checks, "quote.extra-data",
        freshness == Freshness::kAccount ? "the quote answers this challenge for this account"
                                         : "the quote answers this challenge");
-  return VerifiedQuote{record.pcrs, freshness, *leaf.key, devices_of(*subject)};
+  return VerifiedQuote{record.pcrs, freshness, *leaf.key, devices_of(*subject),
+                       attest::revocable_serial(leaf)};
 }
 
 }  // namespace keyward::appraise

@@ -47,6 +47,7 @@ struct VerifiedQuote {
   Freshness freshness = Freshness::kNone;
   crypto::PublicKey ak;
   std::vector<wire::Identifier> devices;  // that the AK certificate names
+  std::optional<Bytes> ak_serial;         // of the AK certificate
 };
 Appraised<VerifiedQuote> verify_quote(const QuoteRecord& record,
                                       const std::vector<x509::Certificate>& ak_roots,

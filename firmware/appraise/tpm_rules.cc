@@ -233,7 +233,7 @@ Findings appraise_quote(const TpmRules& rules, ByteView bytes, const Question& q
   }
   compare_sets(rules, quote->pcrs, log ? &*log : nullptr, decision);
   if (log) judge_log(rules, *log, quote->pcrs, decision);
-  Findings out{quote->freshness, std::nullopt, quote->devices};
+  Findings out{quote->freshness, std::nullopt, quote->devices, quote->ak_serial};
   if (question.devices_of_key) {
     for (auto& device : question.devices_of_key(quote->ak)) {
       const bool known = std::ranges::find(out.devices, device) != out.devices.end();

@@ -4,6 +4,7 @@
 
 #include "firmware/wire/cbor.h"
 #include "firmware/x509/der.h"
+#include "hal/base/limits.h"
 
 namespace keyward::attest {
 namespace {
@@ -178,6 +179,11 @@ Appraised<void> check_ak_chain(const x509::Certificate& leaf,
                   "anchors (attestation.ak_roots)");
   }
   return refuse("ak.chain", "the AK certificate's chain does not verify: " + std::string(why));
+}
+
+std::optional<Bytes> revocable_serial(const x509::Certificate& certificate) {
+  if (certificate.serial.size() > limits::kSerialOctetsMax) return std::nullopt;
+  return certificate.serial;
 }
 
 Appraised<void> check_ak_identifier(const AkSubject& subject, const wire::Identifier& identifier,

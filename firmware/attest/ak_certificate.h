@@ -40,6 +40,9 @@ Appraised<void> check_ak_chain(const x509::Certificate& leaf,
                                const std::vector<x509::Certificate>& anchors,
                                std::int64_t at_utc_ms);
 
+// By which the signer knows a certificate of its own again; none: longer than any of its own.
+std::optional<Bytes> revocable_serial(const x509::Certificate& certificate);
+
 // The identifier of the order is asserted by the certificate, octet by octet. A permanent-identifier
 // ("value" or "value/assigner") by a permanentIdentifier; a hardware-module ("serial/type") by a
 // HardwareModuleName or, where `module_type` (dotted) is not empty and is the order's type, by the

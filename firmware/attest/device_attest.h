@@ -53,6 +53,7 @@ struct AttestedKey {
   crypto::PublicKey key;        // what the certificate must carry
   bool non_exportable = false;  // the statement proves that the key cannot leave its hardware
   std::optional<Digest256> ak_spki_sha256{};  // tpm: of the attestation key
+  std::optional<Bytes> ak_serial{};           // tpm: of its certificate
 };
 
 // The statement proves that a key lives in the device `identifier`, and answers `challenge`. Passed

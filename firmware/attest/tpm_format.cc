@@ -206,7 +206,7 @@ Appraised<AttestedKey> appraise_tpm(const AttestationObject& object,
       module_type == policy.hardware_module_types.end() ? "" : module_type->second));
   note(checks, "ak.identifier", "the AK certificate asserts the order's device, octet by octet");
   // fixedTPM and fixedParent are set.
-  return AttestedKey{object.format, *key, true, leaf.key->spki_sha256()};
+  return AttestedKey{object.format, *key, true, leaf.key->spki_sha256(), revocable_serial(leaf)};
 }
 
 }  // namespace keyward::attest

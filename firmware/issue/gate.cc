@@ -122,6 +122,7 @@ Verdict<wire::GrantNameReply> Gate::grant_name(const wire::GrantName& request) {
 
 Verdict<wire::GrantDeviceReply> Gate::grant_device(const wire::GrantDevice& request) {
   ISSUE_TRY(grant, issue::admit(request, clock_.utc_ms()));
+  ISSUE_CHECK(check_attester(grant));
   if (const auto recorded = grants_->record(grant); !recorded)
     return refuse(recorded.error(), "grant-not-recorded");
   return wire::GrantDeviceReply{};
@@ -136,6 +137,7 @@ Verdict<wire::GrantAuthorityReply> Gate::grant_authority(const wire::GrantAuthor
 
 Verdict<wire::GrantRemoteReply> Gate::grant_remote(const wire::GrantRemote& request) {
   ISSUE_TRY(grant, issue::admit(request, profiles_, clock_.utc_ms()));
+  ISSUE_CHECK(check_attester(grant));
   if (const auto recorded = grants_->record(grant); !recorded)
     return refuse(recorded.error(), "grant-not-recorded");
   return wire::GrantRemoteReply{};
@@ -325,6 +327,8 @@ Verdict<CheckedRequest> Gate::check(TicketedRequest order, const Wanted& wanted)
                        : accounts_->reserve(keys, profile->name, clock_.utc_ms()));
   ISSUE_TRY(budget, budget_.reserve(keys.back(), clock_.utc_ms()));
   grants.insert(grants.end(), attested.begin(), attested.end());
+  // Again: it may have been revoked since it vouched.
+  for (const auto& grant : grants) ISSUE_CHECK(check_attester(grant));
   ISSUE_TRY(validity, check_time(order, *profile, grants, wanted));
   ISSUE_CHECK(check_token_ready());
   auto names = certificate_names(csr, terms, *profile);
@@ -392,6 +396,14 @@ Verdict<std::vector<Grant>> Gate::attest_all(const TicketedRequest& order, const
     out.push_back(std::move(grant));
   }
   return out;
+}
+
+// By the serial alone: ours are 126 random bits, and whoever makes his own like a revoked one of ours
+// refuses himself.
+Verdict<void> Gate::check_attester(const Grant& grant) const {
+  if (grant.ak_serial && certificates_.is_revoked(*grant.ak_serial))
+    return refuse("ak-revoked", "the certificate of the attestation key was revoked");
+  return {};
 }
 
 // The appliance's own TLS certificate: nobody admits its account, the installation names it.

@@ -259,6 +259,8 @@ class Gate {
   // One for each remote attestation that is asked for.
   Verdict<std::vector<Grant>> attest_all(const TicketedRequest& order, const Profile& profile,
                                          const crypto::PublicKey& csr_key) const;
+  // A key whose certificate was issued here and revoked vouches for nothing any more: "ak-revoked".
+  Verdict<void> check_attester(const Grant& grant) const;
   Verdict<std::vector<Grant>> permitted_all(const wire::OrderTerms& terms) const;
   std::string pseudonym_for(const TicketedRequest& order) const;
   Verdict<x509::CertificateRequest> check_csr(const TicketedRequest& order,

@@ -157,9 +157,11 @@ Verdict<Grant> admit(const wire::GrantDevice& m, std::int64_t now_ms) {
   if (m.spki_sha256 == Digest256{})
     return refuse("attested-key-missing", "the grant names no attested key");
   ISSUE_CHECK(check_grant_lifetime(m.expires_at_ms, now_ms));
-  return Grant{m.thumbprint,     m.identifier,  false,    ValidationMethod::kDeviceAttest01,
-               m.ticket,         m.spki_sha256, m.format, m.expires_at_ms,
-               m.evidence_sha256};
+  Grant grant{m.thumbprint,     m.identifier,  false,    ValidationMethod::kDeviceAttest01,
+              m.ticket,         m.spki_sha256, m.format, m.expires_at_ms,
+              m.evidence_sha256};
+  grant.ak_serial = m.ak_serial;
+  return grant;
 }
 
 Verdict<Grant> admit(const wire::GrantAuthority& m, std::int64_t now_ms) {

@@ -44,6 +44,8 @@ struct Grant {
   std::optional<std::vector<wire::Identifier>> devices{};
   // A vendor's word on a MAC address: the domains under which the device's service may lie.
   std::optional<std::vector<std::string>> domains{};
+  // Attestations: serial number of the attestation key's certificate.
+  std::optional<Bytes> ak_serial{};
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -62,6 +64,7 @@ struct Grant {
     v(14, "policy", m.policy, limits::kProfileNameBytesMax);
     v(15, "devices", m.devices, limits::kGrantDevicesMax);
     v(16, "domains", m.domains, limits::kVendorDomainsMax, limits::kDeviceIdentifierBytesMax);
+    v(17, "ak_serial", m.ak_serial, limits::kSerialOctetsMax);
   }
 };
 

@@ -85,6 +85,7 @@ Verdict<Grant> admit(const wire::GrantRemote& m, const Profiles& profiles, std::
   grant.profile = m.profile;
   grant.policy = m.policy;
   if (!m.devices.empty()) grant.devices = m.devices;
+  grant.ak_serial = m.ak_serial;
   return grant;
 }
 

@@ -148,6 +148,7 @@ inline constexpr int kEabGrantsPerTurnMax = 256;  // told to the signer in one t
 inline constexpr std::size_t kGrantsMax = 65'536;  // live grants over all accounts (about 24 MB)
 inline constexpr std::size_t kGrantsPerAccountMax = 1'024;
 inline constexpr std::size_t kGrantDevicesMax = 8;  // names of one device in a remote attestation
+inline constexpr std::size_t kSerialOctetsMax = 20;  // of a certificate (RFC 5280 §4.1.2.2)
 inline constexpr std::size_t kAkGrantsMax = 8'192;  // activated keys without certificate (16 MiB)
 inline constexpr std::size_t kAkGrantsPerAccountMax = 64;
 inline constexpr std::int64_t kAkGrantLifetimeMsMax = 24LL * 3'600'000;

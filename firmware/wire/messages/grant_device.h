@@ -25,6 +25,8 @@ struct GrantDevice {
   Digest256 spki_sha256{};  // the attested key; the CSR's must equal it
   std::int64_t expires_at_ms = 0;
   Digest256 evidence_sha256{};
+  // Of the attestation key's certificate: one that was issued here and revoked vouches for nothing.
+  std::optional<Bytes> ak_serial{};
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -34,6 +36,7 @@ struct GrantDevice {
     v(5, "spki_sha256", m.spki_sha256);
     v(6, "expires_at_ms", m.expires_at_ms);
     v(7, "evidence_sha256", m.evidence_sha256);
+    v(8, "ak_serial", m.ak_serial, limits::kSerialOctetsMax);
   }
 };
 

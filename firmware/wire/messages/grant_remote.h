@@ -29,6 +29,8 @@ struct GrantRemote {
   std::optional<Digest256> spki_sha256;  // the attested key; the CSR's must equal it
   std::vector<Identifier>
       devices;  // that the evidence is about; the order must hold one of them, unless this is empty
+  // Of the attestation key's certificate, if one signed: as in GrantDevice.
+  std::optional<Bytes> ak_serial{};
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "thumbprint", m.thumbprint);
@@ -40,6 +42,7 @@ struct GrantRemote {
     v(7, "evidence_sha256", m.evidence_sha256);
     v(8, "spki_sha256", m.spki_sha256);
     v(9, "devices", m.devices, limits::kIdentifiersPerOrderMax);
+    v(10, "ak_serial", m.ak_serial, limits::kSerialOctetsMax);
   }
 };
 

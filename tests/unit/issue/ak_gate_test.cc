@@ -210,6 +210,93 @@ TEST_F(AkGateTest, Admission_EachRefusal) {
   EXPECT_EQ(with([](auto& g) { g.expires_at_ms += 86'400'000; }), "grant-not-permitted");
 }
 
+// ---- a revoked certificate of an attestation key vouches for nothing
+
+class AkRevokedTest : public AkGateTest {
+ protected:
+  void SetUp() override {
+    config_.profiles.push_back(issue::make_profile("laptop", issue::ProfileKind::kDevice, 1));
+    config_.profiles.back().attestations = {"measured_boot"};
+    open();
+    ASSERT_EQ(send(activation("S1", ak_)), "granted");
+    ASSERT_EQ(ask(request(client_, "S1")), "issued");
+  }
+  Bytes serial() const { return last_.serial; }
+  std::string revoke() {
+    const auto reply = gate_->revoke(
+        {client_.jwk(),
+         client_.sign(std::string(kBaseUrl) + "/acme/revoke-cert",
+                      R"({"certificate":")" + base64url_encode(last_.chain.at(0)) + "\"}")});
+    return reply ? "revoked" : reply.error().code;
+  }
+  std::string vouch(const std::string& ticket, const std::optional<Bytes>& serial) {
+    wire::GrantDevice grant;
+    grant.thumbprint = client_.thumbprint();
+    grant.identifier = device("LAPTOP-7");
+    grant.format = "tpm";
+    grant.ticket = ticket;
+    grant.spki_sha256 = key_->public_key().spki_sha256();
+    grant.expires_at_ms = clock_.utc_ms() + 3'600'000;
+    grant.ak_serial = serial;
+    const auto reply = gate_->grant_device(grant);
+    return reply ? "granted" : reply.error().code;
+  }
+  std::string quote(const std::string& ticket, const std::optional<Bytes>& serial) {
+    wire::GrantRemote grant;
+    grant.thumbprint = client_.thumbprint();
+    grant.hint = "measured_boot";
+    grant.profile = "laptop";
+    grant.policy = "boot/1";
+    grant.ticket = ticket;
+    grant.expires_at_ms = clock_.utc_ms() + 3'600'000;
+    grant.ak_serial = serial;
+    const auto reply = gate_->grant_remote(grant);
+    return reply ? "granted" : reply.error().code;
+  }
+  std::string finalize(const wire::TicketMintReply& made) {
+    return code(gate_->issue(client_.finalize(made, make_csr(*key_, {device("LAPTOP-7")}))));
+  }
+};
+
+TEST_F(AkRevokedTest, NewStatement_AkRevoked_AlsoAfterARestart) {
+  EXPECT_EQ(vouch("T1", serial()), "granted");
+  EXPECT_EQ(quote("T1", serial()), "granted");
+  EXPECT_EQ(revoke(), "revoked");
+  EXPECT_EQ(vouch("T1", serial()), "ak-revoked");
+  EXPECT_EQ(quote("T1", serial()), "ak-revoked");
+  open();
+  EXPECT_EQ(vouch("T1", serial()), "ak-revoked");
+  EXPECT_EQ(quote("T1", serial()), "ak-revoked");
+}
+
+TEST_F(AkRevokedTest, AnotherCertificateOfTheKey_Vouches) {
+  EXPECT_EQ(revoke(), "revoked");
+  EXPECT_EQ(vouch("T1", std::nullopt), "granted");    // of another CA, with a longer serial
+  EXPECT_EQ(vouch("T1", Bytes{0x01}), "granted");     // likewise
+  EXPECT_EQ(send(activation("S2", ak_)), "granted");  // the TPM still holds the endorsement key
+  EXPECT_EQ(ask(request(client_, "S2")), "issued");
+  EXPECT_EQ(vouch("T1", serial()), "granted");
+  EXPECT_EQ(quote("T1", serial()), "granted");
+}
+
+TEST_F(AkRevokedTest, BetweenStatementAndFinalize_AkRevoked) {
+  const auto made = order(client_, {device("LAPTOP-7")});
+  EXPECT_EQ(vouch(made.ticket, serial()), "granted");
+  open();  // the journal keeps which certificate vouched
+  EXPECT_EQ(revoke(), "revoked");
+  EXPECT_EQ(finalize(made), "ak-revoked");
+}
+
+TEST_F(AkRevokedTest, BetweenQuoteAndFinalize_AkRevoked) {
+  const auto made = gate_->mint_ticket(
+      client_.new_order(TestClient::order_payload({device("LAPTOP-7")}, "laptop")));
+  ASSERT_TRUE(made) << made.error().code;
+  EXPECT_EQ(vouch(made->ticket, std::nullopt), "granted");
+  EXPECT_EQ(quote(made->ticket, serial()), "granted");
+  EXPECT_EQ(revoke(), "revoked");
+  EXPECT_EQ(finalize(*made), "ak-revoked");
+}
+
 // ---- the book
 
 TEST_F(AkGateTest, Book_FullAccountLosesItsOwn_FullBookRefuses) {
