@@ -17,6 +17,7 @@ constexpr std::string_view kErrorPrefix = "urn:ietf:params:acme:error:";
 struct Problem {
   std::string type;  // without prefix
   std::string detail;
+  std::string code;  // this CA's own, beside the type: stable
 };
 
 Problem problem_of(const HttpReply& reply) {
@@ -27,6 +28,7 @@ Problem problem_of(const HttpReply& reply) {
   if (type.starts_with(kErrorPrefix)) type.remove_prefix(kErrorPrefix.size());
   out.type = type;
   out.detail = document->root().get("detail").string();
+  out.code = document->root().get("code").string();
   return out;
 }
 
@@ -34,6 +36,7 @@ std::string in_words(const HttpReply& reply, const Problem& problem) {
   std::string out = "HTTP " + std::to_string(reply.status);
   if (!problem.type.empty()) out += " " + problem.type;
   if (!problem.detail.empty()) out += ": " + problem.detail;
+  if (!problem.code.empty()) out += " [" + problem.code + "]";
   return out;
 }
 
