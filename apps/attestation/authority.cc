@@ -30,9 +30,9 @@ wire::AuthorityVerifyReply refusal(std::string_view type, std::string_view code,
   return reply;
 }
 
-// RFC 9447 §7 bounds a certificate by its token; the 2019 vendor token bounds no certificate: it
-// proves a device at a time.
-constexpr std::int64_t kNeverMs = 253'402'300'799'000;  // 9999-12-31T23:59:59Z
+// RFC 9447 §7 bounds a certificate by its token; the 2019 vendor token says nothing of any
+// certificate: it proves a device at a time.
+constexpr std::int64_t kNoBoundMs = 0;
 
 task::Answer<wire::AuthorityVerifyReply> not_configured() {
   return task::refuse(wire::FailureKind::kRefused, "authority-not-configured",
@@ -94,7 +94,7 @@ task::Answer<wire::AuthorityVerifyReply> Authority::verify_vendor(
   if (verdict.refusal) return refuse_token(*verdict.refusal, now_ms);
   log::info("vendor token holds", {{"vendor", verdict.vendor}});
   return grant(request,
-               {verdict.expires_ms, atc ? verdict.expires_ms : kNeverMs, verdict.token_id,
+               {verdict.expires_ms, atc ? verdict.expires_ms : kNoBoundMs, verdict.token_id,
                 verdict.domains, "vendor.replayed"},
                now_ms);
 }

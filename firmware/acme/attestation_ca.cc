@@ -7,6 +7,10 @@
 namespace keyward::acme {
 namespace {
 
+// At attestation. What was issued in a session outlives it: a client whose answer was lost asks
+// again, and only the signer knows whether it issued. It does so on its grant alone, never on this.
+constexpr std::string_view kSessionOver = "session.expired";
+
 // The same work as an order's, so it counts as one.
 Outcome<void> admit(Context& context, const SignedRequest& request) {
   return context.rates.admit(
@@ -37,9 +41,13 @@ Outcome<HttpResponse> ak_activate(Context& context, const SignedRequest& request
   auto activated = context.backend.attestation.ask(
       wire::AkActivate{account.jwk.thumbprint(), request.verified.payload()});
   if (!activated) return refuse(problem_from(activated.error()));
-  if (activated->problem) return refuse(refused(*activated->problem));
+  const auto& problem = activated->problem;
+  const bool over = problem && problem->code == kSessionOver;
+  if (problem && !over) return refuse(refused(*problem));
   auto issued = context.backend.signer.ask(wire::AkIssue{account.record.jwk, request.original},
                                            limits::kPeerCallSlowMs);
+  if (!issued && over && issued.error().kind == wire::FailureKind::kRefused)
+    return refuse(refused(*problem));
   if (!issued) return refuse(problem_from(issued.error()));
   return chain_response(context, issued->chain, request.accept);
 }

@@ -4,6 +4,7 @@
 
 #include "firmware/agent/enroller.h"
 #include "firmware/agent/evidence.h"
+#include "firmware/identifier/identifier.h"
 #include "firmware/jose/jwk.h"
 #include "firmware/json/json.h"
 #include "hal/base/limits.h"
@@ -12,7 +13,9 @@ namespace keyward::agent {
 namespace {
 
 std::string problem_text(const json::Value& error) {
-  return std::string(error.get("type").string()) + ": " + std::string(error.get("detail").string());
+  const std::string code(error.get("code").string());
+  return std::string(error.get("type").string()) + ": " +
+         std::string(error.get("detail").string()) + (code.empty() ? "" : " [" + code + "]");
 }
 
 Result<json::Document> json_of(const HttpReply& reply) {
@@ -36,14 +39,23 @@ struct Enroller::Challenge {
   std::string encryption;  // remote-attest-01: where the key for encrypted evidence stands
 };
 
-// False: there is none to be answered any more.
-Outcome<bool> Enroller::answer_one_of(const std::string& authz_url) {
+// False: there is none to be answered any more, or none yet: a vendor's token serves once, so that
+// `but_macs` leaves it until nothing else is missing.
+Outcome<bool> Enroller::answer_one_of(const std::string& authz_url, bool but_macs) {
   auto reply = client_->post(authz_url, "");
   if (!reply) return failed(reply.error());
   const auto document = json_of(*reply);
   if (!document) return failed(FailureKind::kRefused, "the authorization is not JSON");
   const json::Value root = document->root();
   if (root.get("status").string() != "pending") return false;
+  const auto type = root.get("identifier").get("type").string();
+  if (but_macs && type == identifier::to_string(wire::IdentifierType::kMac)) return false;
+  if (!state_.service_uri.empty() && type == identifier::to_string(wire::IdentifierType::kDns))
+    return failed(
+        FailureKind::kUsage,
+        "the service needs a proof of \"" +
+            std::string(root.get("identifier").get("value").string()) +
+            "\" by this account, which is the customer's to give; the order waits for it");
   std::string offered;
   for (const json::Value& item : root.get("challenges").items()) {
     Challenge challenge;
@@ -103,7 +115,10 @@ Outcome<void> Enroller::answer_device(const Challenge& challenge) {
 
 Outcome<void> Enroller::answer_vendor(const Challenge& challenge) {
   if (options_.vendor_jwt.empty())
-    return failed(FailureKind::kUsage, "the CA wants the vendor's token: give --vendor-jwt");
+    return failed(FailureKind::kUsage, "the CA wants the vendor's token for " + state_.mac +
+                                           ", made for the account's key " +
+                                           client_->key_authorization("").substr(1) +
+                                           ": give --vendor-jwt, and the order goes on");
   json::Writer writer;
   writer.begin_object().member("jwt", options_.vendor_jwt).end_object();
   return send_answer(challenge, writer.take());

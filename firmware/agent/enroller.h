@@ -85,7 +85,7 @@ class Enroller {
   Outcome<Order> read_order();
   Outcome<void> attest(const Order& order);
   struct Challenge;
-  Outcome<bool> answer_one_of(const std::string& authz_url);
+  Outcome<bool> answer_one_of(const std::string& authz_url, bool but_macs);
   Outcome<void> answer(const Challenge& challenge);
   Outcome<void> answer_device(const Challenge& challenge);
   Outcome<void> answer_remote(const Challenge& challenge);

@@ -54,12 +54,13 @@ bool eventually(const std::function<bool()>& condition, std::int64_t timeout_ms)
 
 // ---- the client
 
-Client::Client(const Simulator& simulator, crypto::PrivateKey account_key)
+Client::Client(const Simulator& simulator, crypto::PrivateKey account_key,
+               const std::string& directory_url)
     : key(std::move(account_key)) {
-  const auto directory_url = simulator.env("KEYWARD_DIRECTORY");
-  origin_ = directory_url.substr(0, directory_url.find('/', 8));
+  const auto own = simulator.env("KEYWARD_DIRECTORY");
+  origin_ = own.substr(0, own.find('/', 8));
   http_ = std::make_unique<TlsClient>(origin_.substr(8), simulator.env("KEYWARD_CA_FILE"));
-  directory_ = get(directory_url).body;
+  directory_ = get(directory_url.empty() ? own : directory_url).body;
 }
 
 std::string Client::path_of(const std::string& url) const {

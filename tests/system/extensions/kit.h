@@ -41,7 +41,9 @@ bool eventually(const std::function<bool()>& condition, std::int64_t timeout_ms 
 
 class Client {
  public:
-  explicit Client(const Simulator& simulator, crypto::PrivateKey account_key = fresh_key());
+  // `directory_url` empty: the simulator's own; else a tenant's of the same server.
+  explicit Client(const Simulator& simulator, crypto::PrivateKey account_key = fresh_key(),
+                  const std::string& directory_url = "");
   HttpReply get(const std::string& url, std::string_view method = "GET");
   HttpReply post_form(const std::string& url, const std::string& body);
   // Signed by `signer`; with `kid` or, if that is empty, with its own key in the header.

@@ -95,6 +95,32 @@ TEST_F(AttestationCaTest, Activate_AttestationRefuses_SignerIsNotAsked) {
   EXPECT_EQ(world.signer.count("ak-issue"), 0);
 }
 
+// The answer was lost, and the session ended meanwhile: the signer has the certificate.
+TEST_F(AttestationCaTest, Activate_AgainAfterTheSessionsEnd_SameCertificate) {
+  const auto first = client.post(std::string(kActivate), std::string(kPayload));
+  ASSERT_EQ(first.status, 200) << first.body;
+  world.attestation.answer(wire::ChallengeProblem{"unauthorized", "session.expired", "begin anew"});
+  const auto second = client.post(std::string(kActivate), std::string(kPayload));
+  ASSERT_EQ(second.status, 200) << second.body;
+  EXPECT_EQ(first.body, second.body);
+}
+
+TEST_F(AttestationCaTest, Activate_SessionEndedAndNothingWasIssued_SaysThatItEnded) {
+  world.attestation.answer(wire::ChallengeProblem{"unauthorized", "session.expired", "begin anew"});
+  world.signer.break_message("ak-issue",
+                             failure(wire::FailureKind::kRefused, "ak-grant-missing").value());
+  expect_problem(client.post(std::string(kActivate), std::string(kPayload)), 403, "unauthorized",
+                 "session.expired");
+}
+
+TEST_F(AttestationCaTest, Activate_SessionEndedAndTheSignerIsAway_MayComeBack) {
+  world.attestation.answer(wire::ChallengeProblem{"unauthorized", "session.expired", "begin anew"});
+  world.signer.break_message("ak-issue",
+                             failure(wire::FailureKind::kUnavailable, "peer-lost").value());
+  expect_problem(client.post(std::string(kActivate), std::string(kPayload)), 503, "serverInternal",
+                 "peer-lost");
+}
+
 TEST_F(AttestationCaTest, Activate_SignerRefuses_ItsCode) {
   world.signer.break_message("ak-issue",
                              failure(wire::FailureKind::kRefused, "ak-grant-missing").value());
