@@ -1,5 +1,6 @@
 // The real keyward-attestation, spoken to as supervisor, acme and signer: what the signer is told
 // and when, and each refusal as acme hears it.
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
@@ -45,6 +46,7 @@ struct SignerSide {
   std::vector<wire::GrantAccount> accounts;
   std::vector<wire::GrantAuthority> authorities;
   std::vector<wire::GrantDevice> devices;
+  std::atomic<bool> revoked = false;  // whichever attestation key it was
 
   template <class Grant>
   void take(std::vector<Grant>& into, const Grant& grant) {
@@ -104,6 +106,9 @@ class AttestationTaskTest : public ::testing::Test {
       return task::Answer<wire::GrantAuthorityReply>(wire::GrantAuthorityReply{});
     });
     side->server.on<wire::GrantDevice>(TaskId::kAttestation, [side](const auto& grant) {
+      if (side->revoked && grant.ak_serial)
+        return task::Answer<wire::GrantDeviceReply>(
+            task::refuse(wire::FailureKind::kRefused, "ak-revoked", "it was revoked"));
       side->take(side->devices, grant);
       return task::Answer<wire::GrantDeviceReply>(wire::GrantDeviceReply{});
     });
@@ -470,6 +475,18 @@ TEST_F(AttestationTaskTest, Inventory_StateOfTheDevice_IsHeldTo) {
   EXPECT_NE(record->find("\"device\":\"laptop-1\""), std::string::npos);
 }
 
+TEST_F(AttestationTaskTest, AttestationKeyRevoked_TheStatementIsRefused) {
+  start();
+  start_signer();
+  const wire::Identifier identifier{IdentifierType::kPermanentIdentifier, "DEVICE-1"};
+  EXPECT_EQ(ask(device_question(identifier, maker_.good())), "good");
+  ASSERT_EQ(signer_->devices.size(), 1u);
+  ASSERT_TRUE(signer_->devices[0].ak_serial);
+  signer_->revoked = true;
+  EXPECT_EQ(ask(device_question(identifier, maker_.good())), "badAttestationStatement ak.revoked");
+  EXPECT_EQ(signer_->devices.size(), 1u);
+}
+
 TEST_F(AttestationTaskTest, Inventory_NeverRead_NothingIsGranted) {
   std::filesystem::create_directory(directory_ + "/devices");
   write("devices/devices.jsonl", "nonsense\n");
@@ -519,6 +536,8 @@ TEST_F(AttestationTaskTest, Vendor_EitherForm_GrantsOnceAndIsReplayedElsewhere) 
     const auto& grant = signer_->authorities.back();
     EXPECT_EQ(grant.method, method);
     EXPECT_EQ(grant.domains, std::vector<std::string>{"customer.com"});
+    // RFC 9447 §7 alone bounds certificates; of the other form the signer takes no bound.
+    EXPECT_EQ(grant.not_after_max_ms != 0, method == ValidationMethod::kTkauth01);
     EXPECT_EQ(ask(question(method, "ticket-2")), "unauthorized vendor.replayed");
   }
   auto crossed = question(ValidationMethod::kTkauth01, "ticket-1");

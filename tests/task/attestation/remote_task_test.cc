@@ -1,5 +1,6 @@
 // The real keyward-attestation and remote-attest-01, spoken to as supervisor, acme and signer: the
 // nonce, the grant before "valid", each way in which evidence comes, and each refusal.
+#include <atomic>
 #include <filesystem>
 #include <mutex>
 #include <optional>
@@ -37,6 +38,7 @@ struct SignerSide {
   task::Server server;
   std::mutex mutex;
   std::vector<wire::GrantRemote> grants;
+  std::atomic<bool> revoked = false;  // whichever attestation key it was
 };
 
 class RemoteTask : public ::testing::Test {
@@ -84,6 +86,9 @@ class RemoteTask : public ::testing::Test {
     auto* side = signer_ = new SignerSide;
     side->server.on<wire::GrantRemote>(TaskId::kAttestation, [side](const auto& grant) {
       const std::lock_guard lock(side->mutex);
+      if (side->revoked && grant.ak_serial)
+        return task::Answer<wire::GrantRemoteReply>(
+            task::refuse(wire::FailureKind::kRefused, "ak-revoked", "it was revoked"));
       side->grants.push_back(grant);
       return task::Answer<wire::GrantRemoteReply>(wire::GrantRemoteReply{});
     });
@@ -183,6 +188,17 @@ TEST_F(RemoteTask, EachRefusal_LeavesTheTaskByTypeAndCode_AndGrantsNothing) {
   other.identifier.value = "os";
   EXPECT_EQ(answer(other, quote(question)), "challenge-token-forged");
   EXPECT_TRUE(signer_->grants.empty());
+}
+
+TEST_F(RemoteTask, AttestationKeyRevoked_TheQuoteIsRefused) {
+  start();
+  const auto question = challenge("measured_boot");
+  EXPECT_EQ(answer(question, quote(question)), "good");
+  ASSERT_EQ(signer_->grants.size(), 1u);
+  ASSERT_TRUE(signer_->grants[0].ak_serial);
+  signer_->revoked = true;
+  EXPECT_EQ(answer(question, quote(question)), "badAttestationStatement ak.revoked");
+  EXPECT_EQ(signer_->grants.size(), 1u);
 }
 
 TEST_F(RemoteTask, HintWithoutPolicy_IsNotServed) {
