@@ -186,6 +186,29 @@ TEST_F(Appraise, Quote_Good_IsAcceptedAndNamesTheDevice) {
   EXPECT_FALSE(last_.findings.key);
 }
 
+// The signer is told of one attestation key's certificate, which it may have revoked.
+TEST_F(Appraise, TwoQuotes_OfTwoAttestationKeys_AreRefused) {
+  const auto both = [&](const QuoteRecord& first, const QuoteRecord& second) {
+    rats::Cmw cmw;
+    for (const auto* record : {&first, &second}) {
+      rats::Cmw one;
+      one.record.emplace();
+      one.record->media_type.type = kTpmQuoteMediaType;
+      one.record->value = write_quote_record(*record);
+      cmw.entries.push_back({std::to_string(cmw.entries.size()), std::move(one)});
+    }
+    Question question;
+    question.fresh.token = kNonce;
+    question.fresh.key_authorization = authorization();
+    question.at_utc_ms = kAt;
+    last_ = appraise(must_parse(tpm()), rats::ResponsePayload(std::move(cmw)), question);
+    return ids(last_);
+  };
+  EXPECT_EQ(both(record_, record_), "");
+  EXPECT_EQ(last_.findings.ak_serial, x509::parse_certificate(record_.x5c.at(0))->serial);
+  EXPECT_EQ(both(record_, quotes_.record(quote())), "bind.keys");
+}
+
 TEST_F(Appraise, Quote_ChangedBoot_NamesRegisterAndEvent) {
   std::string reference = "reference_log = [";
   const auto log = parse_event_log(*record_.event_log);

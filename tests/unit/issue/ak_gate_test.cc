@@ -62,6 +62,23 @@ TEST_F(AkGateTest, Activated_IssuedOnce_TheSameAgainIsTheSame) {
   EXPECT_EQ(token_.sign_calls, 1);
 }
 
+// A client whose answer was lost asks again when its session is over.
+TEST_F(AkGateTest, IssuedAndTheActivationOver_TheSameForAnHour) {
+  open();
+  EXPECT_EQ(send(activation("S1", ak_)), "granted");
+  EXPECT_EQ(ask(request(client_, "S1")), "issued");
+  const auto first = last_.chain.at(0);
+  clock_.advance(600'000 + limits::kAkReplayMs - 1'000);
+  EXPECT_EQ(ask(request(client_, "S1")), "again");
+  EXPECT_EQ(last_.chain.at(0), first);
+  open();
+  EXPECT_EQ(ask(request(client_, "S1")), "again");
+  EXPECT_EQ(last_.chain.at(0), first);
+  clock_.advance(2'000);
+  EXPECT_EQ(ask(request(client_, "S1")), "no-grant");
+  EXPECT_EQ(token_.sign_calls, 1);
+}
+
 TEST_F(AkGateTest, Activated_Restart_StillCounts) {
   open();
   EXPECT_EQ(send(activation("S1", ak_)), "granted");
