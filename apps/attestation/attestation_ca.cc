@@ -88,6 +88,7 @@ void AttestationCa::turn() {
   for (auto& root : imported->roots.of(attest::RootUse::kRoot))
     fresh.ek.roots.push_back(std::move(root));
   fresh.ek.intermediates = imported->roots.of(attest::RootUse::kIntermediate);
+  fresh.ek.revoked = imported->roots.revoked_keys();
   log::info("vendor roots taken in", {{"version", std::to_string(imported->roots.version)},
                                       {"roots", std::to_string(fresh.ek.roots.size())}});
   const std::lock_guard lock(mutex_);

@@ -80,6 +80,7 @@ Result<attest::EkPolicy> policy_of(const RootsOptions& options) {
     if (imported) {
       out.roots = imported->roots.of(attest::RootUse::kRoot);
       out.intermediates = imported->roots.of(attest::RootUse::kIntermediate);
+      out.revoked = imported->roots.revoked_keys();
     }
   }
   if (options.roots.empty()) return out;

@@ -193,16 +193,34 @@ bool is_namesake(const x509::Certificate& leaf, const std::vector<x509::Certific
   return true;
 }
 
+bool is_revoked(const x509::Certificate& certificate, const EkPolicy& policy) {
+  const auto key = crypto::sha256(certificate.spki_der);
+  return std::ranges::find(policy.revoked, key) != policy.revoked.end();
+}
+
+// By the key, so that no other certificate of the same CA leads around it.
+std::vector<x509::Certificate> unrevoked(std::vector<x509::Certificate> list,
+                                         const EkPolicy& policy) {
+  std::erase_if(list, [&](const auto& certificate) { return is_revoked(certificate, policy); });
+  return list;
+}
+
 Appraised<void> check_chain(const x509::Certificate& leaf,
                             const std::vector<x509::Certificate>& sent, const EkPolicy& policy,
                             std::int64_t now_ms) {
   if (policy.roots.empty())
     return refuse("ek.unknown-ca", "no vendor root is configured or imported");
-  const auto way = on_the_way(leaf, sent, policy.intermediates);
-  const auto chained =
-      x509::verify_chain(leaf, way, policy.roots,
-                         {judged_at(policy.time, leaf, now_ms), {std::string(kSubjectAltName)}});
+  if (is_revoked(leaf, policy))
+    return refuse("ek.revoked", "the endorsement key was revoked (vendors' bundle)");
+  const x509::ChainOptions options{judged_at(policy.time, leaf, now_ms),
+                                   {std::string(kSubjectAltName)}};
+  const auto whole_way = on_the_way(leaf, sent, policy.intermediates);
+  const auto way = unrevoked(whole_way, policy), roots = unrevoked(policy.roots, policy);
+  const auto chained = x509::verify_chain(leaf, way, roots, options);
   if (chained) return {};
+  if (!policy.revoked.empty() && x509::verify_chain(leaf, whole_way, policy.roots, options))
+    return refuse("ek.revoked",
+                  "the EK certificate's chain leads over a CA that was revoked (vendors' bundle)");
   const std::string_view why = chained.error().what;
   if (why == "certificate expired")
     return refuse("ek.expired",
@@ -212,9 +230,9 @@ Appraised<void> check_chain(const x509::Certificate& leaf,
     return refuse("ek.not-yet-valid",
                   "the EK certificate, or one in its chain, is not valid yet at the time at which "
                   "the policy judges it (ek_time)");
-  if (why == "no path to a trust anchor" || is_namesake(leaf, way, policy.roots, why))
+  if (why == "no path to a trust anchor" || is_namesake(leaf, way, roots, why))
     return refuse("ek.unknown-ca", "no way leads from the EK certificate to a trusted root; " +
-                                       to_text(missing_ca(leaf, way, policy.roots)));
+                                       to_text(missing_ca(leaf, way, roots)));
   return refuse("ek.chain", "the EK certificate's chain does not verify: " + std::string(why));
 }
 

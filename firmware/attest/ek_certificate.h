@@ -29,6 +29,8 @@ struct EkPolicy {
   std::vector<x509::Certificate> intermediates;  // known, not trusted: help to find the way
   EkTime time{};
   std::vector<std::string> manufacturers{};  // "id:49465800" or "IFX"; empty: any
+  // SHA-256 of SubjectPublicKeyInfos: endorsement keys that are refused, CAs that no chain leads over.
+  std::vector<Digest256> revoked{};
 };
 Status check_manufacturers(const std::vector<std::string>& manufacturers);  // their form: kBadInput
 
@@ -49,7 +51,7 @@ struct AppraisedEk {
 // `chain`: further certificates that the device sent, in any order. Passed checks are added to
 // `checks`, if it is there. Codes: "ek.certificate", "ek.version", "ek.ca", "ek.eku",
 // "ek.key-usage", "ek.key", "ek.san", "ek.manufacturer", "ek.unknown-ca", "ek.expired",
-// "ek.not-yet-valid", "ek.chain".
+// "ek.not-yet-valid", "ek.revoked", "ek.chain".
 Appraised<AppraisedEk> appraise_ek(ByteView certificate, const std::vector<Bytes>& chain,
                                    const EkPolicy& policy, std::int64_t now_ms,
                                    Checks* checks = nullptr);

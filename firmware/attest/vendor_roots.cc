@@ -1,6 +1,7 @@
 #include "firmware/attest/vendor_roots.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "firmware/attest/utc_text.h"
@@ -28,19 +29,25 @@ Status only(const json::Value& object, std::initializer_list<std::string_view> k
   return {};
 }
 
+std::optional<RootUse> use_from(std::string_view text) {
+  for (const auto use : {RootUse::kRoot, RootUse::kIntermediate, RootUse::kRevoked}) {
+    if (text == to_string(use)) return use;
+  }
+  return std::nullopt;
+}
+
 Result<VendorCertificate> read_certificate(const json::Value& entry) {
   KEYWARD_CHECK(only(entry, {"vendor", "use", "pem"}));
   KEYWARD_TRY(vendor, entry.require_string("vendor"));
   KEYWARD_TRY(use, entry.require_string("use"));
   KEYWARD_TRY(pem, entry.require_string("pem"));
   if (vendor.empty() || vendor.size() > kVendorBytesMax) return bad("bundle: vendor");
-  if (use != "root" && use != "intermediate") return bad("bundle: use");
+  const auto known = use_from(use);
+  if (!known) return bad("bundle: use");
   KEYWARD_TRY(ders, x509::certificates_from_pem(pem, 1));
   if (ders.size() != 1) return bad("bundle: an entry is not one certificate");
   KEYWARD_TRY(certificate, x509::parse_certificate(ders.front()));
-  return VendorCertificate{std::string(vendor),
-                           use == "root" ? RootUse::kRoot : RootUse::kIntermediate,
-                           std::move(certificate)};
+  return VendorCertificate{std::string(vendor), *known, std::move(certificate)};
 }
 
 struct CompactJws {
@@ -99,7 +106,17 @@ Result<Bytes> sign(const crypto::PrivateKey& key, jose::JwsAlgorithm algorithm,
 
 }  // namespace
 
-std::string_view to_string(RootUse use) { return use == RootUse::kRoot ? "root" : "intermediate"; }
+std::string_view to_string(RootUse use) {
+  if (use == RootUse::kRevoked) return "revoked";
+  return use == RootUse::kRoot ? "root" : "intermediate";
+}
+
+std::vector<Digest256> VendorRoots::revoked_keys() const {
+  std::vector<Digest256> out;
+  for (const auto& certificate : of(RootUse::kRevoked))
+    out.push_back(crypto::sha256(certificate.spki_der));
+  return out;
+}
 
 std::vector<x509::Certificate> VendorRoots::of(RootUse use) const {
   std::vector<x509::Certificate> out;

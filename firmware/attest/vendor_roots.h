@@ -20,7 +20,8 @@ namespace keyward::attest {
 inline constexpr std::string_view kRootsFolder = "roots";  // below attestation's own directory
 inline constexpr std::string_view kRootsFile = "vendor-roots.json";
 
-enum class RootUse : std::uint8_t { kRoot = 1, kIntermediate = 2 };
+// Revoked: the key of this certificate, a CA's or an endorsement key, counts no more.
+enum class RootUse : std::uint8_t { kRoot = 1, kIntermediate = 2, kRevoked = 3 };
 std::string_view to_string(RootUse use);
 
 struct VendorCertificate {
@@ -35,6 +36,7 @@ struct VendorRoots {
   std::vector<VendorCertificate> certificates;
 
   std::vector<x509::Certificate> of(RootUse use) const;
+  std::vector<Digest256> revoked_keys() const;  // SHA-256 of SubjectPublicKeyInfos
 };
 
 // The manifest alone, before it is signed.

@@ -177,16 +177,23 @@ def vendor_is_not_known(site):
     expect("swtpm-localca" in missing, f"diagnose does not name the CA that is missing:\n{missing}")
 
 
-def vendor_roots_come_as_a_signed_bundle(site):
+def signed_bundle(site, version, *further):
+    """The vendors' bundle: swtpm's CAs, and what else is said."""
     read = lambda name: (site.sim / "tpm-ca" / name).read_text()
-    manifest = {"type": "keyward-vendor-roots", "version": 1, "date": "2026-11-01T00:00:00Z",
+    manifest = {"type": "keyward-vendor-roots", "version": version, "date": "2026-11-01T00:00:00Z",
                 "certificates": [{"vendor": "swtpm", "use": "root", "pem": read("swtpm-localca-rootca-cert.pem")},
-                                 {"vendor": "swtpm", "use": "intermediate", "pem": read("issuercert.pem")}]}
-    manifest_path, bundle, publisher = site.folder / "manifest.json", site.folder / "roots.jws", site.folder / "publisher.jwk"
+                                 {"vendor": "swtpm", "use": "intermediate", "pem": read("issuercert.pem")}, *further]}
+    manifest_path, bundle = site.folder / f"manifest-{version}.json", site.folder / f"roots-{version}.jws"
     manifest_path.write_text(json.dumps(manifest))
     key = Key(site.folder / "publisher.pem")
-    publisher.write_text(json.dumps(key.jwk()))
     site.keywardctl("roots", "sign", manifest_path, "--key", key.path, "--out", bundle)
+    return bundle, key
+
+
+def vendor_roots_come_as_a_signed_bundle(site):
+    bundle, key = signed_bundle(site, 1)
+    publisher = site.folder / "publisher.jwk"
+    publisher.write_text(json.dumps(key.jwk()))
     spoilt = site.folder / "spoilt.jws"
     text = bundle.read_text().strip()
     at = text.rindex(".") + 10
@@ -354,6 +361,17 @@ def revoked_attestation_key(site):
     site.verify("a")
 
 
+def revoked_endorsement_key(site):
+    """Of device B, by the next bundle; device A's stands."""
+    bundle, _ = signed_bundle(site, 2, {"vendor": "swtpm", "use": "revoked", "pem": (site.folder / "B.ek.pem").read_text()})
+    site.keywardctl("roots", "import", site.state, bundle)
+    software = Key(site.folder / "asking-ak.pem")
+    wait_for(lambda: site.asking.begin(site.b.ek, software.tpm_public()).code() == "ek.revoked", TAKEN_IN_S, "the task takes the second bundle in")
+    site.refused("a new AK of a revoked EK", "ek.revoked", lambda status: site.enroll(site.b, "b-revoked", status=status))
+    site.keywardctl("roots", "diagnose", site.b.ek_path, "--state", site.state, status=DIAGNOSE_BAD)
+    expect(site.asking.begin(site.a.ek, software.tpm_public()).status == 200, "device A's EK does not stand any more")
+
+
 def inventory_is_required(site):
     site.keyward_sim("down")
     words = ["attestation.attestation_ca.inventory=\"required\"", "attestation.inventory=\"required\""]
@@ -367,7 +385,7 @@ def inventory_is_required(site):
 
 STEPS = (vendor_is_not_known, vendor_roots_come_as_a_signed_bundle, two_devices_enrol, kept_chain_is_used_again,
          software_without_the_endorsement_key, sessions_of_others, hardware_module_of_the_tpm, privacy, inventory_names_the_device,
-         withheld_devices, revoked_attestation_key, inventory_is_required)
+         withheld_devices, revoked_attestation_key, revoked_endorsement_key, inventory_is_required)
 
 
 def whole():

@@ -151,6 +151,31 @@ TEST(EkCertificate, IntermediateOfTheBundle_IsFoundWithoutBeingSent) {
   EXPECT_EQ(appraise_ek(maker().certificate(), {}, rules, kNowMs).error().code, "ek.unknown-ca");
 }
 
+TEST(EkCertificate, Revoked_EkAndEachCaAboveIt_AreRefused) {
+  const auto der = maker().certificate();
+  const auto leaf = *x509::parse_certificate(der);
+  auto rules = policy();
+  rules.intermediates = {maker().intermediate()};
+  const auto judged = [&](const x509::Certificate& revoked) {
+    rules.revoked = {crypto::sha256(revoked.spki_der)};
+    const auto result = appraise_ek(der, {maker().intermediate().der}, rules, kNowMs);
+    return result ? "" : result.error().code;
+  };
+  EXPECT_EQ(judged(leaf), "ek.revoked");
+  EXPECT_EQ(judged(maker().intermediate()), "ek.revoked");
+  EXPECT_EQ(judged(maker().root()), "ek.revoked");
+}
+
+TEST(EkCertificate, Revoked_AnotherKey_ChangesNothing) {
+  auto rules = policy();
+  rules.intermediates = {maker().intermediate()};
+  rules.revoked = {Digest256{1}};
+  EXPECT_TRUE(appraise_ek(maker().certificate(), {}, rules, kNowMs));
+  const auto unknown =
+      maker().certificate(with([](auto& s) { s.issuer = EkSpec::Issuer::kUnknown; }));
+  EXPECT_EQ(appraise_ek(unknown, {}, rules, kNowMs).error().code, "ek.unknown-ca");
+}
+
 TEST(EkCertificate, MissingCa_IsNamedWithTheClosestKnown) {
   const auto der = maker().certificate(with([](auto& s) {
     s.issuer = EkSpec::Issuer::kUnknown;

@@ -61,6 +61,16 @@ TEST(VendorRootsTest, SignedAndImported_ReadsBackFromItsFile) {
   EXPECT_EQ(again->roots.certificates.size(), 2u);
 }
 
+TEST(VendorRootsTest, Revoked_IsNeitherRootNorIntermediate_AndNamesTheKey) {
+  const auto roots = parse_manifest(
+      manifest(3, entry(maker().root(), "root") + "," + entry(maker().intermediate(), "revoked")));
+  ASSERT_TRUE(roots) << roots.error().what;
+  EXPECT_EQ(roots->of(RootUse::kRoot).size(), 1u);
+  EXPECT_TRUE(roots->of(RootUse::kIntermediate).empty());
+  ASSERT_EQ(roots->revoked_keys().size(), 1u);
+  EXPECT_EQ(roots->revoked_keys()[0], crypto::sha256(maker().intermediate().spki_der));
+}
+
 TEST(VendorRootsTest, EachRefusal_IsReached) {
   const auto good = *sign_bundle(manifest(3, both()), publisher().key);
   const auto before = *import_bundle(good, publisher().jwk, nullptr, false);
