@@ -8,6 +8,7 @@ namespace {
 constexpr std::int64_t kReuseMinutesMax = 30LL * 24 * 60;
 constexpr std::int64_t kTriesMax = 10;
 constexpr std::int64_t kRetrySecondsMax = 60;
+constexpr std::int64_t kRelayPatienceSecondsMax = 24LL * 3'600;
 constexpr std::size_t kNamesMax = 10;  // draft-ietf-acme-dns-persist-02: 1 to 10
 
 }  // namespace
@@ -22,6 +23,9 @@ void read_authz_settings(config::Section& section, ServiceConfig& out) {
   out.validation_retry_ms = section.integer_or("validation_retry_s", 0, kRetrySecondsMax,
                                                out.validation_retry_ms / 1'000) *
                             1'000;
+  out.relay_patience_ms = section.integer_or("relay_patience_s", 0, kRelayPatienceSecondsMax,
+                                             out.relay_patience_ms / 1'000) *
+                          1'000;
   out.respond_200_invalid = section.boolean_or("respond_200_invalid", out.respond_200_invalid);
   out.subdomain_auth = section.boolean_or("subdomain_auth", out.subdomain_auth);
   out.token_authority = section.string_or("token_authority", "");

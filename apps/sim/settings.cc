@@ -21,6 +21,7 @@ using config::quoted;
 using config::quoted_list;
 
 constexpr std::size_t kListMax = 64;
+constexpr const char* kEvidenceKeyLabel = "evidence";  // in the issuing CA's token
 
 // In this process's user name space (user_namespaces(7): lines of first inside, first outside,
 // count).
@@ -91,6 +92,13 @@ Status gather_ek_roots(const Places& places) {
     all += pem;
   }
   return replace_file(places.ek_roots(), view_of(all), 0644);
+}
+
+// Simulators of before have no such key in their token: what the ceremony made, its plan says.
+bool has_evidence_key(const Places& places) {
+  if (!file_exists(places.plan())) return false;  // a test CA was adopted
+  auto document = config::Document::load(places.plan());
+  return document.root().table("evidence").string_or("key_label", "") == kEvidenceKeyLabel;
 }
 
 // This CA certifies attestation keys of the TPMs that it made, and believes them.
@@ -165,6 +173,8 @@ Status write_installation(const Places& places, const Settings& s, bool separate
       {"budgets.account_per_hour", "1000000"},
       {"budgets.overall_per_hour", "1000000"}};
   if (!s.test_ca.empty()) signer.emplace_back("test_keys", "true");
+  if (has_evidence_key(places))
+    signer.emplace_back("evidence_key_label", quoted(kEvidenceKeyLabel));
   if (one_call) pkcs11.emplace_back("sessions_max", "1");  // docs/hal-pkcs11.md
   const std::string text = "# Made anew by every `keyward-sim up` from sim.toml.\n" +
                            section(s, "supervisor",
@@ -209,7 +219,7 @@ Status write_plan(const Places& places, const Settings& s) {
       "Simulator Issuing CA 1\"\n"
       "organization = \"Keyward Simulator\"\nlifetime_days = 1826\npath_length = 0\npermitted_dns "
       "= " +
-      quoted_list(s.permitted) + "\n";
+      quoted_list(s.permitted) + "\n\n[evidence]\nkey_label = " + quoted(kEvidenceKeyLabel) + "\n";
   return replace_file(places.plan(), view_of(text), 0644);
 }
 

@@ -73,6 +73,25 @@ Outcome<Written> written_in(const SignedRequest& request) {
   return out;
 }
 
+// D-R5: nothing of a remote attestation stands in a certificate.
+Problem attestation_alone() {
+  return Problem::of(ProblemType::kRejectedIdentifier, "identifier.attestation-alone",
+                     "remote attestations alone name nothing that a certificate could be for");
+}
+
+// The signer would say that no profile takes such an order, which tells a client less.
+Outcome<void> check_not_alone(const SignedRequest& request) {
+  auto document = payload_object(request);
+  if (!document) return refuse(document.error());
+  const auto items = document->root().get("identifiers").items();
+  const bool alone = std::all_of(items.begin(), items.end(), [](const json::Value& item) {
+    return identifier::type_from(item.get("type").string()) ==
+           wire::IdentifierType::kRemoteAttestation;
+  });
+  if (alone && !items.empty()) return refuse(attestation_alone());
+  return {};
+}
+
 std::string as_written(const Written& written, const wire::Identifier& identifier) {
   const auto at = written.find(identifier);
   return at == written.end() ? identifier.value : at->second;
@@ -151,10 +170,7 @@ Outcome<std::vector<AuthzPlan>> plan_order(Context& context, const SignedRequest
       plan.written = as_written(written, identifier);
     plans.push_back(std::move(plan));
   }
-  if (plans.empty()) {  // D-R5: nothing of a remote attestation stands in a certificate
-    return refuse(ProblemType::kRejectedIdentifier, "identifier.attestation-alone",
-                  "remote attestations alone name nothing that a certificate could be for");
-  }
+  if (plans.empty()) return refuse(attestation_alone());
   plan_attestations(terms, profile, written, plans);
   if (plans.size() > limits::kIdentifiersPerOrderMax) {
     return refuse(ProblemType::kRejectedIdentifier, "order.authorizations",
@@ -251,6 +267,7 @@ Outcome<HttpResponse> new_order(Context& context, const SignedRequest& request) 
           context.rates.admit({{Rate::kOrdersPerAccount, account.record.id}, {Rate::kOrders, {}}});
       !ok)
     return refuse(std::move(ok.error()));
+  if (auto ok = check_not_alone(request); !ok) return refuse(std::move(ok.error()));
   auto minted = context.backend.signer.ask(wire::TicketMint{account.record.jwk, request.original});
   if (!minted) return refuse(problem_from(minted.error()));
   auto terms = wire::decode_body<wire::OrderTerms>(minted->terms);

@@ -154,6 +154,7 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"attestation-expired", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"attestation-profile", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"attestation-key-mismatch", ProblemType::kBadCsr, OrderFate::kStaysReady},
+    {"evidence-key-away", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"grant-device-mismatch", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"hint-not-served", ProblemType::kServerInternal, OrderFate::kInvalid},
     // Tenants, and what is not in orders: the signer's.

@@ -114,6 +114,7 @@ const Expected kExpected[] = {
     {"attestation-expired", "unauthorized", 403, OrderFate::kInvalid},
     {"attestation-profile", "unauthorized", 403, OrderFate::kInvalid},
     {"attestation-key-mismatch", "badCSR", 400, OrderFate::kStaysReady},
+    {"evidence-key-away", "serverInternal", 503, OrderFate::kProcessing},
     {"grant-device-mismatch", "unauthorized", 403, OrderFate::kInvalid},
     {"hint-not-served", "serverInternal", 500, OrderFate::kInvalid},
     {"tenant-not-delegated", "unauthorized", 403, OrderFate::kInvalid},

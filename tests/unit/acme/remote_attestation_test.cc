@@ -120,6 +120,8 @@ TEST_F(RemoteAttestation, NewOrder_OfferedButNotAskedFor_NoAuthorization) {
 TEST_F(RemoteAttestation, NewOrder_AttestationsAlone_Rejected) {
   expect_problem(post_order(R"({"type":"remote-attestation","value":"measured_boot"})"), 403,
                  "rejectedIdentifier", "identifier.attestation-alone");
+  // The real signer refuses such an order too, but by its profile: it must not be asked first.
+  EXPECT_EQ(world.signer.count("ticket-mint"), 0);
 }
 
 TEST_F(RemoteAttestation, NewOrder_MoreAuthorizationsThanOneMayHave_Rejected) {
