@@ -20,6 +20,8 @@
 #include "firmware/wire/messages/evidence_key_find.h"
 #include "firmware/wire/messages/evidence_key_get.h"
 #include "firmware/wire/messages/grant_remote.h"
+#include "firmware/wire/messages/key_seal.h"
+#include "firmware/wire/messages/key_unseal.h"
 #include "firmware/wire/messages/remote_verify.h"
 #include "hal/base/clock.h"
 #include "hal/base/file.h"
@@ -39,6 +41,12 @@ struct SignerSide {
   std::mutex mutex;
   std::vector<wire::GrantRemote> grants;
   std::atomic<bool> revoked = false;  // whichever attestation key it was
+};
+
+struct PlatformSide {
+  task::Server server;
+  std::atomic<int> sealed = 0, unsealed = 0;
+  std::atomic<bool> is_away = false;
 };
 
 class RemoteTask : public ::testing::Test {
@@ -71,14 +79,16 @@ class RemoteTask : public ::testing::Test {
     ASSERT_TRUE(replace_file(directory_ + "/" + name, view_of(text), 0600));
   }
   std::string file(const std::string& name) const { return "\"" + directory_ + "/" + name + "\""; }
-  void start() {
-    const std::string config =
-        "state_dir = \"" + directory_ + "\"\nak_roots = [" + file("ak.pem") +
-        "]\nevidence_key_unsealed = true\n[policies]\n\"*/measured_boot\" = " + file("boot.toml") +
-        "\n\"laptop/os\" = " + file("relay.toml") +
-        "\n[appliance]\nbase_url = \"https://ca.example\"\n";
-    ASSERT_TRUE(task_.start("keyward-attestation", TaskId::kAttestation, config,
-                            {{TaskId::kAcme, true}, {TaskId::kSigner, false}},
+  // With a TPM beside the task that seals, keys in files are not allowed.
+  void start(bool is_sealed = false) {
+    const std::string config = "state_dir = \"" + directory_ + "\"\nak_roots = [" + file("ak.pem") +
+                               "]\nevidence_key_unsealed = " + (is_sealed ? "false" : "true") +
+                               "\n[policies]\n\"*/measured_boot\" = " + file("boot.toml") +
+                               "\n\"laptop/os\" = " + file("relay.toml") +
+                               "\n[appliance]\nbase_url = \"https://ca.example\"\n";
+    std::vector<wire::PeerEnd> peers{{TaskId::kAcme, true}, {TaskId::kSigner, false}};
+    if (is_sealed) peers.push_back({TaskId::kPlatform, false});
+    ASSERT_TRUE(task_.start("keyward-attestation", TaskId::kAttestation, config, peers,
                             directory_ + "/log"));
     ASSERT_TRUE(task_.wait_ready());
     attestation_.emplace(TaskId::kAttestation);
@@ -96,6 +106,45 @@ class RemoteTask : public ::testing::Test {
       return task::Answer<wire::EvidenceKeyFindReply>(wire::EvidenceKeyFindReply{});
     });
     side->server.serve(TaskId::kAttestation, task_.take(TaskId::kSigner), 1);
+    if (is_sealed) seal();
+  }
+  // A make-believe TPM: what it seals is the secret with every bit turned.
+  void seal() {
+    auto* side = platform_ = new PlatformSide;
+    const auto turned = [](Bytes octets) {
+      for (auto& octet : octets) octet = static_cast<std::uint8_t>(~octet);
+      return octets;
+    };
+    side->server.on<wire::KeySeal>(TaskId::kAttestation, [=](const wire::KeySeal& request) {
+      side->sealed += 1;
+      return task::Answer<wire::KeySealReply>(wire::KeySealReply{turned(request.secret)});
+    });
+    side->server.on<wire::KeyUnseal>(
+        TaskId::kAttestation,
+        [=](const wire::KeyUnseal& request) -> task::Answer<wire::KeyUnsealReply> {
+          side->unsealed += 1;
+          if (side->is_away)
+            return task::refuse(wire::FailureKind::kUnavailable, "tpm-away", "not now");
+          return wire::KeyUnsealReply{turned(request.sealed)};
+        });
+    side->server.serve(TaskId::kAttestation, task_.take(TaskId::kPlatform), 1);
+  }
+  std::string key_file(const std::string& name = "evidence-key.json") const {
+    return read_text_file(directory_ + "/" + name, 16'384).value_or("");
+  }
+  // A payload that is encrypted to the key that the last challenge showed.
+  std::string encrypted(const std::string& text) {
+    wire::EvidenceKeyGet get;
+    get.kid = minted_.evidence_kid.value_or("");
+    const auto key = attestation_->call(get);
+    const auto document = json::Document::parse(key && key->jwk ? *key->jwk : "");
+    EXPECT_TRUE(document);
+    if (!document) return "";
+    rats::JweMake how;
+    how.kid = get.kid;
+    return R"({"jwe":")" +
+           *rats::make_jwe(jose::Jwk::from_json(document->root())->key(), view_of(text), how) +
+           "\"}";
   }
   wire::RemoteVerify challenge(const std::string& hint, const std::string& profile = "laptop") {
     wire::DeviceTokenMint mint;
@@ -146,6 +195,7 @@ class RemoteTask : public ::testing::Test {
   test::TaskProcess task_;
   std::optional<task::Peer> attestation_;
   SignerSide* signer_ = nullptr;
+  PlatformSide* platform_ = nullptr;
   wire::DeviceTokenMintReply minted_;
   wire::RemoteVerifyReply reply_;
 };
@@ -243,6 +293,72 @@ TEST_F(RemoteTask, EncryptedEvidence_IsOpenedAlsoAfterARestart) {
   EXPECT_FALSE(attestation_->call(get)->jwk);
   task_.kill_now();
   start();
+  EXPECT_EQ(answer(question, payload), "good");
+}
+
+TEST_F(RemoteTask, SealedEvidenceKey_IsInNoFileAndOpensAfterARestart) {
+  start(true);
+  const auto question = challenge("measured_boot");
+  const auto kid = minted_.evidence_kid;
+  ASSERT_TRUE(kid);
+  EXPECT_EQ(platform_->sealed, 1);
+  EXPECT_THAT(key_file(), ::testing::HasSubstr(R"("protection":"tpm")"));
+  const auto payload = encrypted(quote(question));
+  EXPECT_EQ(answer(question, payload), "good");
+  task_.kill_now();
+  start(true);
+  EXPECT_EQ(answer(question, payload), "good");
+  EXPECT_EQ(platform_->sealed, 0);
+  EXPECT_GE(platform_->unsealed, 1);
+  EXPECT_EQ(challenge("measured_boot").payload.size(), 0u);
+  EXPECT_EQ(minted_.evidence_kid, kid);
+}
+
+TEST_F(RemoteTask, SealingTpmAway_NoVerdictAndNoOtherKey) {
+  start(true);
+  const auto question = challenge("measured_boot");
+  const auto payload = encrypted(quote(question));
+  const auto before = key_file();
+  task_.kill_now();
+  start(true);
+  platform_->is_away = true;
+  EXPECT_EQ(answer(question, payload), "evidence-key-away");
+  static_cast<void>(challenge("measured_boot"));
+  EXPECT_FALSE(minted_.evidence_kid);  // evidence in the clear is taken meanwhile
+  EXPECT_EQ(answer(question, quote(question)), "good");
+  EXPECT_EQ(key_file(), before);
+}
+
+TEST_F(RemoteTask, EvidenceKeyInAFile_IsNotTakenWhereItMustBeSealed) {
+  start();
+  static_cast<void>(challenge("measured_boot"));
+  EXPECT_THAT(key_file(), ::testing::HasSubstr(R"("protection":"file")"));
+  task_.kill_now();
+  start(true);
+  static_cast<void>(challenge("measured_boot"));
+  EXPECT_FALSE(minted_.evidence_kid);
+}
+
+TEST_F(RemoteTask, EvidenceKeyWhoseTimeIsOver_IsReplacedAndStillOpens) {
+  start(true);
+  const auto question = challenge("measured_boot");
+  const auto old_kid = minted_.evidence_kid;
+  const auto payload = encrypted(quote(question));
+  task_.kill_now();
+  auto text = key_file();
+  const auto begin = text.find(R"("made_ms":)") + 10;
+  text.replace(begin, text.find(',', begin) - begin, std::to_string(now_ms_ - 91 * 24 * kHourMs));
+  write("evidence-key.json", text);
+  start(true);
+  const auto next = challenge("measured_boot");
+  ASSERT_TRUE(minted_.evidence_kid);
+  EXPECT_NE(minted_.evidence_kid, old_kid);
+  EXPECT_EQ(platform_->sealed, 1);
+  EXPECT_EQ(key_file("evidence-key.previous.json"), text);
+  EXPECT_EQ(answer(question, payload), "good");  // from before
+  EXPECT_EQ(answer(next, encrypted(quote(next))), "good");
+  task_.kill_now();
+  start(true);
   EXPECT_EQ(answer(question, payload), "good");
 }
 
