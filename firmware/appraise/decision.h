@@ -50,7 +50,8 @@ struct Findings {
   Freshness freshness = Freshness::kNone;
   std::optional<crypto::PublicKey> key;
   std::vector<wire::Identifier> devices;
-  std::optional<Bytes> ak_serial;  // of the certificate of the attestation key that signed a quote
+  std::optional<Bytes>
+      ak_serial{};  // of the certificate of the attestation key that signed a quote
 };
 
 struct Decision {
