@@ -9,6 +9,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import urllib.error
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "clients"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -81,9 +82,22 @@ class Radius:
         (self.folder / "users").write_text("* TLS\n")
         (self.folder / "clients").write_text("127.0.0.1/32 shared-by-a-test\n")
 
+    def fetch_list(self):
+        """The first list is there a moment after the signer has found its key."""
+        found = []
+
+        def there():
+            try:
+                found.append(self.lab.get(self.lab.directory.replace("/directory", "/crl")))
+            except urllib.error.HTTPError as error:
+                expect(error.code in (404, 503), f"the list: {error}")
+            return found
+        wait_for(there, 10, "a revocation list")
+        return found[0]
+
     def load(self):
         """The roots and the CRL that the appliance serves now."""
-        crl = self.lab.get(self.lab.directory.replace("/directory", "/crl"))
+        crl = self.fetch_list()
         pem = "-----BEGIN X509 CRL-----\n" + base64.encodebytes(crl).decode() + "-----END X509 CRL-----\n"
         (self.folder / "crl.pem").write_text(pem)
         run(["openssl", "crl", "-in", self.folder / "crl.pem", "-noout", "-CAfile", self.lab.sim / "ca/chain.pem"])

@@ -156,7 +156,7 @@ const Row kRows[] = {
      }},
     {"unsupportedContact", 400, "unsupportedContact", "contact.scheme",
      [](Scene& s) { return refused_update(s, R"({"contact":["tel:+358501234567"]})"); }},
-    {"malformed", 400, "malformed", "payload-malformed",
+    {"malformed", 400, "malformed", "payload.json",
      [](Scene& s) { return refused_order(s, "{\"identifiers\":"); }},
     {"orderNotReady", 403, "orderNotReady", "order.not-ready",
      [](Scene& s) {
