@@ -345,10 +345,13 @@ std::string Client::picture() {
   const auto list = read(kid + "/orders");
   EXPECT_EQ(list.status, 200) << list.body;
   out += "\n" + list.body;
-  for (const auto& url : json_of(list).root().get("orders").items()) {
+  const auto orders = json_of(list);  // the values below are views into it
+  for (const auto& url : orders.root().get("orders").items()) {
     const auto one = read(std::string(url.string()));
+    EXPECT_EQ(one.status, 200) << one.body;
     out += "\n" + one.body;
-    for (const auto& authz : json_of(one).root().get("authorizations").items())
+    const auto order = json_of(one);
+    for (const auto& authz : order.root().get("authorizations").items())
       out += "\n" + read(std::string(authz.string())).body;
   }
   return out + "\n" + std::to_string(stage.ledger_bytes());
