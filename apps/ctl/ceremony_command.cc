@@ -58,6 +58,7 @@ class Ceremony {
     KEYWARD_CHECK(ceremony::lint_hierarchy(plan_, root_der, issuing_der, now_ms_));
     say("lint",
         "both certificates read back: signatures, path, validity, CA rights, name constraints");
+    KEYWARD_CHECK(make_audit(root_der));
     return write_files(root_der, issuing_der);
   }
 
@@ -172,6 +173,28 @@ class Ceremony {
     });
     if (der) say("issuing CA", describe(plan_.issuing) + ", signed by the root");
     return der;
+  }
+
+  // In the issuing token: it signs what the signer writes, and the root says so.
+  Status make_audit(ByteView root_der) const {
+    const auto& label = plan_.audit.key_label;
+    if (label.empty()) return {};
+    ceremony::CaPlan key_plan;
+    key_plan.key_label = label;
+    KEYWARD_TRY(spki,
+                with_token(issuing_token_, [&](hal::SigningToken& token) -> Result<Bytes> {
+                  KEYWARD_TRY(key, ceremony::make_key(token, key_plan));
+                  return key.spki_der;
+                }));
+    KEYWARD_TRY(der, with_token(root_token_, [&](hal::SigningToken& token) {
+                  return ceremony::make_audit(token, plan_, root_der, spki, now_ms_);
+                }));
+    KEYWARD_CHECK(ceremony::lint_audit(plan_, root_der, der, now_ms_));
+    const std::string pem = x509::to_pem("CERTIFICATE", der);
+    KEYWARD_CHECK(replace_file(places_.ca("audit.pem"), view_of(pem), 0644));
+    say("audit key", "made in the issuing CA's token; '" + plan_.audit.common_name +
+                         "', signed by the root for the heads of the ledger alone");
+    return {};
   }
 
   static std::string describe(const ceremony::CaPlan& plan) {

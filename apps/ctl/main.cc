@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/ctl/account_command.h"
+#include "apps/ctl/audit_command.h"
 #include "apps/ctl/ceremony_command.h"
 #include "apps/ctl/devices_command.h"
 #include "apps/ctl/eab_command.h"
@@ -54,6 +55,7 @@ int main(int argc, char** argv) {
       ->check(CLI::ExistingFile);
 
   const ctl::AccountCommand account(app);
+  const ctl::AuditCommand audit(app);
   const ctl::DevicesCommand devices(app);
   const ctl::EabCommand eab(app);
   const ctl::IncidentCommand incident(app);
@@ -63,6 +65,7 @@ int main(int argc, char** argv) {
       "Exit status: 0 done, 1 failed, 2 the ledger is broken, 78 a file is wrong, others: usage.");
   CLI11_PARSE(app, argc, argv);
   if (account.parsed()) return account.run();
+  if (audit.parsed()) return audit.run();
   if (devices.parsed()) return devices.run();
   if (eab.parsed()) return eab.run();
   if (incident.parsed()) return incident.run();

@@ -91,6 +91,44 @@ task::Answer<wire::KeyUnsealReply> Loop::unseal_key(const wire::KeyUnseal& reque
       wire::failure_from(secret.error(), key_code_of(secret.error().kind)));
 }
 
+Result<std::optional<std::uint64_t>> Loop::move_anchor(const wire::AnchorAdvance& request) {
+  const auto value = tpm_.nv_read_counter(anchor_index_);
+  // kBadInput: no such index, or one that has no value yet.
+  if (!value && value.error().kind != ErrorKind::kBadInput) return fail(value.error());
+  if (!value && request.from != 0u) return std::optional<std::uint64_t>();
+  if (!value) {
+    // It may exist and have no value yet: a power cut before its first step.
+    const auto defined = tpm_.nv_define_counter(anchor_index_);
+    if (!defined && defined.error().kind != ErrorKind::kRefused) return fail(defined.error());
+    KEYWARD_TRY(made, tpm_.nv_increment(anchor_index_));
+    return std::optional<std::uint64_t>(made);
+  }
+  if (!request.from || *request.from != *value) return std::optional<std::uint64_t>(*value);
+  KEYWARD_TRY(moved, tpm_.nv_increment(anchor_index_));
+  return std::optional<std::uint64_t>(moved);
+}
+
+// Asked again after a reset: `from` keeps it from counting twice.
+task::Answer<wire::AnchorAdvanceReply> Loop::advance_anchor(const wire::AnchorAdvance& request) {
+  if (anchor_index_ == 0)
+    return task::refuse(wire::FailureKind::kRefused, "anchor-not-configured",
+                        "tpm.anchor_index is not set");
+  const std::lock_guard lock(tpm_lock_);
+  auto value = move_anchor(request);
+  if (!value && value.error().kind == ErrorKind::kUnavailable) value = move_anchor(request);
+  if (value) {
+    if (request.head_sha256)
+      log::info("the ledger's head is anchored", {{"head_sha256", hex_encode(*request.head_sha256)},
+                                                  {"counter", value->value_or(0)}});
+    return wire::AnchorAdvanceReply{*value};
+  }
+  log::error("the ledger's counter did not answer", value.error());
+  note_away(value.error());
+  const bool away = code_of(value.error().kind) == "tpm-away";
+  return tl::unexpected<wire::Failure>(
+      wire::failure_from(value.error(), away ? "tpm-away" : "tpm-failed"));
+}
+
 Result<SecretBytes> Loop::unseal_locked() {
   auto pin = pin_.unseal();
   if (pin || pin.error().kind != ErrorKind::kUnavailable) return pin;

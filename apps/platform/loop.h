@@ -5,10 +5,12 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "firmware/task/peer.h"
+#include "firmware/wire/messages/anchor_advance.h"
 #include "firmware/wire/messages/key_seal.h"
 #include "firmware/wire/messages/key_unseal.h"
 #include "firmware/wire/messages/pin_unseal.h"
@@ -21,8 +23,9 @@ class Loop {
  public:
   using Report = std::function<void(std::string_view state, std::string_view detail)>;
   // `tpm` and `pin` outlive the Loop; `report` is called when the state changes, from any thread.
-  Loop(hal::Tpm& tpm, hal::SealedPin& pin, Report report)
-      : tpm_(tpm), pin_(pin), report_(std::move(report)) {}
+  // `anchor_index`: NV index of the counter; 0: none.
+  Loop(hal::Tpm& tpm, hal::SealedPin& pin, std::uint32_t anchor_index, Report report)
+      : tpm_(tpm), pin_(pin), anchor_index_(anchor_index), report_(std::move(report)) {}
   ~Loop() { stop_watching(); }
 
   // Codes: "tpm-away" (unavailable), "pin-refused" (the PCRs are not those of sealing),
@@ -35,6 +38,10 @@ class Loop {
   // "key-unusable" (of another TPM, or damaged), "tpm-away", "tpm-failed".
   task::Answer<wire::KeyUnsealReply> unseal_key(const wire::KeyUnseal& request);
 
+  // The counter that the ledger's head is anchored in. "anchor-not-configured", "tpm-away",
+  // "tpm-failed".
+  task::Answer<wire::AnchorAdvanceReply> advance_anchor(const wire::AnchorAdvance& request);
+
   // Asks the TPM every `interval_ms` whether it is there, in a thread of its own.
   void watch(std::int64_t interval_ms);
   // Ends the watch and sends TPM2_Shutdown(CLEAR): without it the TPM takes the end for a power
@@ -46,10 +53,12 @@ class Loop {
   void probe();    // locks
   void publish();  // tpm_lock_ held
   Result<SecretBytes> unseal_locked();
+  Result<std::optional<std::uint64_t>> move_anchor(const wire::AnchorAdvance& request);  // likewise
   void note_away(const Error& error);  // tpm_lock_ held
 
   hal::Tpm& tpm_;
   hal::SealedPin& pin_;
+  std::uint32_t anchor_index_;
   Report report_;
   std::mutex tpm_lock_;
   std::string away_;    // why the TPM is away; empty: it is there

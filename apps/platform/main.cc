@@ -36,6 +36,8 @@ int main(int argc, char** argv) {
   const auto registers = section.integers("pcrs", 1, 23, kRegistersMax);
   const auto pin_path = section.string_or("sealed_pin", task.state_dir() + "/hsm-pin.tss2");
   const auto probe_ms = section.integer_or("probe_ms", 100, 600'000, kProbeMsDefault);
+  const auto anchor_index =
+      static_cast<std::uint32_t>(section.integer_or("anchor_index", 0, 0x01FF'FFFF, 0));
   (void)config.table("appliance").text();  // shared with every task; nothing in it is for this one
   task.finish_config_or_die();
 
@@ -44,9 +46,11 @@ int main(int argc, char** argv) {
   auto pin = board::make_sealed_pin(**tpm, {pin_path, selection_of(registers)});
   if (!pin) die("the configuration of the sealed PIN is not usable", pin.error());
 
-  platform::Loop loop(**tpm, **pin,
+  platform::Loop loop(**tpm, **pin, anchor_index,
                       [&](auto state, auto detail) { task.report_state(state, detail); });
   task.server().on<wire::PinUnseal>(TaskId::kSigner, [&](const auto&) { return loop.unseal(); });
+  task.server().on<wire::AnchorAdvance>(TaskId::kSigner,
+                                        [&](const auto& r) { return loop.advance_anchor(r); });
   task.server().on<wire::KeySeal>(TaskId::kAttestation,
                                   [&](const auto& r) { return loop.seal_key(r); });
   task.server().on<wire::KeyUnseal>(TaskId::kAttestation,

@@ -52,6 +52,13 @@ Configuration read_configuration(task::Task& task) {
   out.gate.server_days = own.integer_or("server_days", 1, 825, 90);
   out.gate.crl_validity_ms = own.integer_or("crl_hours", 0, 8'760, 24) * 3'600'000;
   out.evidence_key_label = own.string_or("evidence_key_label", "");
+  out.audit_key_label = own.string_or("audit_key_label", "");
+  out.audit_certificate = own.string_or("audit_certificate", "");
+  out.audit_anchor = own.string_or("audit_anchor", "none");
+  out.audit_every_rows = own.integer_or("audit_every_rows", 1, limits::kAuditHeadRows,
+                                        limits::kAuditHeadRows);
+  out.audit_every_ms = own.integer_or("audit_every_s", 1, limits::kAuditHeadMs / 1'000,
+                                      limits::kAuditHeadMs / 1'000) * 1'000;
   out.crl_url = own.string_or("crl_url", "");
   auto profiles = issue::read_profiles(own, out.gate.device_days, out.gate.server_days);
   out.gate.profiles = std::move(profiles.profiles);
@@ -102,6 +109,15 @@ Status complete(Configuration& config) {
   // It decrypts what strangers send: never the key that signs certificates.
   if (config.evidence_key_label == config.gate.key_label)
     return fail(ErrorKind::kBadInput, "evidence_key_label names the CA key");
+  // A key has one use.
+  if (!config.audit_key_label.empty() && (config.audit_key_label == config.gate.key_label ||
+                                          config.audit_key_label == config.evidence_key_label))
+    return fail(ErrorKind::kBadInput, "audit_key_label names a key of another use");
+  if (config.audit_anchor != "none" && config.audit_anchor != "tpm")
+    return fail(ErrorKind::kBadInput, "audit_anchor is none or tpm");
+  config.audit_anchored = config.audit_anchor == "tpm";
+  if (config.audit_anchored && config.audit_key_label.empty())
+    return fail(ErrorKind::kBadInput, "audit_anchor without audit_key_label");
   const bool is_url =
       config.crl_url.starts_with("http://") || config.crl_url.starts_with("https://");
   if (!config.crl_url.empty() && (!is_url || config.crl_url.size() > limits::kUrlBytesMax))

@@ -17,6 +17,12 @@ struct Configuration {
   std::string issuer_chain;
   std::vector<std::string> alternate_chains;
   std::string evidence_key_label;  // empty: none
+  std::string audit_key_label;     // signs the ledger's head; empty: heads are not signed
+  std::string audit_certificate;   // PEM, the root's word for that key; empty: none
+  bool audit_anchored = false;     // heads are bound to the platform's counter
+  std::int64_t audit_every_rows = 0;
+  std::int64_t audit_every_ms = 0;
+  std::string audit_anchor;
   std::string crl_url;             // in certificates; empty: none
   bool simulator = false;
   bool test_keys = false;  // the CA's keys are known to others on purpose

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "apps/signer/audit.h"
 #include "firmware/log/log.h"
 #include "firmware/wire/messages/pin_unseal.h"
 
@@ -69,6 +70,8 @@ KeyKeeper::Report KeyKeeper::tick() {
   if (status.state != hal::TokenState::kReady)
     return {"degraded", "the HSM is away: " + status.detail};
   if (!key_taken_) return take_key();
+  if (const auto trouble = audit_.trouble(); !trouble.empty())
+    return {"degraded", issuing_words() + "; " + trouble};
   return {"operational", issuing_words()};
 }
 
@@ -98,6 +101,7 @@ KeyKeeper::Report KeyKeeper::take_key() {
   if (const auto checked = issue::check_token_key(gate_.issuer(), *key, origin_); !checked) {
     return {"degraded", std::string("the CA key is refused: ") + checked.error().what};
   }
+  if (const auto why_not = audit_.why_not(); !why_not.empty()) return {"degraded", why_not};
   key_taken_ = true;
   gate_.set_key_ready(true);
   return {"operational", issuing_words()};
@@ -105,7 +109,7 @@ KeyKeeper::Report KeyKeeper::take_key() {
 
 std::string KeyKeeper::issuing_words() const {
   return (origin_ == issue::KeyOrigin::kTest ? "issues with the TEST key " : "issues with key ") +
-         key_label_;
+         key_label_ + audit_.words();
 }
 
 void CrlKeeper::start() {

@@ -13,6 +13,8 @@
 
 namespace keyward::signer {
 
+class AuditKeeper;
+
 // Counts requests under way, so that the end of the process does not take the token from under one.
 class InFlight {
  public:
@@ -37,18 +39,20 @@ class InFlight {
   int count_ = 0;
 };
 
-// States it reports: "operational"; "degraded" (HSM away: orders wait); "locked" (no PIN, or the
+// States it reports: "operational"; "degraded" (HSM away: orders wait; the ledger is not the one
+// that the counter has seen: nothing is issued; its head cannot be signed: issuing goes on); "locked" (no PIN, or the
 // token refused it). A broken ledger ends the process: only a new start may read what the disk
 // holds.
 class KeyKeeper {
  public:
   KeyKeeper(task::Task& task, issue::Gate& gate, hal::SigningToken& token, std::string key_label,
-            issue::KeyOrigin origin)
+            issue::KeyOrigin origin, AuditKeeper& audit)
       : task_(task),
         gate_(gate),
         token_(token),
         key_label_(std::move(key_label)),
-        origin_(origin) {}
+        origin_(origin),
+        audit_(audit) {}
   ~KeyKeeper() { stop(); }
   void start();
   void stop();
@@ -71,6 +75,7 @@ class KeyKeeper {
   hal::SigningToken& token_;
   std::string key_label_;
   issue::KeyOrigin origin_;
+  AuditKeeper& audit_;
   std::thread thread_;
   std::mutex mutex_;
   std::condition_variable stop_changed_;

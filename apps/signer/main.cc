@@ -1,6 +1,7 @@
 // keyward-signer: owns the HSM session and everything that decides what it signs. Wiring alone; the
 // gate is firmware/issue. It must never have a network, nor read a client's bytes before their
 // signature (DESIGN §1).
+#include "apps/signer/audit.h"
 #include "apps/signer/configuration.h"
 #include "apps/signer/evidence_key.h"
 #include "apps/signer/handlers.h"
@@ -70,18 +71,24 @@ int main(int argc, char** argv) {
   server.on<wire::EvidenceAgree>(TaskId::kAttestation, [&](const auto& r) {
     return in_flight.run([&] { return evidence.agree(r); });
   });
+  auto audit = signer::AuditKeeper::open(config, task, (*gate)->ledger(), **token, in_flight);
+  if (!audit) die("the audit state cannot be used", audit.error(), task::kExitConfig);
   signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label,
-                           config.test_keys ? issue::KeyOrigin::kTest : issue::KeyOrigin::kToken);
+                           config.test_keys ? issue::KeyOrigin::kTest : issue::KeyOrigin::kToken,
+                           **audit);
   keeper.start();
   signer::CrlKeeper lists(**gate, in_flight);
   lists.start();
+  (*audit)->start();
   const int code = task.run();
   keeper.stop();
   lists.end();
+  (*audit)->end();
   // Sessions closed and module finalized, in order; with a call stuck in the HSM the process just
   // ends, and its intent is closed as abandoned at the next start.
   if (in_flight.drained_within(kDrainMs)) {
     lists.join();
+    (*audit)->make_last();
     token->reset();
   }
   task::Task::exit(code);

@@ -23,7 +23,7 @@ constexpr MessageType kFromAttestation[] = {
     MessageType::kGrantDevice,  MessageType::kGrantAccount, MessageType::kGrantAuthority,
     MessageType::kGrantRemote,  MessageType::kGrantAk,      MessageType::kEvidenceKeyFind,
     MessageType::kEvidenceAgree};
-constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal};
+constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal, MessageType::kAnchorAdvance};
 
 // Issuance waits for the disk and the HSM: several threads share their costs (group commit,
 // sessions).

@@ -175,6 +175,11 @@ Status write_installation(const Places& places, const Settings& s, bool separate
   if (!s.test_ca.empty()) signer.emplace_back("test_keys", "true");
   if (has_evidence_key(places))
     signer.emplace_back("evidence_key_label", quoted(kEvidenceKeyLabel));
+  if (file_exists(places.audit_certificate())) {  // not with test keys, nor in older folders
+    signer.emplace_back("audit_key_label", quoted("audit"));
+    signer.emplace_back("audit_certificate", quoted(places.audit_certificate()));
+    signer.emplace_back("audit_anchor", quoted("tpm"));
+  }
   if (one_call) pkcs11.emplace_back("sessions_max", "1");  // docs/hal-pkcs11.md
   const std::string text = "# Made anew by every `keyward-sim up` from sim.toml.\n" +
                            section(s, "supervisor",
@@ -199,6 +204,7 @@ Status write_installation(const Places& places, const Settings& s, bool separate
                            section(s, "tpm",
                                    {{"tcti", quoted("swtpm:path=" + places.tpm_socket())},
                                     {"sealed_pin", quoted(places.sealed_pin())},
+                                    {"anchor_index", "0x01800100"},
                                     {"pcrs", "[16]"}}) +
                            section(s, "rate_limits", {}) + section(s, "tenants", {});
   return replace_file(places.installation(), view_of(text), 0644);
@@ -219,7 +225,8 @@ Status write_plan(const Places& places, const Settings& s) {
       "Simulator Issuing CA 1\"\n"
       "organization = \"Keyward Simulator\"\nlifetime_days = 1826\npath_length = 0\npermitted_dns "
       "= " +
-      quoted_list(s.permitted) + "\n\n[evidence]\nkey_label = " + quoted(kEvidenceKeyLabel) + "\n";
+      quoted_list(s.permitted) + "\n\n[evidence]\nkey_label = " + quoted(kEvidenceKeyLabel) +
+      "\n\n[audit]\nkey_label = \"audit\"\ncommon_name = \"Keyward Simulator Ledger\"\n";
   return replace_file(places.plan(), view_of(text), 0644);
 }
 

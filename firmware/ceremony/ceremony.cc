@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "firmware/x509/certificate.h"
+#include "firmware/x509/ledger_head_usage.h"
 #include "firmware/x509/tbs.h"
 #include "hal/base/rng.h"
 
@@ -92,6 +93,41 @@ Result<Bytes> make_issuing(hal::SigningToken& root_token, const Plan& plan, Byte
   auto spec = spec_of(plan.issuing, plan.root, issuing_spki, root_key.spki_der, now_ms);
   spec.not_after_ms = std::min(spec.not_after_ms, root.not_after_ms);
   return sign_tbs(root_token, plan.root, spec);
+}
+
+Result<Bytes> make_audit(hal::SigningToken& root_token, const Plan& plan, ByteView root_der,
+                         ByteView audit_spki, std::int64_t now_ms) {
+  KEYWARD_TRY(root_key, root_token.find_key(plan.root.key_label));
+  KEYWARD_TRY(root, x509::parse_certificate(root_der));
+  if (root.spki_der != root_key.spki_der)
+    return fail(ErrorKind::kCorrupt, "the root certificate is not this token's");
+  CaPlan subject;
+  subject.common_name = plan.audit.common_name;
+  subject.organization = plan.root.organization;
+  subject.country = plan.root.country;
+  subject.lifetime_days = plan.audit.lifetime_days;
+  auto spec = spec_of(subject, plan.root, audit_spki, root_key.spki_der, now_ms);
+  spec.not_after_ms = std::min(spec.not_after_ms, root.not_after_ms);
+  spec.extensions = {x509::ext_basic_constraints(false, std::nullopt),
+                     x509::ext_key_usage({x509::kDigitalSignature}),
+                     x509::ext_extended_key_usage({std::string(x509::kLedgerHeadUsage)}),
+                     x509::ext_subject_key_id(audit_spki),
+                     x509::ext_authority_key_id(x509::key_id_of(root_key.spki_der))};
+  return sign_tbs(root_token, plan.root, spec);
+}
+
+Status lint_audit(const Plan& plan, ByteView root_der, ByteView audit_der, std::int64_t now_ms) {
+  KEYWARD_TRY(root, x509::parse_certificate(root_der));
+  KEYWARD_TRY(audit, x509::parse_certificate(audit_der));
+  if (audit.basic_constraints_ca() == true || audit.key_usage(x509::kDigitalSignature) != true ||
+      audit.key_usage(x509::kKeyCertSign) == true)
+    return fail(ErrorKind::kCorrupt, "the audit certificate's rights are wrong");
+  if (audit.extended_key_usages() !=
+      std::vector<std::string>{std::string(x509::kLedgerHeadUsage)})
+    return fail(ErrorKind::kCorrupt, "the audit certificate is not for heads alone");
+  if (audit.spki_der == root.spki_der || plan.audit.key_label == plan.issuing.key_label)
+    return fail(ErrorKind::kCorrupt, "the audit key has another use");
+  return x509::verify_chain(audit, {}, {root}, {now_ms, {}});
 }
 
 Status lint_hierarchy(const Plan& plan, ByteView root_der, ByteView issuing_der,

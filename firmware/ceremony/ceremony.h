@@ -25,11 +25,19 @@ struct CaPlan {
   std::vector<std::string> permitted_dns;  // name constraints; empty: none
 };
 
+// The key that signs the ledger's head, in the issuing token; the root certifies it.
+struct AuditPlan {
+  std::string key_label;  // empty: none
+  std::string common_name;
+  std::int64_t lifetime_days = 0;
+};
+
 struct Plan {
   CaPlan root;
   CaPlan issuing;
   // In the issuing token: a key for encrypted evidence (signer.evidence_key_label); empty: none.
   std::string evidence_key_label;
+  AuditPlan audit;
 };
 
 struct PlanResult {
@@ -49,6 +57,13 @@ Result<Bytes> make_root(hal::SigningToken& token, const CaPlan& plan, std::int64
 // another one.
 Result<Bytes> make_issuing(hal::SigningToken& root_token, const Plan& plan, ByteView root_der,
                            ByteView issuing_spki, std::int64_t now_ms);
+
+// The audit key's certificate, signed by the root's key in the token: an end entity that signs and is
+// used for heads alone. Ends with the root at the latest.
+Result<Bytes> make_audit(hal::SigningToken& root_token, const Plan& plan, ByteView root_der,
+                         ByteView audit_spki, std::int64_t now_ms);
+// kCorrupt, kRefused.
+Status lint_audit(const Plan& plan, ByteView root_der, ByteView audit_der, std::int64_t now_ms);
 
 // Reads both back as a stranger would: signatures, path, validity, CA rights, constraints.
 // kCorrupt.

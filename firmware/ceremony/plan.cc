@@ -67,10 +67,22 @@ PlanResult read(config::Document document) {
   out.plan.issuing = read_ca(root.table("issuing"), "issuing", own);
   auto& evidence = out.plan.evidence_key_label;
   evidence = root.table("evidence").string_or("key_label", "");
+  auto audit = root.table("audit");
+  out.plan.audit.key_label = audit.string_or("key_label", "");
+  out.plan.audit.common_name = audit.string_or("common_name", "Keyward Ledger");
+  out.plan.audit.lifetime_days =
+      audit.integer_or("lifetime_days", 1, kLifetimeDaysMax, out.plan.issuing.lifetime_days);
   out.problems = document.finish();
   if (evidence.size() > 64) own.emplace_back("[evidence] key_label has more than 64 characters");
   if (evidence == out.plan.issuing.key_label && !evidence.empty())
     own.emplace_back("[evidence] key_label is the issuing CA's: a key has one use");
+  const auto& label = out.plan.audit.key_label;
+  if (label.size() > 64) own.emplace_back("[audit] key_label has more than 64 characters");
+  if (!label.empty() && (label == out.plan.issuing.key_label || label == evidence))
+    own.emplace_back("[audit] key_label is another key's: a key has one use");
+  const auto& audit_name = out.plan.audit.common_name;
+  if (audit_name.empty() || audit_name.size() > 64)
+    own.emplace_back("[audit] common_name must have 1 to 64 characters (RFC 5280 A.1)");
   const Plan& plan = out.plan;
   if (!plan.root.permitted_dns.empty())
     own.emplace_back(

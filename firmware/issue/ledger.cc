@@ -27,6 +27,7 @@ Status Ledger::recover(const LedgerSummary& summary, const RowVisitor& visit) {
   rows_ = summary.rows;
   head_ = summary.head;
   last_time_ms_ = summary.last_time_ms;
+  last_place_ = summary.last_place;
   torn_bytes_cut_ = summary.torn_bytes;
   if (!summary.segments.empty()) {
     segment_ = summary.segments.back();
@@ -92,6 +93,7 @@ Result<AppendedRow> Ledger::append(LedgerRow row) {
     KEYWARD_TRY(place, file_->append(body));
     appended = {row.number, row.time_ms, RowPlace{segment_, place.offset}};
     head_ = place.digest;
+    last_place_ = appended.place;
     last_time_ms_ = row.time_ms;
     ++rows_;
     file = file_;
@@ -173,6 +175,18 @@ std::uint64_t Ledger::rows() const {
 Digest256 Ledger::head() const {
   const std::lock_guard lock(mutex_);
   return head_;
+}
+
+Result<LedgerHead> Ledger::durable_head() const {
+  std::shared_ptr<RecordFile> file;
+  LedgerHead out;
+  {
+    const std::lock_guard lock(mutex_);
+    out = {rows_ - 1, head_, last_time_ms_, last_place_};
+    file = file_;
+  }
+  KEYWARD_CHECK(file->sync(file->size_bytes()));
+  return out;
 }
 
 bool Ledger::broken() const {

@@ -24,6 +24,14 @@ struct AppendedRow {
   RowPlace place{};
 };
 
+// The end of the ledger, all of it on disk.
+struct LedgerHead {
+  std::uint64_t row = 0;
+  Digest256 row_sha256{};
+  std::int64_t time_ms = 0;
+  RowPlace place{};
+};
+
 class Ledger {
  public:
   struct Options {
@@ -46,6 +54,7 @@ class Ledger {
   std::int64_t last_time_ms() const;  // the floor of trusted time
   std::uint64_t rows() const;
   Digest256 head() const;
+  Result<LedgerHead> durable_head() const;  // what a head may be signed over
   std::uint64_t torn_bytes_cut() const { return torn_bytes_cut_; }
   bool broken() const;
 
@@ -64,6 +73,7 @@ class Ledger {
   std::uint64_t segment_ = 0;
   std::uint64_t rows_ = 0;
   Digest256 head_{};
+  RowPlace last_place_{};
   std::int64_t last_time_ms_ = 0;
 };
 

@@ -51,10 +51,11 @@ Result<std::vector<std::uint64_t>> list_segments(const std::string& directory) {
   return out;
 }
 
-// Checks one row after the other against what stands before it.
-class RowChecker {
+}  // namespace
+
+class RowChecker::Impl {
  public:
-  explicit RowChecker(LedgerSummary& summary) : summary_(summary) {}
+  explicit Impl(LedgerSummary& summary) : summary_(summary) {}
 
   Status take(const LedgerRow& row, const Digest256& hash) {
     if (row.number != summary_.rows)
@@ -184,7 +185,13 @@ class RowChecker {
   std::unordered_map<std::string, SerialState> serials_;
 };
 
-}  // namespace
+RowChecker::RowChecker(LedgerSummary& summary) : impl_(std::make_unique<Impl>(summary)) {}
+RowChecker::~RowChecker() = default;
+Status RowChecker::take(const LedgerRow& row, const Digest256& hash) {
+  return impl_->take(row, hash);
+}
+std::vector<std::uint64_t> RowChecker::open_intents() const { return impl_->open_intents(); }
+std::vector<std::uint64_t> RowChecker::open_lists() const { return impl_->open_lists(); }
 
 std::string segment_path(const std::string& directory, std::uint64_t first_row) {
   char name[64];
@@ -206,6 +213,7 @@ Result<LedgerSummary> read_ledger(const std::string& directory, const RowVisitor
                        auto row = wire::decode_body<LedgerRow>(body);
                        if (!row) return corrupt("a row is not readable", summary.rows);
                        KEYWARD_CHECK(checker.take(*row, hash));
+                       summary.last_place = RowPlace{first, offset};
                        return visit(*row, RowPlace{first, offset});
                      });
     if (!scan) return fail(scan.error());

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,11 +32,26 @@ struct LedgerSummary {
   std::vector<std::uint64_t> open_lists;    // the same, of lists
   Digest256 head{};                         // hash of the last row
   std::int64_t last_time_ms = 0;
+  RowPlace last_place{};                 // of the last row
   std::vector<std::uint64_t> segments;   // first rows, ascending
   std::uint64_t last_segment_bytes = 0;  // whole rows of the last file
   std::uint64_t torn_bytes = 0;          // of the last file: a row that never got whole
   // What the token was asked to sign, certificates and lists: never less than the signatures made.
   std::uint64_t signatures_intended() const { return intents + lists; }
+};
+
+// Checks one row after the other against what stands before it, and counts. kCorrupt.
+class RowChecker {
+ public:
+  explicit RowChecker(LedgerSummary& summary);  // outlives the checker
+  ~RowChecker();
+  Status take(const LedgerRow& row, const Digest256& hash);
+  std::vector<std::uint64_t> open_intents() const;
+  std::vector<std::uint64_t> open_lists() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 using RowVisitor = std::function<Status(const LedgerRow& row, const RowPlace& place)>;

@@ -94,6 +94,7 @@ enum class MessageType : std::uint16_t {
   kPinUnseal = 0x0500,  // signer alone
   kKeySeal = 0x0502,
   kKeyUnseal = 0x0504,
+  kAnchorAdvance = 0x0506,  // signer alone
 };
 
 }  // namespace keyward::wire

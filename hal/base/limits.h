@@ -176,6 +176,12 @@ inline constexpr std::size_t kSignerKeyCacheMax = 4'096;  // parsed account keys
 inline constexpr std::size_t kLedgerSegmentBytesMax =
     256u << 20;                                           // one file; a closed one can be archived
 inline constexpr std::size_t kLedgerSegmentsMax = 4'096;  // 1 TiB of ledger
+inline constexpr std::uint64_t kAuditHeadRows = 64;       // so many rows at most between two heads
+inline constexpr std::int64_t kAuditHeadMs = 900'000;     // and so long, if there is a row at all
+inline constexpr std::int64_t kAuditRetryMs = 5'000;      // after a head that could not be made
+inline constexpr std::size_t kAuditHeadLineBytesMax = 4'096;
+inline constexpr std::size_t kAuditHeadsMax =
+    1'048'576;  // read by a verifier (about 150 octets each): 67 million rows
 inline constexpr std::size_t kSerialsMax =
     4'194'304;  // serials remembered (about 40 octets each, 80 more with the certificate's place)
 inline constexpr std::size_t kPossessionCertificatesMax =

@@ -9,6 +9,7 @@
 #include "firmware/wire/messages/ak_activate.h"
 #include "firmware/wire/messages/ak_begin.h"
 #include "firmware/wire/messages/ak_issue.h"
+#include "firmware/wire/messages/anchor_advance.h"
 #include "firmware/wire/messages/appliance_grant.h"
 #include "firmware/wire/messages/authority_verify.h"
 #include "firmware/wire/messages/authz_find.h"
@@ -100,6 +101,7 @@ using AllMessages = MessageList<
     AkIssueReply, AkIssue, CrlGetReply, CrlGet, EvidenceAgreeReply, EvidenceAgree,
     EvidenceKeyFindReply, EvidenceKeyFind, EvidenceKeyGetReply, EvidenceKeyGet, GrantAkReply,
     GrantAk, GrantRemoteReply, GrantRemote, KeySealReply, KeySeal, KeyUnsealReply, KeyUnseal,
-    RemoteVerifyReply, RemoteVerify, VerifierRelayReply, VerifierRelay>;
+    RemoteVerifyReply, RemoteVerify, VerifierRelayReply, VerifierRelay, AnchorAdvanceReply,
+    AnchorAdvance>;
 
 }  // namespace keyward::wire
