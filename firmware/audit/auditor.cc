@@ -155,7 +155,9 @@ class HeadChain {
       return complain(Flaw::kHead, "it follows another head than the one before it", after_last(),
                       head.row);
     if (head.accepted) take_acceptance(head);
-    if (!heads.empty() && head.row <= heads.back().row)
+    // An accepted head may say again what the rows that were found say.
+    if (!heads.empty() && (head.row < heads.back().row ||
+                           (head.row == heads.back().row && !head.accepted)))
       return complain(Flaw::kHead, "it covers less than the head before it", head.row, head.row);
     if (!take_counter(head)) return;
     if (ledger_id && *ledger_id != head.ledger_id && !head.accepted)
@@ -286,7 +288,7 @@ class RowPass {
       complain(Flaw::kInconsistent, taken.error().what);
       return {};
     }
-    return take_whole(*row, record.digest);
+    return take_whole(*row, record.digest, cursor);
   }
 
   // Dropped or moved: the rest of the file says which.
@@ -323,7 +325,7 @@ class RowPass {
              row.number - 1, row.number - 1);
   }
 
-  Status take_whole(const issue::LedgerRow& row, const Digest256& hash) {
+  Status take_whole(const issue::LedgerRow& row, const Digest256& hash, RecordCursor& cursor) {
     last_place_ = place_;
     if (row.genesis && chain_.ledger_id && row.genesis->ledger_id != *chain_.ledger_id) {
       complain(Flaw::kForked, "the signed heads are of another ledger", 0, 0);
@@ -331,20 +333,33 @@ class RowPass {
     }
     if (row.intent) open_.emplace(row.number, *row.intent);
     if (row.outcome) check_certificate(row);
-    if (flaw || next_head_ >= chain_.heads.size() || chain_.heads[next_head_].row != row.number)
-      return {};
-    const auto& head = chain_.heads[next_head_];
-    if (head.row_sha256 != hash) {
-      const std::uint64_t first = next_head_ == 0 ? 0 : chain_.heads[next_head_ - 1].row + 1;
+    while (!flaw && next_head_ < chain_.heads.size() &&
+           chain_.heads[next_head_].row == row.number) {
+      const auto& head = chain_.heads[next_head_];
+      if (head.row_sha256 != hash) return take_wrong_head(head, cursor);
+      report_.last_head = head;
+      ++next_head_;
+    }
+    return {};
+  }
+
+  // If the next row agrees with the head, this one alone was changed; else all since the last head
+  // that agrees may have been.
+  Status take_wrong_head(const KnownHead& head, RecordCursor& cursor) {
+    RecordCursor::Record next;
+    KEYWARD_TRY(more, cursor.next(next));
+    const auto row = more ? wire::decode_body<issue::LedgerRow>(next.body)
+                          : Result<issue::LedgerRow>(fail(ErrorKind::kBadInput, "no more rows"));
+    const std::uint64_t first = next_head_ == 0 ? 0 : chain_.heads[next_head_ - 1].row + 1;
+    if (row && row->previous == head.row_sha256)
+      complain(Flaw::kChanged, "the next row and a signed head name another hash", head.row,
+               head.row);
+    else
       complain(Flaw::kForked,
                "the rows are whole in themselves, but the signed head " +
                    std::to_string(head.number) + " names another row " + std::to_string(head.row),
-               first, row.number);
-      flaw->head = head.number;
-      return {};
-    }
-    report_.last_head = head;
-    ++next_head_;
+               first, head.row);
+    flaw->head = head.number;
     return {};
   }
 

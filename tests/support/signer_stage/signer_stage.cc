@@ -33,6 +33,18 @@ SignerStage::SignerStage(std::string extra_toml) : extra_toml_(std::move(extra_t
                                 [this](const auto&) -> task::Answer<wire::PinUnsealReply> {
                                   return wire::PinUnsealReply{to_bytes(softhsm_.pin().view())};
                                 });
+  platform_.on<wire::AnchorAdvance>(wire::TaskId::kSigner,
+                                    [this](const auto& request) { return advance(request); });
+}
+
+// As the platform's, without a TPM.
+task::Answer<wire::AnchorAdvanceReply> SignerStage::advance(const wire::AnchorAdvance& request) {
+  if (counter_.away)
+    return task::refuse(wire::FailureKind::kUnavailable, "tpm-away", "played by the test");
+  const std::uint64_t value = counter_.value;
+  if (value == 0 && request.from != 0u) return wire::AnchorAdvanceReply{};
+  if (value == 0 || request.from == value) counter_.value = value == 0 ? 7 : value + 1;
+  return wire::AnchorAdvanceReply{counter_.value.load()};
 }
 
 SignerStage::~SignerStage() {
@@ -44,6 +56,9 @@ void SignerStage::make_key() {
   if (!token || !(*token)->unlock(softhsm_.pin())) die("the token does not open");
   const auto key = (*token)->generate_key("issuing", hal::KeyAlgorithm::kEcdsaP256);
   if (!key) die(std::string("no key: ") + key.error().what);
+  if (extra_toml_.find("audit_key_label") != std::string::npos &&
+      !(*token)->generate_key("audit", hal::KeyAlgorithm::kEcdsaP256))
+    die("no audit key");
   issuer_key_ = *crypto::PublicKey::from_spki(key->spki_der);
   write_file(directory_.path("chain.pem"), view_of(make_test_ca(key->spki_der).chain_pem));
 }
@@ -58,7 +73,7 @@ std::string SignerStage::config() const {
          "\", \"KEYWARD_SHIM_STATE=" + shim_->path() + "\"]\n";
 }
 
-void SignerStage::start() {
+void SignerStage::start(const std::string& state) {
   using wire::TaskId;
   const std::vector<wire::PeerEnd> peers{{TaskId::kAcme, true},
                                          {TaskId::kValidation, true},
@@ -72,8 +87,8 @@ void SignerStage::start() {
   platform_.serve(TaskId::kSigner, process_.take(TaskId::kPlatform), 1);
   for (const auto task : {TaskId::kAcme, TaskId::kValidation, TaskId::kAttestation})
     ends_[task] = process_.take(task);
-  if (!process_.wait_ready() || !process_.wait_state("operational"))
-    die("keyward-signer is not operational:\n" + log());
+  if (!process_.wait_ready() || !process_.wait_state(state))
+    die("keyward-signer does not become " + state + ":\n" + log());
   baseline_ = shim_->succeeded(ShimCall::kSign);
 }
 

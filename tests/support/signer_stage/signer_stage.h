@@ -4,11 +4,13 @@
 // stage ends the test program.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
 #include "firmware/issue/ledger_reader.h"
 #include "firmware/task/server.h"
+#include "firmware/wire/messages/anchor_advance.h"
 #include "firmware/wire/messages/grant_device.h"
 #include "firmware/wire/messages/grant_name.h"
 #include "tests/support/command/command.h"
@@ -27,7 +29,7 @@ class SignerStage {
   explicit SignerStage(std::string extra_toml = "");
   ~SignerStage();
 
-  void start();  // and waits until the signer is operational
+  void start(const std::string& state = "operational");  // and waits until the signer says so
   int stop();    // in order; its exit status
   int wait_exit(std::int64_t timeout_ms = 20'000);
   void kill();   // -9
@@ -56,6 +58,14 @@ class SignerStage {
   std::uint64_t signatures() const;
   issue::LedgerSummary ledger() const;
   const crypto::PublicKey& issuer_key() const { return *issuer_key_; }
+  std::string state_directory() const { return directory_.path("state"); }
+  // The platform's counter, and whether the platform answers for it.
+  struct Counter {
+    std::atomic<std::uint64_t> value = 0;  // 0: not made yet
+    std::atomic<bool> away = false;
+  };
+  Counter& counter() { return counter_; }
+  bool wait_state(const std::string& state) { return process_.wait_state(state); }
   std::string ledger_directory() const { return directory_.path("state/ledger"); }
   std::string log() const { return log_text(directory_.path("signer.log")); }
   ShimControl& shim() { return *shim_; }
@@ -76,7 +86,10 @@ class SignerStage {
   std::string config() const;
   void make_key();
 
+  task::Answer<wire::AnchorAdvanceReply> advance(const wire::AnchorAdvance& request);
+
   TempDir directory_;
+  Counter counter_;
   std::string extra_toml_;
   SoftHsm softhsm_;
   std::unique_ptr<ShimControl> shim_;

@@ -12,6 +12,7 @@
 #include "board/compose.h"
 #include "firmware/task/channel.h"
 #include "firmware/task/task.h"
+#include "firmware/wire/messages/anchor_advance.h"
 #include "firmware/wire/messages/control_start.h"
 #include "firmware/wire/messages/control_state.h"
 #include "firmware/wire/messages/control_stop.h"
@@ -115,7 +116,10 @@ class PlatformTest : public ::testing::Test {
   // A request of attestation's: the reply, or nothing and the failure's code in `code_`.
   template <class Request>
   std::optional<typename Request::Reply> call(const Request& request) {
-    const int fd = attestation_.get();
+    return call_on(attestation_.get(), request);
+  }
+  template <class Request>
+  std::optional<typename Request::Reply> call_on(int fd, const Request& request) {
     const auto deadline = Deadline::after_ms(kPatienceMs);
     if (!task::send_frame(fd, wire::encode_frame(9, request), {}, deadline)) return std::nullopt;
     const auto ready = task::wait_readable(fd, deadline.remaining_ms());
@@ -180,6 +184,34 @@ TEST_F(PlatformTest, KeySealAndUnseal_BesideThePin_GivesTheSecret) {
     EXPECT_EQ(opened->secret, secret);
   }
   signer.join();
+}
+
+TEST_F(PlatformTest, AnchorAdvance_SameRequestTwice_CountsOnce) {
+  seal("0815");
+  const std::string section =
+      "tcti = \"" + device_.tcti() + "\"\npcrs = [7]\nprobe_ms = 100\nanchor_index = 0x01800100\n";
+  start(section);
+  EXPECT_EQ(next_state().state, "operational");
+  const int fd = signer_.get();
+  const auto none = call_on(fd, wire::AnchorAdvance{});
+  ASSERT_TRUE(none) << code_;
+  EXPECT_FALSE(none->value);
+  EXPECT_FALSE(call_on(fd, wire::AnchorAdvance{5, Digest256{}})->value);  // there is nothing yet
+  const auto made = call_on(fd, wire::AnchorAdvance{0, std::nullopt});
+  ASSERT_TRUE(made && made->value) << code_;
+  const auto first = *made->value;
+  EXPECT_EQ(call_on(fd, wire::AnchorAdvance{0, std::nullopt})->value, first);
+  EXPECT_EQ(call_on(fd, wire::AnchorAdvance{first, Digest256{1}})->value, first + 1);
+  EXPECT_EQ(call_on(fd, wire::AnchorAdvance{first, Digest256{1}})->value, first + 1);
+  EXPECT_EQ(call_on(fd, wire::AnchorAdvance{})->value, first + 1);
+}
+
+TEST_F(PlatformTest, AnchorAdvance_WithoutAnIndex_NotConfigured) {
+  seal("0815");
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  EXPECT_FALSE(call_on(signer_.get(), wire::AnchorAdvance{}));
+  EXPECT_EQ(code_, "anchor-not-configured");
 }
 
 TEST_F(PlatformTest, KeyUnseal_DamagedOrShort_KeyUnusable) {
