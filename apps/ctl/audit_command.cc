@@ -28,7 +28,7 @@ int complain(const std::string& about, const Error& error) {
     std::cerr << ": " << ::strerror(static_cast<int>(error.native));
   std::cerr << "\n";
   return error.kind == ErrorKind::kBadInput || error.kind == ErrorKind::kCorrupt ? kExitFile
-                                                                                : kExitFailed;
+                                                                                 : kExitFailed;
 }
 
 std::string utc_text(std::int64_t utc_ms) {
@@ -147,8 +147,8 @@ std::string_view result_text(const audit::Issuance& found) {
 std::optional<x509::Certificate> certificate_of(const audit::Issuance& found) {
   if (!found.outcome || found.outcome->outcome->result != issue::OutcomeResult::kIssued) return {};
   const auto der = issue::certificate_of(*found.intent.intent, *found.outcome->outcome);
-  auto certificate = der ? x509::parse_certificate(*der)
-                         : Result<x509::Certificate>(fail(der.error()));
+  auto certificate =
+      der ? x509::parse_certificate(*der) : Result<x509::Certificate>(fail(der.error()));
   if (!certificate) return {};
   return std::move(*certificate);
 }

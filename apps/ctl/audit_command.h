@@ -18,7 +18,7 @@ struct AuditOptions {
   std::string chain;        // export: empty: the copy beside the heads
   std::string certificate;  // export: likewise, the audit key's
   std::string root;
-  std::string against;       // verify: an older export
+  std::string against;        // verify: an older export
   std::int64_t counter = -1;  // verify: as the unit's TPM shows it
   std::string serial;
   std::string reason;

@@ -181,8 +181,7 @@ class Ceremony {
     if (label.empty()) return {};
     ceremony::CaPlan key_plan;
     key_plan.key_label = label;
-    KEYWARD_TRY(spki,
-                with_token(issuing_token_, [&](hal::SigningToken& token) -> Result<Bytes> {
+    KEYWARD_TRY(spki, with_token(issuing_token_, [&](hal::SigningToken& token) -> Result<Bytes> {
                   KEYWARD_TRY(key, ceremony::make_key(token, key_plan));
                   return key.spki_der;
                 }));

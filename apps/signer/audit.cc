@@ -74,9 +74,9 @@ Result<std::unique_ptr<AuditKeeper>> AuditKeeper::open(const Configuration& conf
     KEYWARD_TRY(spki, take_certificate(config, notary.directory));
     notary.certified_spki = std::move(spki);
   }
-  KEYWARD_TRY(opened, audit::Notary::open(std::move(notary), ledger, token,
-                                          config.audit_anchored ? &out->anchor_ : nullptr,
-                                          system_clock()));
+  KEYWARD_TRY(opened,
+              audit::Notary::open(std::move(notary), ledger, token,
+                                  config.audit_anchored ? &out->anchor_ : nullptr, system_clock()));
   out->notary_ = std::move(opened);
   return out;
 }
@@ -118,7 +118,8 @@ void AuditKeeper::start() {
 void AuditKeeper::run() {
   std::unique_lock lock(mutex_);
   std::int64_t pause_ms = kTickMs;
-  while (!changed_.wait_for(lock, std::chrono::milliseconds(pause_ms), [this] { return ending_; })) {
+  while (
+      !changed_.wait_for(lock, std::chrono::milliseconds(pause_ms), [this] { return ending_; })) {
     lock.unlock();
     if (notary_->due()) make(notary_->unsigned_rows() >= limits::kAuditHeadRows ? "rows" : "time");
     lock.lock();

@@ -31,8 +31,8 @@ class AuditKeeper {
   // Without an audit key in the configuration it does nothing and clears everything. kCorrupt,
   // kUnavailable, kBadInput (the audit certificate).
   static Result<std::unique_ptr<AuditKeeper>> open(const Configuration& config, task::Task& task,
-                                                   issue::Ledger& ledger,
-                                                   hal::SigningToken& token, InFlight& in_flight);
+                                                   issue::Ledger& ledger, hal::SigningToken& token,
+                                                   InFlight& in_flight);
   ~AuditKeeper() { end(); }
 
   // Empty: issuing may begin. Else why not, in words. Asks the platform at most every two seconds.
@@ -41,7 +41,7 @@ class AuditKeeper {
   std::string trouble() const;
   std::string words() const;  // how heads are made, for the state's detail
   void start();
-  void end();       // no new head is begun
+  void end();        // no new head is begun
   void make_last();  // at an orderly stop, after the last request
 
  private:

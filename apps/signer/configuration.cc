@@ -55,10 +55,11 @@ Configuration read_configuration(task::Task& task) {
   out.audit_key_label = own.string_or("audit_key_label", "");
   out.audit_certificate = own.string_or("audit_certificate", "");
   out.audit_anchor = own.string_or("audit_anchor", "none");
-  out.audit_every_rows = own.integer_or("audit_every_rows", 1, limits::kAuditHeadRows,
-                                        limits::kAuditHeadRows);
+  out.audit_every_rows =
+      own.integer_or("audit_every_rows", 1, limits::kAuditHeadRows, limits::kAuditHeadRows);
   out.audit_every_ms = own.integer_or("audit_every_s", 1, limits::kAuditHeadMs / 1'000,
-                                      limits::kAuditHeadMs / 1'000) * 1'000;
+                                      limits::kAuditHeadMs / 1'000) *
+                       1'000;
   out.crl_url = own.string_or("crl_url", "");
   auto profiles = issue::read_profiles(own, out.gate.device_days, out.gate.server_days);
   out.gate.profiles = std::move(profiles.profiles);

@@ -57,11 +57,10 @@ Result<Trusted> trust(Bundle& bundle, std::string_view root_pem) {
   if (audit_pem.empty()) return out;
   KEYWARD_TRY(audits, certificates_of(audit_pem));
   for (const auto& certificate : audits) {
-    const bool is_for_heads =
-        certificate.extended_key_usages() ==
-            std::vector<std::string>{std::string(x509::kLedgerHeadUsage)} &&
-        certificate.basic_constraints_ca() != true &&
-        certificate.key_usage(x509::kDigitalSignature) == true;
+    const bool is_for_heads = certificate.extended_key_usages() ==
+                                  std::vector<std::string>{std::string(x509::kLedgerHeadUsage)} &&
+                              certificate.basic_constraints_ca() != true &&
+                              certificate.key_usage(x509::kDigitalSignature) == true;
     // By the root itself: an issuing CA must not certify its own auditor.
     if (is_for_heads && certificate.key && leads_to(certificate, {}, root))
       out.audit_keys.push_back(*certificate.key);
@@ -132,32 +131,33 @@ class HeadChain {
 
  private:
   void complain(Flaw what, const std::string& detail, std::uint64_t row, std::uint64_t row_to) {
-    flaw = Finding{what, "head " + std::to_string(count_) + ": " + detail, row, row_to, 0, 0,
-                   count_};
+    flaw =
+        Finding{what, "head " + std::to_string(count_) + ": " + detail, row, row_to, 0, 0, count_};
   }
   std::uint64_t after_last() const { return heads.empty() ? 0 : heads.back().row + 1; }
 
   void take(const std::string& line) {
     const auto parsed = parse_line(line);
-    if (!parsed)
-      return complain(Flaw::kHead, "not readable", after_last(), after_last());
+    if (!parsed) return complain(Flaw::kHead, "not readable", after_last(), after_last());
     const Head& head = parsed->head;
-    const auto ours = [&](const crypto::PublicKey& key) { return verify(*parsed, key).has_value(); };
+    const auto ours = [&](const crypto::PublicKey& key) {
+      return verify(*parsed, key).has_value();
+    };
     if (!std::ranges::any_of(trusted_.audit_keys, ours))
       return complain(Flaw::kHead, "not signed by an audit key that the root certified", head.row,
                       head.row);
     if (head.number != count_)
-      return complain(Flaw::kDropped,
-                      "heads are missing or reordered: here stands number " +
-                          std::to_string(head.number),
-                      after_last(), head.row);
+      return complain(
+          Flaw::kDropped,
+          "heads are missing or reordered: here stands number " + std::to_string(head.number),
+          after_last(), head.row);
     if (head.previous_line != previous_line_)
       return complain(Flaw::kHead, "it follows another head than the one before it", after_last(),
                       head.row);
     if (head.accepted) take_acceptance(head);
     // An accepted head may say again what the rows that were found say.
-    if (!heads.empty() && (head.row < heads.back().row ||
-                           (head.row == heads.back().row && !head.accepted)))
+    if (!heads.empty() &&
+        (head.row < heads.back().row || (head.row == heads.back().row && !head.accepted)))
       return complain(Flaw::kHead, "it covers less than the head before it", head.row, head.row);
     if (!take_counter(head)) return;
     if (ledger_id && *ledger_id != head.ledger_id && !head.accepted)
@@ -309,8 +309,9 @@ class RowPass {
                                      "stands behind it");
       return {};
     }
-    complain(Flaw::kDropped, "row " + std::to_string(number) + " follows row " +
-                                 (rows() == 0 ? "nothing" : std::to_string(rows() - 1)),
+    complain(Flaw::kDropped,
+             "row " + std::to_string(number) + " follows row " +
+                 (rows() == 0 ? "nothing" : std::to_string(rows() - 1)),
              rows(), number - 1);
     return {};
   }
@@ -393,8 +394,7 @@ class RowPass {
       flaw->head = newest.number;
       return;
     }
-    report_.unsigned_rows =
-        report_.last_head ? rows() - report_.last_head->row - 1 : rows();
+    report_.unsigned_rows = report_.last_head ? rows() - report_.last_head->row - 1 : rows();
   }
 
   Bundle& bundle_;
@@ -419,7 +419,11 @@ void check_unit_counter(std::uint64_t unit, AuditReport& report) {
   report.broken = Finding{Flaw::kRolledBack,
                           "the unit's counter stands at " + std::to_string(unit) +
                               ", the newest head says " + std::to_string(*head->counter),
-                          row, row, 0, 0, head->number};
+                          row,
+                          row,
+                          0,
+                          0,
+                          head->number};
 }
 
 }  // namespace
@@ -468,8 +472,7 @@ Result<std::optional<Finding>> compare(Bundle& newer, Bundle& older) {
   RecordCursor::Record left, right;
   for (std::uint64_t row = 0;; ++row) {
     KEYWARD_TRY(more_right, theirs.next(right));
-    if (!more_right || right.state != RecordCursor::State::kWhole)
-      return std::optional<Finding>();
+    if (!more_right || right.state != RecordCursor::State::kWhole) return std::optional<Finding>();
     KEYWARD_TRY(more_left, mine.next(left));
     if (!more_left || left.state == RecordCursor::State::kCut)
       return std::optional<Finding>(Finding{Flaw::kTruncated,

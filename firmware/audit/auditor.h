@@ -16,11 +16,11 @@
 namespace keyward::audit {
 
 enum class Flaw : std::uint8_t {
-  kDropped = 1,    // rows or heads are missing in the middle
-  kChanged = 2,    // a row's octets are not those that were written
-  kReordered = 3,  // a row stands where another belongs
-  kTruncated = 4,  // rows that a signed head covers are missing at the end
-  kForked = 5,     // whole in itself, but not what a signed head (or the older export) says
+  kDropped = 1,       // rows or heads are missing in the middle
+  kChanged = 2,       // a row's octets are not those that were written
+  kReordered = 3,     // a row stands where another belongs
+  kTruncated = 4,     // rows that a signed head covers are missing at the end
+  kForked = 5,        // whole in itself, but not what a signed head (or the older export) says
   kInconsistent = 6,  // what a row says does not fit the rows before
   kForged = 7,        // a certificate that the issuing CA did not sign
   kHead = 8,          // a head that no certified audit key signed, or of another chain

@@ -118,8 +118,8 @@ Result<std::uint64_t> write_parts(BundleWriter& out, const BundleSources& source
   if (file_exists(sources.audit_path))
     KEYWARD_CHECK(out.copy(Section::kAudit, 0, sources.audit_path));
   for (const auto first : segments)
-    KEYWARD_CHECK(out.copy(Section::kSegment, first,
-                           issue::segment_path(sources.ledger_directory, first)));
+    KEYWARD_CHECK(
+        out.copy(Section::kSegment, first, issue::segment_path(sources.ledger_directory, first)));
   return out.finish();
 }
 
@@ -224,11 +224,10 @@ Result<bool> RecordCursor::next(Record& out) {
   const std::uint64_t whole = issue::kRecordHeadBytes + length + issue::kRecordTailBytes;
   if (left < whole) return give_up(State::kCut);
   out.body.resize(length);
-  KEYWARD_CHECK(
-      bundle_.read(segment.offset + at_ + head.size(), out.body.data(), out.body.size()));
+  KEYWARD_CHECK(bundle_.read(segment.offset + at_ + head.size(), out.body.data(), out.body.size()));
   Digest256 stored{};
-  KEYWARD_CHECK(bundle_.read(segment.offset + at_ + head.size() + length, stored.data(),
-                             stored.size()));
+  KEYWARD_CHECK(
+      bundle_.read(segment.offset + at_ + head.size() + length, stored.data(), stored.size()));
   out.digest = crypto::sha256(out.body);
   if (out.digest != stored) out.state = State::kDigest;
   at_ += whole;

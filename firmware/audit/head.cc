@@ -11,8 +11,7 @@ constexpr std::string_view kProtected = R"({"alg":"ES256","typ":"keyward-ledger-
 constexpr std::size_t kReasonBytesMax = 512;
 
 template <std::size_t N>
-Status read_hex(const json::Value& object, std::string_view key,
-                std::array<std::uint8_t, N>& out) {
+Status read_hex(const json::Value& object, std::string_view key, std::array<std::uint8_t, N>& out) {
   KEYWARD_TRY(text, object.require_string(key));
   const auto octets = hex_decode(text);
   if (!octets || octets->size() != N) return fail(ErrorKind::kBadInput, "a digest is misshapen");

@@ -27,15 +27,16 @@ Result<Acceptance> parse_acceptance(std::string_view text);
 
 struct Head {
   std::array<std::uint8_t, 16> ledger_id{};
-  std::uint64_t number = 0;    // 0, 1, 2 … without gaps
-  Digest256 previous_line{};   // SHA-256 of the line before; zeros at number 0
-  std::uint64_t row = 0;       // the newest row that it covers
-  Digest256 row_sha256{};      // that row's hash: it stands for all before
-  std::uint64_t segment = 0;   // where the row lies
+  std::uint64_t number = 0;   // 0, 1, 2 … without gaps
+  Digest256 previous_line{};  // SHA-256 of the line before; zeros at number 0
+  std::uint64_t row = 0;      // the newest row that it covers
+  Digest256 row_sha256{};     // that row's hash: it stands for all before
+  std::uint64_t segment = 0;  // where the row lies
   std::uint64_t offset = 0;
-  std::int64_t time_ms = 0;    // UTC
-  std::optional<std::uint64_t> counter;  // the TPM counter's value once this head stands; absent: no
-  std::string cause;           // "rows", "time", "start", "stop"
+  std::int64_t time_ms = 0;  // UTC
+  std::optional<std::uint64_t>
+      counter;        // the TPM counter's value once this head stands; absent: no
+  std::string cause;  // "rows", "time", "start", "stop"
   std::optional<Acceptance> accepted;
 };
 

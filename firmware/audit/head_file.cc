@@ -30,8 +30,8 @@ Status HeadFile::read_last() {
   // A torn line and the whole one before it.
   const std::uint64_t wanted = std::min<std::uint64_t>(size_, 2 * limits::kAuditHeadLineBytesMax);
   std::string text(wanted, '\0');
-  const auto got = ::pread(fd_.get(), text.data(), text.size(),
-                           static_cast<::off_t>(size_ - wanted));
+  const auto got =
+      ::pread(fd_.get(), text.data(), text.size(), static_cast<::off_t>(size_ - wanted));
   if (got != static_cast<::ssize_t>(wanted))
     return fail(ErrorKind::kUnavailable, "cannot read the file of heads", errno);
   const auto end = text.rfind('\n');

@@ -22,8 +22,8 @@ Verdict<void> refused(std::string_view code, std::string_view detail) {
 
 // What an operator can accept; an unusable key or an HSM that is away is no such matter.
 bool is_acceptable(std::string_view code) {
-  return code == "ledger-behind-head" || code == "ledger-rolled-back" ||
-         code == "anchor-foreign" || code == "anchor-lost";
+  return code == "ledger-behind-head" || code == "ledger-rolled-back" || code == "anchor-foreign" ||
+         code == "anchor-lost";
 }
 
 }  // namespace
@@ -78,8 +78,7 @@ Verdict<void> Notary::check_last_head() {
   if (ledger_.rows() <= head.row)
     return refused("ledger-behind-head", "rows that the newest head covers are gone");
   const auto row = ledger_.read({head.segment, head.offset});
-  if (!row || row->number != head.row ||
-      crypto::sha256(wire::encode_body(*row)) != head.row_sha256)
+  if (!row || row->number != head.row || crypto::sha256(wire::encode_body(*row)) != head.row_sha256)
     return refused("ledger-behind-head", "the row that the newest head names is another");
   return {};
 }
@@ -167,8 +166,7 @@ bool Notary::due() const {
   if (!file_.last() || accepted_ || anchor_pending()) return true;
   const auto rows = unsigned_rows_locked();
   if (rows == 0) return false;
-  return rows >= config_.every_rows ||
-         clock_.monotonic_ms() - last_made_ms_ >= config_.every_ms;
+  return rows >= config_.every_rows || clock_.monotonic_ms() - last_made_ms_ >= config_.every_ms;
 }
 
 // A counter for the first head; else what was begun before is ended, if the TPM answers.
@@ -206,9 +204,9 @@ Verdict<void> Notary::sign(const issue::LedgerHead& point, std::string_view caus
   head.cause = cause;
   head.accepted = accepted_;
   const std::string input = signing_input_of(head);
-  const auto der = token_.sign(config_.key_label, view_of(input),
-                               Deadline::after_ms(limits::kSignDeadlineMs),
-                               hal::SignPriority::kBackground);
+  const auto der =
+      token_.sign(config_.key_label, view_of(input), Deadline::after_ms(limits::kSignDeadlineMs),
+                  hal::SignPriority::kBackground);
   if (!der && der.error().kind == ErrorKind::kCorrupt) return refuse(der.error(), "hsm-signature");
   if (!der) return refuse_for_now("hsm-away", der.error().what, limits::kHsmAwayRetryMs);
   ++signatures_made_;

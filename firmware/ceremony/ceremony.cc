@@ -122,8 +122,7 @@ Status lint_audit(const Plan& plan, ByteView root_der, ByteView audit_der, std::
   if (audit.basic_constraints_ca() == true || audit.key_usage(x509::kDigitalSignature) != true ||
       audit.key_usage(x509::kKeyCertSign) == true)
     return fail(ErrorKind::kCorrupt, "the audit certificate's rights are wrong");
-  if (audit.extended_key_usages() !=
-      std::vector<std::string>{std::string(x509::kLedgerHeadUsage)})
+  if (audit.extended_key_usages() != std::vector<std::string>{std::string(x509::kLedgerHeadUsage)})
     return fail(ErrorKind::kCorrupt, "the audit certificate is not for heads alone");
   if (audit.spki_der == root.spki_der || plan.audit.key_label == plan.issuing.key_label)
     return fail(ErrorKind::kCorrupt, "the audit key has another use");

@@ -214,9 +214,8 @@ TEST_F(AuditTest, AnAuditKeyThatTheRootDidNotCertify_Refused) {
   auto forged_plan = plan_;
   forged_plan.root = plan_.issuing;
   const auto issuing = x509::certificates_from_pem(chain_pem_, 2)->front();
-  const auto forged =
-      ceremony::make_audit(token_, forged_plan, issuing, token_.find_key("audit")->spki_der,
-                           system_clock().utc_ms());
+  const auto forged = ceremony::make_audit(
+      token_, forged_plan, issuing, token_.find_key("audit")->spki_der, system_clock().utc_ms());
   ASSERT_TRUE(forged);
   write_file(directory_.path("audit.pem"), view_of(x509::to_pem("CERTIFICATE", *forged)));
   auto bundle = *audit::Bundle::open(export_ledger("forged"));

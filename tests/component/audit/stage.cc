@@ -11,8 +11,14 @@ Result<hal::TokenKey> LabelledToken::find_key(std::string_view label) {
   if (away) return fail(ErrorKind::kUnavailable, "away");
   const auto found = keys_.find(label);
   if (found == keys_.end()) return fail(ErrorKind::kBadInput, "no such key");
-  return hal::TokenKey{std::string(label), hal::KeyAlgorithm::kEcdsaP256,
-                       found->second.public_key().spki_der(), true, false, true, true, true};
+  return hal::TokenKey{std::string(label),
+                       hal::KeyAlgorithm::kEcdsaP256,
+                       found->second.public_key().spki_der(),
+                       true,
+                       false,
+                       true,
+                       true,
+                       true};
 }
 
 Result<hal::TokenKey> LabelledToken::generate_key(std::string_view label, hal::KeyAlgorithm) {
@@ -65,8 +71,8 @@ AuditStage::AuditStage() {
   for (const char* label : {"root", "issuing", "audit"}) token_.replace_key(label);
   const auto now_ms = system_clock().utc_ms();
   const auto root = *ceremony::make_root(token_, plan_.root, now_ms);
-  const auto issuing = *ceremony::make_issuing(token_, plan_, root,
-                                               token_.find_key("issuing")->spki_der, now_ms);
+  const auto issuing =
+      *ceremony::make_issuing(token_, plan_, root, token_.find_key("issuing")->spki_der, now_ms);
   const auto audit =
       *ceremony::make_audit(token_, plan_, root, token_.find_key("audit")->spki_der, now_ms);
   EXPECT_TRUE(ceremony::lint_audit(plan_, root, audit, now_ms));
@@ -101,8 +107,7 @@ void AuditStage::open_notary() {
   config.directory = state() + "/audit";
   config.key_label = "audit";
   config.every_rows = 4;
-  auto notary =
-      audit::Notary::open(config, gate_->ledger(), token_, &counter_, system_clock());
+  auto notary = audit::Notary::open(config, gate_->ledger(), token_, &counter_, system_clock());
   ASSERT_TRUE(notary) << notary.error().what;
   notary_ = std::move(*notary);
 }
@@ -110,10 +115,9 @@ void AuditStage::open_notary() {
 void AuditStage::issue_one(const std::string& name) {
   const auto order = gate_->mint_ticket(client_.new_order({dns(name)}));
   ASSERT_TRUE(order) << order.error().code;
-  ASSERT_TRUE(gate_->grant_name({client_.thumbprint(), dns(name), false,
-                                 wire::ValidationMethod::kHttp01, std::nullopt,
-                                 system_clock().utc_ms() + 3'600'000, Digest256{7}, false,
-                                 std::nullopt}));
+  ASSERT_TRUE(gate_->grant_name(
+      {client_.thumbprint(), dns(name), false, wire::ValidationMethod::kHttp01, std::nullopt,
+       system_clock().utc_ms() + 3'600'000, Digest256{7}, false, std::nullopt}));
   const auto issued = gate_->issue(client_.finalize(*order, make_csr(key_, {dns(name)})));
   ASSERT_TRUE(issued) << issued.error().code;
   serials_.push_back(issued->serial);
@@ -135,10 +139,10 @@ void AuditStage::fill(int count) {
 
 std::string AuditStage::export_ledger(const std::string& name) {
   const std::string path = directory_.path(name);
-  const auto written = audit::write_bundle({state() + "/ledger", heads_path(),
-                                            directory_.path("chain.pem"),
-                                            directory_.path("audit.pem")},
-                                           path, {});
+  const auto written =
+      audit::write_bundle({state() + "/ledger", heads_path(), directory_.path("chain.pem"),
+                           directory_.path("audit.pem")},
+                          path, {});
   EXPECT_TRUE(written) << written.error().what;
   return path;
 }

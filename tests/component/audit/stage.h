@@ -65,7 +65,9 @@ class AuditStage : public ::testing::Test {
   std::string heads_path() const { return state() + "/audit/heads.jsonl"; }
   std::string export_ledger(const std::string& name);
   audit::AuditReport judge(const std::string& path, audit::AuditOptions options = {});
-  audit::AuditReport judge() { return judge(export_ledger("export-" + std::to_string(++exports_))); }
+  audit::AuditReport judge() {
+    return judge(export_ledger("export-" + std::to_string(++exports_)));
+  }
   std::string root_path() const { return directory_.path("root.pem"); }
 
   // The rows' octets, and a file made of them; `rechain` makes every link right again.

@@ -49,6 +49,21 @@ TEST(Ceremony_OnSoftHsm, MakesAHierarchyThatOpensslAccepts) {
   EXPECT_THAT(issuing, HasSubstr("DNS:plant.example"));
 }
 
+// For heads of the ledger alone, and by the root itself.
+TEST(Ceremony_OnSoftHsm, CertifiesAnAuditKeyByTheRoot) {
+  const TempDir work;
+  ASSERT_EQ(hold(work.path("d")).status, 0);
+  const auto ca = work.path("d") + "/ca";
+  const auto verified = run_command(
+      {"openssl", "verify", "-x509_strict", "-CAfile", ca + "/root.pem", ca + "/audit.pem"});
+  EXPECT_EQ(verified.status, 0) << verified.output;
+  const auto audit = text_of_certificate(ca + "/audit.pem");
+  EXPECT_THAT(audit, HasSubstr("CA:FALSE"));
+  EXPECT_THAT(audit, HasSubstr("Digital Signature"));
+  EXPECT_THAT(audit, Not(HasSubstr("Certificate Sign")));
+  EXPECT_THAT(audit, HasSubstr("2.25."));
+}
+
 TEST(Ceremony_Again, OverwritesNothing) {
   const TempDir work;
   ASSERT_EQ(hold(work.path("d")).status, 0);

@@ -30,7 +30,7 @@ class SignerStage {
   ~SignerStage();
 
   void start(const std::string& state = "operational");  // and waits until the signer says so
-  int stop();    // in order; its exit status
+  int stop();                                            // in order; its exit status
   int wait_exit(std::int64_t timeout_ms = 20'000);
   void kill();   // -9
   bool alive();  // it still answers

@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 using wire::TaskId;
 
 constexpr const char* kAudit =
-    "audit_key_label = \"audit\"\naudit_anchor = \"tpm\"\naudit_every_rows = 4\naudit_every_s = 1\n";
+    "audit_key_label = \"audit\"\naudit_anchor = \"tpm\"\naudit_every_rows = 4\naudit_every_s = "
+    "1\n";
 
 class SignerAudit : public ::testing::Test {
  protected:
@@ -51,7 +52,8 @@ class SignerAudit : public ::testing::Test {
   bool wait_covered() {
     return wait_until([&] {
       const auto head = last();
-      return head && head->row + 1 == stage_.ledger().rows && stage_.counter().value == head->counter;
+      return head && head->row + 1 == stage_.ledger().rows &&
+             stage_.counter().value == head->counter;
     });
   }
   void copy(const std::string& from, const std::string& to) {
@@ -112,8 +114,9 @@ TEST_F(SignerAudit, HsmStalls_HeadIsRetried) {
   ASSERT_TRUE(wait_covered());
   ASSERT_TRUE(issue("one.example"));
   stage_.shim().stall(ShimCall::kSign);
-  ASSERT_TRUE(wait_until([&] { return stage_.shim().waiting(ShimCall::kSign) > 0 ||
-                                      last()->row + 1 == stage_.ledger().rows; }));
+  ASSERT_TRUE(wait_until([&] {
+    return stage_.shim().waiting(ShimCall::kSign) > 0 || last()->row + 1 == stage_.ledger().rows;
+  }));
   stage_.shim().resume(ShimCall::kSign);
   EXPECT_TRUE(wait_covered());
 }
@@ -136,9 +139,9 @@ TEST_F(SignerAudit, StateRolledBack_IssuesNothingUntilTheOperatorAccepts) {
   EXPECT_EQ(refused.error().code, "hsm-away");
   EXPECT_EQ(stage_.ledger().issued, 1u);
 
-  const auto accepted =
-      run_command({std::string(std::getenv("KEYWARD_BIN")) + "/keywardctl", "audit",
-                   "accept-rollback", stage_.state_directory(), "--reason", "put back by the test"});
+  const auto accepted = run_command({std::string(std::getenv("KEYWARD_BIN")) + "/keywardctl",
+                                     "audit", "accept-rollback", stage_.state_directory(),
+                                     "--reason", "put back by the test"});
   ASSERT_EQ(accepted.status, 0) << accepted.output;
   EXPECT_TRUE(stage_.wait_state("operational"));
   EXPECT_TRUE(issue("four.example"));
