@@ -118,10 +118,16 @@ void AuditKeeper::start() {
 void AuditKeeper::run() {
   std::unique_lock lock(mutex_);
   std::int64_t pause_ms = kTickMs;
+  bool started = false;  // what an earlier run left unsigned does not wait for its time
   while (
       !changed_.wait_for(lock, std::chrono::milliseconds(pause_ms), [this] { return ending_; })) {
     lock.unlock();
-    if (notary_->due()) make(notary_->unsigned_rows() >= limits::kAuditHeadRows ? "rows" : "time");
+    if (!started && notary_->cleared()) {
+      started = true;
+      make("start");
+    } else if (notary_->due()) {
+      make(notary_->unsigned_rows() >= limits::kAuditHeadRows ? "rows" : "time");
+    }
     lock.lock();
     pause_ms = trouble_.empty() ? kTickMs : limits::kAuditRetryMs;
   }
