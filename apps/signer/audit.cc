@@ -10,7 +10,7 @@
 namespace keyward::signer {
 namespace {
 
-constexpr std::int64_t kAnchorCallMs = 10'000;
+constexpr std::int64_t kAnchorCallMs = 5'000;
 constexpr std::int64_t kCheckMs = 2'000;
 constexpr std::int64_t kTickMs = 200;
 constexpr std::size_t kPemBytesMax = 131'072;
@@ -149,10 +149,15 @@ void AuditKeeper::end() {
     ending_ = true;
   }
   changed_.notify_all();
+}
+
+AuditKeeper::~AuditKeeper() {
+  end();
   if (thread_.joinable()) thread_.join();
 }
 
 void AuditKeeper::make_last() {
+  if (thread_.joinable()) thread_.join();
   if (notary_ && notary_->cleared()) make("stop");
 }
 

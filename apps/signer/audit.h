@@ -33,7 +33,7 @@ class AuditKeeper {
   static Result<std::unique_ptr<AuditKeeper>> open(const Configuration& config, task::Task& task,
                                                    issue::Ledger& ledger, hal::SigningToken& token,
                                                    InFlight& in_flight);
-  ~AuditKeeper() { end(); }
+  ~AuditKeeper();
 
   // Empty: issuing may begin. Else why not, in words. Asks the platform at most every two seconds.
   std::string why_not();
@@ -42,7 +42,7 @@ class AuditKeeper {
   std::string words() const;  // how heads are made, for the state's detail
   void start();
   void end();        // no new head is begun
-  void make_last();  // at an orderly stop, after the last request
+  void make_last();  // at an orderly stop, after end(), once nothing is under way
 
  private:
   AuditKeeper(task::Task& task, InFlight& in_flight, bool anchored);
