@@ -33,6 +33,12 @@ void print_table(const json::Value& status) {
                 std::string(task.get("state").string()).c_str(),
                 detail.empty() ? "" : (": " + detail).c_str());
   }
+  for (const auto& task : status.get("tasks").items()) {
+    std::printf("isolation of %s:", std::string(task.get("name").string()).c_str());
+    for (const auto& layer : task.get("layers").items())
+      std::printf(" %s", std::string(layer.string()).c_str());
+    std::printf("\n");
+  }
   for (const auto& text : status.get("reduced_isolation").items())
     std::printf("isolation is reduced: %s\n", std::string(text.string()).c_str());
 }

@@ -186,6 +186,7 @@ Status write_installation(const Places& places, const Settings& s, bool separate
                                    {{"run_dir", quoted(places.run())},
                                     {"state_root", quoted(places.state())},
                                     {"watchdog", quoted(places.run() + "/watchdog")},
+                                    {"sandbox", quoted(own_directory() + "/sandbox-sim.toml")},
                                     {"separate_uids", separate_uids ? "true" : "false"},
                                     {"uid_base", number(uid_base(places))}}) +
                            section(s, "appliance",

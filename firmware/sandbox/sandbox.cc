@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "firmware/sandbox/confine.h"
+#include "firmware/sandbox/network.h"
+
 namespace keyward::sandbox {
 namespace {
 
@@ -120,9 +123,41 @@ Status drop_user(const Profile& profile) {
   return {};
 }
 
+void note(std::string* layers, std::string_view layer) {
+  if (layers == nullptr) return;
+  if (!layers->empty()) *layers += ' ';
+  *layers += layer;
+}
+
+// A plain name space first: it needs privileges that are gone with the user id. The other way
+// makes a user name space, which knows one user id alone, thus after the change.
+Status change_identity(const Profile& profile, std::string* layers) {
+  const bool left = !profile.network && leave_network();
+  KEYWARD_CHECK(drop_user(profile));
+  if (profile.own_uid) note(layers, kLayerUid);
+  if (profile.network) return {};
+  if (!left) {
+    const auto alone = leave_network_by_user_namespace();
+    if (!alone && alone.error().kind == ErrorKind::kUnavailable) return {};
+    if (!alone) return fail(alone.error());
+  }
+  note(layers, kLayerNetwork);
+  return {};
+}
+
+Status restrict(const Profile& profile, std::string* layers) {
+  if (!profile.files) return {};
+  const auto abi = restrict_files(*profile.files);
+  if (!abi && abi.error().kind == ErrorKind::kUnavailable) return {};
+  if (!abi) return fail(abi.error());
+  note(layers, kLayerLandlock);
+  if (*abi >= kScopeAbi) note(layers, kLayerScope);
+  return {};
+}
+
 }  // namespace
 
-Status enter_child(const Profile& profile, int control_fd, int stderr_fd) {
+Status enter_child(const Profile& profile, int control_fd, int stderr_fd, std::string* layers) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -131,10 +166,10 @@ Status enter_child(const Profile& profile, int control_fd, int stderr_fd) {
   if (::chdir("/") != 0) return fail(ErrorKind::kInternal, "cannot change to /", errno);
   KEYWARD_CHECK(set_descriptors(control_fd, stderr_fd));
   KEYWARD_CHECK(set_limits(profile));
-  KEYWARD_CHECK(drop_user(profile));
+  KEYWARD_CHECK(change_identity(profile, layers));
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return fail(ErrorKind::kInternal, "cannot set no_new_privs", errno);
-  return {};
+  return restrict(profile, layers);
 }
 
 Status die_with_parent(int parent_pid) {

@@ -25,6 +25,7 @@ void Child::started(Process process, std::int64_t now_ms) {
   status_.phase = TaskPhase::kStarting;
   status_.pid = process_->pid;
   status_.state.clear();
+  status_.layers.clear();
   status_.detail.clear();
   due_ms_ = now_ms + spec_.start_ms;
   overdue_ = "it did not become ready in time";

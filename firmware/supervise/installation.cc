@@ -49,6 +49,12 @@ InstallationResult read(config::Document document, const Graph& graph) {
   in.separate_uids = s.boolean_or("separate_uids", true);
   in.watchdog = s.string_or("watchdog", "");
   in.watchdog_timeout_s = static_cast<int>(s.integer_or("watchdog_timeout_s", 3, 600, 30));
+  const std::string sandbox = s.string_or("sandbox", "");
+  if (!sandbox.empty()) {
+    auto loaded = load_board_sandbox(sandbox);
+    in.sandbox = std::move(loaded.sandbox);
+    own_problems.insert(own_problems.end(), loaded.problems.begin(), loaded.problems.end());
+  }
   in.environment = s.strings_or_empty("environment", kEnvironmentMax);
   for (const auto& entry : in.environment) {
     if (entry.find('=') == std::string::npos || entry[0] == '=' || has_control_character(entry)) {

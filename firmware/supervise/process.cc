@@ -11,6 +11,7 @@ extern "C" {
 #include <sys/pidfd.h>  // glibc 2.36 forgot the linkage
 }
 
+#include "firmware/sandbox/confine.h"
 #include "firmware/task/channel.h"
 
 namespace keyward::supervise {
@@ -32,7 +33,9 @@ namespace {
     ::dup2(stderr_fd, 2);
     give_up(launch.executable.c_str(), errno);
   }
-  if (const auto entered = sandbox::enter_child(launch.profile, control_fd, stderr_fd); !entered) {
+  std::string layers;
+  if (const auto entered = sandbox::enter_child(launch.profile, control_fd, stderr_fd, &layers);
+      !entered) {
     give_up(entered.error().what, entered.error().native);
   }
   if (const auto denied = sandbox::deny_dangerous_calls(); !denied)
@@ -41,6 +44,8 @@ namespace {
   std::vector<char*> environment;
   for (const auto& entry : launch.environment)
     environment.push_back(const_cast<char*>(entry.c_str()));
+  layers = std::string(sandbox::kLayersVariable) + "=" + layers;
+  environment.push_back(layers.data());
   environment.push_back(nullptr);
   char* const arguments[] = {const_cast<char*>(launch.name.c_str()), nullptr};
   ::execve(launch.executable.c_str(), arguments, environment.data());

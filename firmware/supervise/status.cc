@@ -65,6 +65,9 @@ std::string render_status(const ApplianceStatus& status) {
     out.member_int("pid", task.pid)
         .member_int("uid", task.uid)
         .member_int("restarts", task.restarts);
+    out.key("layers").begin_array();
+    for (const auto& layer : task.layers) out.string(layer);
+    out.end_array();
     out.member("state", task.state).member("detail", task.detail).end_object();
   }
   out.end_array().end_object();

@@ -26,6 +26,7 @@ struct TaskStatus {
   unsigned uid = 0;
   std::int64_t restarts = 0;  // since the supervisor started
   std::string state;   // as the task reports itself: "operational", "degraded", "locked"; "" before
+  std::vector<std::string> layers;  // of isolation that took effect, as the task reports
   std::string detail;  // the task's words, or why it is down
 };
 

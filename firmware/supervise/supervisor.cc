@@ -13,6 +13,7 @@
 
 #include "firmware/log/log.h"
 #include "firmware/supervise/child.h"
+#include "firmware/supervise/file_rules.h"
 #include "firmware/supervise/state_directory.h"
 #include "firmware/task/channel.h"
 #include "firmware/task/task.h"
@@ -221,7 +222,12 @@ void Supervisor::Impl::start_one(Child& child, std::vector<End> ends) {
   request.executable = options.bin_dir + "/" + spec.executable;
   request.name = spec.executable;
   request.environment = environment();
-  request.profile = {spec.files_max, spec.threads_max, own_uids, child.status().uid};
+  const std::string state_dir = installation.state_root + "/" + spec.name;
+  request.profile = {spec.files_max, spec.threads_max,      own_uids,
+                     child.status().uid, installation.sandbox.network(spec.name), {}};
+  request.profile.files = file_rules(installation, spec.name, request.executable,
+                                     installation.task_configs[spec.id]);
+  request.environment.push_back("TMPDIR=" + state_dir);
   auto process = launch(request);
   if (!process) {
     log::error("cannot start a task", process.error(), {{"name", spec.name}});
@@ -230,7 +236,7 @@ void Supervisor::Impl::start_one(Child& child, std::vector<End> ends) {
   }
   wire::ControlStart frame;
   frame.task = spec.id;
-  frame.config = installation.task_configs[spec.id];
+  frame.config = installation.task_configs[spec.id] + installation.sandbox.section(spec.name);
   std::vector<int> descriptors;
   for (const auto& end : ends) {
     frame.peers.push_back(end.peer);
@@ -279,10 +285,13 @@ bool Supervisor::Impl::take_frame(Child& child, const task::ReceivedFrame& frame
   const auto opened = wire::open_frame(frame.bytes);
   if (!opened) return false;
   switch (opened->head.type) {
-    case wire::MessageType::kControlReady:
-      if (!wire::decode_body<wire::ControlReady>(opened->body)) return false;
+    case wire::MessageType::kControlReady: {
+      auto ready = wire::decode_body<wire::ControlReady>(opened->body);
+      if (!ready) return false;
+      child.status().layers = std::move(ready->layers);
       child.ready(now_ms());
       return true;
+    }
     case wire::MessageType::kControlHeartbeat:
       if (!wire::decode_body<wire::ControlHeartbeat>(opened->body)) return false;
       child.heard(now_ms());

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "firmware/log/log.h"
+#include "firmware/sandbox/confine.h"
 #include "firmware/task/channel.h"
 #include "firmware/wire/messages/control_heartbeat.h"
 #include "firmware/wire/messages/control_peer.h"
@@ -45,6 +46,7 @@ struct Task::Impl {
       waiting_inbound;  // until run(): handlers are not there yet
   Server server;
   std::vector<std::function<void()>> stop_hooks;
+  std::vector<std::string> layers;  // of isolation that took effect
 
   const PeerRule& rule_for(const wire::PeerEnd& end) const {
     for (const auto& rule : rules) {
@@ -86,6 +88,30 @@ struct Task::Impl {
       bind(start->peers[i], std::move(frame->descriptors[i]), false);
   }
   // Every rule has its handlers and every handler its rule: a table that lies is worse than none.
+  // The second half of the sandbox, before any thread and any byte of a peer. Without a section
+  // [sandbox] (a test is the supervisor) there is no allow list.
+  void confine() {
+    layers = sandbox::take_inherited_layers();
+    auto section = document->root().table("sandbox");
+    const bool wanted = section.boolean_or("allow_list", false);
+    const auto calls = section.strings_or_empty("calls", limits::kSandboxListMax);
+    const bool network = section.boolean_or("network", false);
+    const auto require = section.strings_or_empty("require", limits::kLayersMax);
+    if (wanted && !sandbox::sanitizer_build()) {
+      const auto done = sandbox::allow_only(wire::to_string(self), calls, network);
+      if (done) {
+        layers.emplace_back(sandbox::kLayerSeccomp);
+      } else if (done.error().kind != ErrorKind::kUnavailable) {
+        log::error("cannot confine this task", done.error());
+        Task::exit(kExitConfig);
+      }
+    }
+    for (const auto& layer : require) {
+      if (std::ranges::find(layers, layer) != layers.end()) continue;
+      log::error("the board requires isolation that cannot be had", {{"layer", layer}});
+      Task::exit(kExitConfig);
+    }
+  }
   void check_handlers() const {
     std::vector<std::pair<wire::TaskId, wire::MessageType>> wanted;
     for (const auto& rule : rules) {
@@ -129,6 +155,7 @@ Task::Task(wire::TaskId self, std::span<const PeerRule> peers) : impl_(std::make
     if (!rule.inbound) impl_->peers.emplace(rule.peer, std::make_unique<Peer>(rule.peer));
   }
   impl_->take_start();
+  impl_->confine();
 }
 
 Task::~Task() = default;
@@ -157,7 +184,7 @@ int Task::run() {
   for (auto& [end, fd] : impl_->waiting_inbound)
     impl_->server.serve(end.task, std::move(fd), impl_->rule_for(end).threads);
   impl_->waiting_inbound.clear();
-  impl_->send(wire::ControlReady{});
+  impl_->send(wire::ControlReady{impl_->layers});
   std::uint64_t beat = 0;
   auto next_beat = Deadline::after_ms(0);
   while (true) {

@@ -9,8 +9,11 @@ namespace keyward::wire {
 struct ControlReady {
   static constexpr MessageType kType = MessageType::kControlReady;
   static constexpr std::string_view kName = "control-ready";
+  std::vector<std::string> layers;  // of isolation that took effect (firmware/sandbox/confine.h)
   template <class Self, class V>
-  static void fields(Self&, V&) {}
+  static void fields(Self& m, V& v) {
+    v(1, "layers", m.layers, limits::kLayersMax, limits::kLayerBytesMax);
+  }
 };
 
 }  // namespace keyward::wire
