@@ -36,7 +36,9 @@ Status leave_network_by_user_namespace() {
   ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   // From here on a failure is fatal to the start: an unmapped user could not read its own files.
   KEYWARD_CHECK(write_proc("/proc/self/setgroups", "deny"));
-  const auto line = [](unsigned id) { return std::to_string(id) + " " + std::to_string(id) + " 1"; };
+  const auto line = [](unsigned id) {
+    return std::to_string(id) + " " + std::to_string(id) + " 1";
+  };
   KEYWARD_CHECK(write_proc("/proc/self/uid_map", line(uid)));
   return write_proc("/proc/self/gid_map", line(gid));
 }

@@ -4,9 +4,9 @@ namespace keyward::sandbox {
 namespace {
 
 constexpr TaskRules kRules[] = {
-    {"acme", true, true},          {"validation", true, true},  // a resolver binds source ports
-    {"store", false, false},       {"attestation", false, false},
-    {"signer", false, false},      {"platform", false, false},
+    {"acme", true, true},     {"validation", true, true},  // a resolver binds source ports
+    {"store", false, false},  {"attestation", false, false},
+    {"signer", false, false}, {"platform", false, false},
 };
 
 }  // namespace
@@ -29,11 +29,11 @@ const std::vector<std::string_view>& common_calls() {
       "newfstatat", "statx", "access", "faccessat", "faccessat2", "lseek", "fcntl", "flock",
       "fsync", "fdatasync", "ftruncate", "truncate", "fallocate", "sync_file_range", "fadvise64",
       "getdents", "getdents64", "getcwd", "chdir", "fchdir", "rename", "renameat", "renameat2",
-      "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "link", "linkat", "readlink",
-      "readlinkat", "chmod", "fchmod", "fchmodat", "fchown", "fchownat", "umask", "utime",
-      "utimes", "utimensat", "futimesat", "statfs", "fstatfs", "sendfile", "copy_file_range",
-      "splice", "tee", "readahead", "dup", "dup2", "dup3", "pipe", "pipe2", "inotify_init",
-      "inotify_init1", "inotify_add_watch", "inotify_rm_watch", "sync", "syncfs",
+      "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "link", "linkat", "readlink", "readlinkat",
+      "chmod", "fchmod", "fchmodat", "fchown", "fchownat", "umask", "utime", "utimes", "utimensat",
+      "futimesat", "statfs", "fstatfs", "sendfile", "copy_file_range", "splice", "tee", "readahead",
+      "dup", "dup2", "dup3", "pipe", "pipe2", "inotify_init", "inotify_init1", "inotify_add_watch",
+      "inotify_rm_watch", "sync", "syncfs",
       // memory
       "mmap", "mprotect", "munmap", "mremap", "madvise", "msync", "mincore", "mlock", "mlock2",
       "munlock", "mlockall", "munlockall", "brk", "membarrier", "pkey_alloc", "pkey_free",
@@ -41,9 +41,9 @@ const std::vector<std::string_view>& common_calls() {
       // waiting
       "poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1", "epoll_ctl",
       "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd", "eventfd2", "timerfd_create",
-      "timerfd_settime", "timerfd_gettime", "signalfd", "signalfd4", "nanosleep",
-      "clock_nanosleep", "pause", "alarm", "getitimer", "setitimer", "timer_create",
-      "timer_settime", "timer_gettime", "timer_getoverrun", "timer_delete",
+      "timerfd_settime", "timerfd_gettime", "signalfd", "signalfd4", "nanosleep", "clock_nanosleep",
+      "pause", "alarm", "getitimer", "setitimer", "timer_create", "timer_settime", "timer_gettime",
+      "timer_getoverrun", "timer_delete",
       // time, chance, what is this machine
       "clock_gettime", "clock_getres", "gettimeofday", "time", "times", "getrandom", "uname",
       "sysinfo", "getcpu", "getrusage", "getrlimit", "setrlimit",
@@ -58,8 +58,8 @@ const std::vector<std::string_view>& common_calls() {
       "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getresuid",
       "getresgid", "getgroups", "getpgrp", "getpgid", "getsid", "capget",
       // sockets that are there already, and pairs
-      "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown",
-      "getsockopt", "setsockopt", "getsockname", "getpeername", "socketpair", "connect"};
+      "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockopt",
+      "setsockopt", "getsockname", "getpeername", "socketpair", "connect"};
   return calls;
 }
 
@@ -70,13 +70,43 @@ const std::vector<std::string_view>& serving_calls() {
 
 // No code of ours, and none of our libraries, calls these: whoever does is an intruder.
 const std::vector<std::string_view>& fatal_calls() {
-  static const std::vector<std::string_view> calls = {
-      "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd",
-      "kcmp", "mount", "umount2", "pivot_root", "chroot", "unshare", "setns", "open_tree",
-      "move_mount", "fsopen", "fsmount", "fsconfig", "fspick", "mount_setattr",
-      "open_by_handle_at", "kexec_load", "kexec_file_load", "init_module", "finit_module",
-      "delete_module", "bpf", "perf_event_open", "userfaultfd", "reboot", "swapon", "swapoff",
-      "settimeofday", "clock_settime", "iopl", "ioperm", "modify_ldt"};
+  static const std::vector<std::string_view> calls = {"execve",
+                                                      "execveat",
+                                                      "ptrace",
+                                                      "process_vm_readv",
+                                                      "process_vm_writev",
+                                                      "pidfd_getfd",
+                                                      "kcmp",
+                                                      "mount",
+                                                      "umount2",
+                                                      "pivot_root",
+                                                      "chroot",
+                                                      "unshare",
+                                                      "setns",
+                                                      "open_tree",
+                                                      "move_mount",
+                                                      "fsopen",
+                                                      "fsmount",
+                                                      "fsconfig",
+                                                      "fspick",
+                                                      "mount_setattr",
+                                                      "open_by_handle_at",
+                                                      "kexec_load",
+                                                      "kexec_file_load",
+                                                      "init_module",
+                                                      "finit_module",
+                                                      "delete_module",
+                                                      "bpf",
+                                                      "perf_event_open",
+                                                      "userfaultfd",
+                                                      "reboot",
+                                                      "swapon",
+                                                      "swapoff",
+                                                      "settimeofday",
+                                                      "clock_settime",
+                                                      "iopl",
+                                                      "ioperm",
+                                                      "modify_ldt"};
   return calls;
 }
 
@@ -84,14 +114,36 @@ const std::vector<std::string_view>& fatal_calls() {
 // /proc is whole: entries of processes outside the Landlock domain that matter (mem, environ, fd,
 // maps) need the right to trace, which the domain does not have.
 const std::vector<std::string_view>& readable_paths() {
-  static const std::vector<std::string_view> paths = {
-      "/usr", "/lib", "/lib64", "/lib32", "/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup",
-      "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.preload",
-      "/etc/ssl", "/etc/ca-certificates", "/etc/resolv.conf", "/run/systemd/resolve",
-      "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services",
-      "/etc/protocols", "/etc/localtime", "/etc/timezone", "/etc/passwd", "/etc/group",
-      "/etc/pkcs11", "/etc/softhsm", "/etc/tpm2-tss", "/etc/crypto-policies",
-      "/var/lib/unbound"};
+  static const std::vector<std::string_view> paths = {"/usr",
+                                                      "/lib",
+                                                      "/lib64",
+                                                      "/lib32",
+                                                      "/proc",
+                                                      "/sys/devices/system/cpu",
+                                                      "/sys/fs/cgroup",
+                                                      "/etc/ld.so.cache",
+                                                      "/etc/ld.so.conf",
+                                                      "/etc/ld.so.conf.d",
+                                                      "/etc/ld.so.preload",
+                                                      "/etc/ssl",
+                                                      "/etc/ca-certificates",
+                                                      "/etc/resolv.conf",
+                                                      "/run/systemd/resolve",
+                                                      "/etc/hosts",
+                                                      "/etc/nsswitch.conf",
+                                                      "/etc/host.conf",
+                                                      "/etc/gai.conf",
+                                                      "/etc/services",
+                                                      "/etc/protocols",
+                                                      "/etc/localtime",
+                                                      "/etc/timezone",
+                                                      "/etc/passwd",
+                                                      "/etc/group",
+                                                      "/etc/pkcs11",
+                                                      "/etc/softhsm",
+                                                      "/etc/tpm2-tss",
+                                                      "/etc/crypto-policies",
+                                                      "/var/lib/unbound"};
   return paths;
 }
 

@@ -18,7 +18,7 @@ struct Profile {
   unsigned files_max = 256;
   unsigned threads_max = 64;  // applied only with a user id of its own: the kernel counts by user
   bool own_uid = false;
-  unsigned uid = 0;  // also the group id; no passwd entry is needed
+  unsigned uid = 0;                // also the group id; no passwd entry is needed
   bool network = true;             // false: an empty network name space, if one can be had
   std::optional<FileRules> files;  // absent: no file rules
 };

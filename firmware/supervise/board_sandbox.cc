@@ -18,7 +18,8 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& from) 
 // Each addition says why: a list of rights without reasons only grows.
 void read_addition(config::Section& s, BoardSandboxResult& out) {
   const std::string task = s.string("task");
-  if (s.string("why").empty()) out.problems.push_back("an addition of '" + task + "' has no reason");
+  if (s.string("why").empty())
+    out.problems.push_back("an addition of '" + task + "' has no reason");
   if (!task.empty() && sandbox::rules_of(task) == nullptr)
     out.problems.push_back("'" + task + "' is no task");
   const auto read = s.strings_or_empty("read", limits::kSandboxListMax);

@@ -9,9 +9,9 @@
 namespace keyward::supervise {
 namespace {
 
-constexpr std::string_view kTooWide[] = {"/",    "/etc", "/tmp", "/var", "/var/tmp", "/var/lib",
-                                         "/run", "/home", "/root", "/dev", "/srv",   "/opt",
-                                         "/mnt", "/media"};
+constexpr std::string_view kTooWide[] = {"/",        "/etc", "/tmp",  "/var",  "/var/tmp",
+                                         "/var/lib", "/run", "/home", "/root", "/dev",
+                                         "/srv",     "/opt", "/mnt",  "/media"};
 
 bool is_below(const std::string& path, const std::string& folder) {
   return path == folder || path.starts_with(folder + "/");

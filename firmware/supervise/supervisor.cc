@@ -157,8 +157,9 @@ void Supervisor::Impl::say_isolation() {
   }
   const std::string why = ::geteuid() != 0 ? "it was not started by root"
                                            : "the installation file says separate_uids = false";
-  status.reduced_isolation.push_back("all tasks share user id " + std::to_string(::geteuid()) +
-                                     ": " + why + "; a broken task can reach the others' files");
+  status.reduced_isolation.push_back(
+      "all tasks share user id " + std::to_string(::geteuid()) + ": " + why +
+      "; Landlock, where the kernel has it, is all that guards their files");
   for (const auto& text : status.reduced_isolation)
     log::warning("isolation is reduced", {{"how", text}});
 }
@@ -223,10 +224,14 @@ void Supervisor::Impl::start_one(Child& child, std::vector<End> ends) {
   request.name = spec.executable;
   request.environment = environment();
   const std::string state_dir = installation.state_root + "/" + spec.name;
-  request.profile = {spec.files_max, spec.threads_max,      own_uids,
-                     child.status().uid, installation.sandbox.network(spec.name), {}};
-  request.profile.files = file_rules(installation, spec.name, request.executable,
-                                     installation.task_configs[spec.id]);
+  request.profile = {spec.files_max,
+                     spec.threads_max,
+                     own_uids,
+                     child.status().uid,
+                     installation.sandbox.network(spec.name),
+                     {}};
+  request.profile.files =
+      file_rules(installation, spec.name, request.executable, installation.task_configs[spec.id]);
   request.environment.push_back("TMPDIR=" + state_dir);
   auto process = launch(request);
   if (!process) {

@@ -7,9 +7,9 @@
 #include <fstream>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -44,31 +44,26 @@ constexpr TaskCase kTasks[] = {{"acme", wire::TaskId::kAcme, true},
 // What each attempt must end with. "killed": SIGSYS, the kill list.
 struct AttemptCase {
   const char* name;
-  const char* offline;   // tasks without a network
-  const char* online;    // acme, validation
+  const char* offline;  // tasks without a network
+  const char* online;   // acme, validation
 };
-constexpr AttemptCase kAttempts[] = {{"own-file", "got-out", "got-out"},  // the filter lets work
-                                     {"sibling-file", "EACCES", "EACCES"},
-                                     {"write-etc", "EACCES", "EACCES"},
-                                     {"shadow", "EACCES", "EACCES"},
-                                     {"proc-mem", "EACCES", "EACCES"},
-                                     {"proc-environ", "EACCES", "EACCES"},
-                                     {"connect", "EAFNOSUPPORT", "got-out"},
-                                     {"exec", "killed", "killed"},
-                                     {"memfd-exec", "ENOSYS", "ENOSYS"},
-                                     {"ptrace", "killed", "killed"},
-                                     {"kill", "EPERM", "EPERM"},
-                                     {"sigio", "tried", "tried"},
-                                     {"mount", "killed", "killed"},
-                                     {"ioctl", "ENOSYS", "ENOSYS"},
-                                     {"fork", "EPERM", "EPERM"},
-                                     {"unshare", "killed", "killed"}};
+constexpr AttemptCase kAttempts[] = {
+    {"own-file", "got-out", "got-out"},  // the filter lets work
+    {"sibling-file", "EACCES", "EACCES"}, {"write-etc", "EACCES", "EACCES"},
+    {"shadow", "EACCES", "EACCES"},       {"proc-mem", "EACCES", "EACCES"},
+    {"proc-environ", "EACCES", "EACCES"}, {"connect", "EAFNOSUPPORT", "got-out"},
+    {"exec", "killed", "killed"},         {"memfd-exec", "ENOSYS", "ENOSYS"},
+    {"ptrace", "killed", "killed"},       {"kill", "EPERM", "EPERM"},
+    {"sigio", "tried", "tried"},          {"mount", "killed", "killed"},
+    {"ioctl", "ENOSYS", "ENOSYS"},        {"fork", "EPERM", "EPERM"},
+    {"unshare", "killed", "killed"}};
 
 class Breakout : public testing::Test {
  protected:
   void SetUp() override {
     if (sandbox::sanitizer_build()) GTEST_SKIP() << "sanitizers need more calls than the list has";
-    if (sandbox::landlock_abi() < sandbox::kScopeAbi) GTEST_SKIP() << "the kernel's Landlock is older than ABI 6";
+    if (sandbox::landlock_abi() < sandbox::kScopeAbi)
+      GTEST_SKIP() << "the kernel's Landlock is older than ABI 6";
     while (true) {
       const int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
       if (fd > 3) {
@@ -175,6 +170,15 @@ TEST_F(Breakout, EachAttempt_OfEachTask_EndsAsTheTableSays) {
   EXPECT_EQ(::waitpid(sibling_, &status, WNOHANG), 0) << "the sibling was reached by a signal";
 }
 
+// A release board refuses to run with less: here nobody has a user id of his own.
+TEST_F(Breakout, RequiredLayerMissing_TaskRefusesToStart) {
+  installation_.sandbox.require = {"seccomp", "uid"};
+  own_uid_ = false;
+  EXPECT_NE(attempt(1, "mount").find("exit 78"), std::string::npos);
+  installation_.sandbox.require = {"seccomp", "landlock"};
+  EXPECT_EQ(attempt(1, "mount"), "killed");
+}
+
 // The same once more without privileges: what holds then does not rest on user ids.
 TEST_F(Breakout, AsAnOrdinaryUser_TheTableHoldsToo) {
   if (::geteuid() != 0) GTEST_SKIP() << "this is the ordinary user";
@@ -184,7 +188,7 @@ TEST_F(Breakout, AsAnOrdinaryUser_TheTableHoldsToo) {
   fs::copy_file(fs::read_symlink("/proc/self/exe"), copy + "/breakout_test");
   const std::string command =
       "setpriv --reuid 65534 --regid 65534 --clear-groups " + copy +
-      "/breakout_test --gtest_filter=Breakout.EachAttempt*";
+      "/breakout_test --gtest_filter=Breakout.EachAttempt*:Breakout.Required*";
   std::fflush(stdout);
   EXPECT_EQ(std::system(command.c_str()), 0);
 }

@@ -63,7 +63,9 @@ const char* run_from_memory() {
   return word(false);
 }
 
-const char* trace() { return word(::ptrace(PTRACE_ATTACH, std::stoi(target()), nullptr, nullptr) == 0); }
+const char* trace() {
+  return word(::ptrace(PTRACE_ATTACH, std::stoi(target()), nullptr, nullptr) == 0);
+}
 const char* kill_sibling() { return word(::kill(std::stoi(target()), 0) == 0); }
 // Past the filter of `kill`: SIGIO of a descriptor is sent by the kernel on our behalf.
 const char* signal_by_descriptor() {
@@ -99,14 +101,12 @@ int main() {
       {"signer", keyward::wire::TaskId::kSigner},
       {"platform", keyward::wire::TaskId::kPlatform}};
   const std::map<std::string, const char* (*)()> attempts = {
-      {"own-file", own_file},         {"sibling-file", open_file},
-      {"write-etc", write_file},      {"shadow", open_file},
-      {"proc-mem", open_file},        {"proc-environ", open_file},
-      {"connect", connect_out},       {"exec", run_program},
-      {"memfd-exec", run_from_memory}, {"ptrace", trace},
-      {"kill", kill_sibling},         {"sigio", signal_by_descriptor},
-      {"mount", mount_something},     {"ioctl", push_input},
-      {"fork", fork_once},            {"unshare", new_user_space}};
+      {"own-file", own_file},     {"sibling-file", open_file}, {"write-etc", write_file},
+      {"shadow", open_file},      {"proc-mem", open_file},     {"proc-environ", open_file},
+      {"connect", connect_out},   {"exec", run_program},       {"memfd-exec", run_from_memory},
+      {"ptrace", trace},          {"kill", kill_sibling},      {"sigio", signal_by_descriptor},
+      {"mount", mount_something}, {"ioctl", push_input},       {"fork", fork_once},
+      {"unshare", new_user_space}};
   keyward::task::Task task(ids.at(who != nullptr ? who : ""), {});
   const char* attempt = std::getenv("BREAKOUT_ATTEMPT");
   const auto found = attempts.find(attempt != nullptr ? attempt : "");
