@@ -1,6 +1,8 @@
 // Breaks a running appliance under a loop of enrolments: each task killed, the whole appliance
 // killed between intent and outcome, the HSM gone and back. The loop must recover by itself, and no
 // certificate may be given that the ledger lacks, no serial twice.
+#include <fstream>
+
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -77,11 +79,16 @@ TEST(WholeApplianceKilled, BetweenIntentAndOutcome_IntentIsAbandonedAndEnrolment
   ASSERT_TRUE(simulator.started()) << simulator.output();
   ShimControl shim(simulator.dir() + "/shim.state");
   ASSERT_EQ(simulator.run({"down"}).status, 0);
-  const auto up =
-      simulator.run({"up", "--quiet", "--module", KEYWARD_SHIM_PATH, "--module-env",
-                     "KEYWARD_SHIM_MODULE=/usr/lib/softhsm/libsofthsm2.so", "--module-env",
-                     "KEYWARD_SHIM_STATE=" + shim.path(), "--module-env",
-                     "SOFTHSM2_CONF=" + simulator.dir() + "/state/signer/softhsm2.conf"});
+  // The shim is steered over a file that the signer maps: what a vendor's module would have its
+  // board say.
+  const std::string sandbox = simulator.dir() + "/sandbox.toml";
+  std::ofstream(sandbox) << "format = 1\n[[allow]]\ntask = \"signer\"\nwrite = [\"" << shim.path()
+                         << "\"]\nwhy = \"the shim's state\"\n";
+  const auto up = simulator.run(
+      {"up", "--quiet", "--set", "supervisor.sandbox=\"" + sandbox + "\"", "--module",
+       KEYWARD_SHIM_PATH, "--module-env", "KEYWARD_SHIM_MODULE=/usr/lib/softhsm/libsofthsm2.so",
+       "--module-env", "KEYWARD_SHIM_STATE=" + shim.path(), "--module-env",
+       "SOFTHSM2_CONF=" + simulator.dir() + "/state/signer/softhsm2.conf"});
   ASSERT_EQ(up.status, 0) << up.output;
   EnrolLoop loop(simulator, kClients);
   ASSERT_TRUE(loop.wait_for(kClients, kRecoverMs)) << loop.last_failure();
