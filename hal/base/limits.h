@@ -147,9 +147,9 @@ inline constexpr int kEabGrantsPerTurnMax = 256;  // told to the signer in one t
 // ---- signer
 inline constexpr std::size_t kGrantsMax = 65'536;  // live grants over all accounts (about 24 MB)
 inline constexpr std::size_t kGrantsPerAccountMax = 1'024;
-inline constexpr std::size_t kGrantDevicesMax = 8;  // names of one device in a remote attestation
+inline constexpr std::size_t kGrantDevicesMax = 8;   // names of one device in a remote attestation
 inline constexpr std::size_t kSerialOctetsMax = 20;  // of a certificate (RFC 5280 §4.1.2.2)
-inline constexpr std::size_t kAkGrantsMax = 8'192;  // activated keys without certificate (16 MiB)
+inline constexpr std::size_t kAkGrantsMax = 8'192;   // activated keys without certificate (16 MiB)
 inline constexpr std::size_t kAkGrantsPerAccountMax = 64;
 inline constexpr std::int64_t kAkGrantLifetimeMsMax = 24LL * 3'600'000;
 inline constexpr std::int64_t kAkReplayMs =
@@ -363,6 +363,28 @@ inline constexpr int kUrlFetchRedirectsMax = 3;
 inline constexpr std::int64_t kMailSendMs = 20'000;           // below a caller's slow patience
 inline constexpr std::int64_t kApplianceGrantMs = 3'600'000;  // the order follows at once
 
+// ---- operators' orders (docs/operations/orders.md)
+inline constexpr std::size_t kOperatorsBytesMax = 32'768;  // the operators file
+inline constexpr std::size_t kOperatorsMax = 64;
+inline constexpr std::size_t kOperatorNameBytesMax = 64;
+inline constexpr std::size_t kOperatorOrderBytesMax =
+    65'536;  // the JWS as JSON; a ledger row and a frame hold it
+inline constexpr std::size_t kOperatorOrderPayloadBytesMax = 32'768;
+inline constexpr std::size_t kOperatorOrderHeaderBytesMax = 512;
+inline constexpr std::size_t kOperatorOrderSignaturesMax = 8;
+inline constexpr std::size_t kOperatorOrderSerialsMax = 256;  // certificates that one order revokes
+inline constexpr std::size_t kOperatorReasonBytesMax = 512;
+inline constexpr std::size_t kOperatorAnswerBytesMax = 16'384;
+inline constexpr std::int64_t kOperatorOrderLifeMs =
+    7LL * 86'400'000;  // from issued to expires: it may travel on a stick
+inline constexpr std::int64_t kOperatorOrderSkewMs = 300'000;  // an operator's clock may be ahead
+inline constexpr std::size_t kOperatorOrdersKeptMax =
+    65'536;  // ids in memory (about 4 MiB); beyond, those that ended long ago are let go
+inline constexpr std::size_t kOperatorInboxFilesMax = 64;    // looked at in one turn
+inline constexpr std::size_t kOperatorAnswersKeptMax = 256;  // files in orders/done
+inline constexpr std::int64_t kOperatorInboxMs = 500;        // between two looks
+inline constexpr std::size_t kBlockedAccountsMax = 65'536;
+
 // ---- agent (device side)
 inline constexpr std::size_t kAgentReplyBytesMax =
     262'144;  // a chain of kChainCertificatesMax certificates as PEM
@@ -384,7 +406,7 @@ inline constexpr int kTasksMax = 16;
 inline constexpr std::size_t kLayersMax = 8;         // of isolation, in a task's report
 inline constexpr std::size_t kLayerBytesMax = 32;    // name of one
 inline constexpr std::size_t kSandboxListMax = 256;  // paths or calls of one task
-inline constexpr int kStateTreeDepthMax = 8;  // folders below a task's own directory
+inline constexpr int kStateTreeDepthMax = 8;         // folders below a task's own directory
 inline constexpr std::size_t kStateTreeEntriesMax = 100'000;  // whose owner is checked at start
 inline constexpr int kFramesPerTurnMax =
     64;  // control frames read from one task before the others' turn

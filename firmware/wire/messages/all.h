@@ -54,6 +54,7 @@
 #include "firmware/wire/messages/mail_take.h"
 #include "firmware/wire/messages/name_token_mint.h"
 #include "firmware/wire/messages/name_validate.h"
+#include "firmware/wire/messages/operator_order.h"
 #include "firmware/wire/messages/order_cancel.h"
 #include "firmware/wire/messages/order_get.h"
 #include "firmware/wire/messages/order_list.h"
@@ -94,14 +95,14 @@ using AllMessages = MessageList<
     CertificateMarkReply, CertificateMark, CertificateRevokeReply, CertificateRevoke,
     EabVerifyReply, EabVerify, GrantAccountReply, GrantAccount, GrantAuthorityReply, GrantAuthority,
     GrantWithdrawReply, GrantWithdraw, KeyChangeReply, KeyChange, MailDoneReply, MailDone,
-    MailPutReply, MailPut, MailSendReply, MailSend, MailTakeReply, MailTake, OrderCancelReply,
-    OrderCancel, PossessionMintReply, PossessionMint, PossessionVerifyReply, PossessionVerify,
-    RecoveryGetReply, RecoveryGet, RecoveryPutReply, RecoveryPut, RecoveryUpdateReply,
-    RecoveryUpdate, UrlFetchReply, UrlFetch, AkActivateReply, AkActivate, AkBeginReply, AkBegin,
-    AkIssueReply, AkIssue, CrlGetReply, CrlGet, EvidenceAgreeReply, EvidenceAgree,
-    EvidenceKeyFindReply, EvidenceKeyFind, EvidenceKeyGetReply, EvidenceKeyGet, GrantAkReply,
-    GrantAk, GrantRemoteReply, GrantRemote, KeySealReply, KeySeal, KeyUnsealReply, KeyUnseal,
-    RemoteVerifyReply, RemoteVerify, VerifierRelayReply, VerifierRelay, AnchorAdvanceReply,
-    AnchorAdvance>;
+    MailPutReply, MailPut, MailSendReply, MailSend, MailTakeReply, MailTake, OperatorOrderReply,
+    OperatorOrder, OrderCancelReply, OrderCancel, PossessionMintReply, PossessionMint,
+    PossessionVerifyReply, PossessionVerify, RecoveryGetReply, RecoveryGet, RecoveryPutReply,
+    RecoveryPut, RecoveryUpdateReply, RecoveryUpdate, UrlFetchReply, UrlFetch, AkActivateReply,
+    AkActivate, AkBeginReply, AkBegin, AkIssueReply, AkIssue, CrlGetReply, CrlGet,
+    EvidenceAgreeReply, EvidenceAgree, EvidenceKeyFindReply, EvidenceKeyFind, EvidenceKeyGetReply,
+    EvidenceKeyGet, GrantAkReply, GrantAk, GrantRemoteReply, GrantRemote, KeySealReply, KeySeal,
+    KeyUnsealReply, KeyUnseal, RemoteVerifyReply, RemoteVerify, VerifierRelayReply, VerifierRelay,
+    AnchorAdvanceReply, AnchorAdvance>;
 
 }  // namespace keyward::wire
