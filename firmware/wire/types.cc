@@ -6,7 +6,7 @@
 namespace keyward::wire {
 namespace {
 
-constexpr std::array<std::pair<TaskId, std::string_view>, 7> kTasks{{
+constexpr std::array<std::pair<TaskId, std::string_view>, 8> kTasks{{
     {TaskId::kSupervisor, "supervisor"},
     {TaskId::kAcme, "acme"},
     {TaskId::kStore, "store"},
@@ -14,6 +14,7 @@ constexpr std::array<std::pair<TaskId, std::string_view>, 7> kTasks{{
     {TaskId::kAttestation, "attestation"},
     {TaskId::kSigner, "signer"},
     {TaskId::kPlatform, "platform"},
+    {TaskId::kAdmin, "admin"},
 }};
 
 }  // namespace

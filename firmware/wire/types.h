@@ -15,6 +15,7 @@ enum class TaskId : std::uint8_t {
   kAttestation = 5,
   kSigner = 6,
   kPlatform = 7,
+  kAdmin = 8,
 };
 std::string_view to_string(TaskId id);
 std::optional<TaskId> task_from(std::string_view name);
