@@ -19,6 +19,7 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(GFSHARE REQUIRED IMPORTED_TARGET libgfshare)
 # libunbound's pkg-config file asks for libevent, which its plain interface does not need.
 find_library(KEYWARD_UNBOUND_LIBRARY unbound REQUIRED)
 add_library(unbound::unbound UNKNOWN IMPORTED)
