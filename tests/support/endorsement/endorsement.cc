@@ -171,14 +171,16 @@ Bytes EkMaker::certificate(const EkSpec& spec, const crypto::PublicKey& ek) cons
   tbs.not_after_ms = spec.not_after_ms != 0 ? spec.not_after_ms : at_utc_ms_ + kHourMs;
   tbs.spki_der = spec.weak_key ? weak_rsa_spki() : ek.spki_der();
   const bool rsa = ek.kind() == KeyKind::kRsa;
-  tbs.extensions = {x509::ext_basic_constraints(spec.ca, std::nullopt),
-                    x509::ext_authority_key_id(x509::key_id_of(issuer.public_key().spki_der())),
+  tbs.extensions = {x509::ext_authority_key_id(x509::key_id_of(issuer.public_key().spki_der())),
                     x509::ext_key_usage({spec.other_key_usage ? x509::kDigitalSignature
                                          : rsa                ? x509::kKeyEncipherment
                                                               : x509::kKeyAgreement})};
+  if (spec.basic_constraints)
+    tbs.extensions.push_back(x509::ext_basic_constraints(spec.ca, std::nullopt));
   if (!spec.usages.empty()) tbs.extensions.push_back(x509::ext_extended_key_usage(spec.usages));
   if (spec.san)
-    tbs.extensions.push_back(x509::extension_der("2.5.29.17", true, subject_alt_name(spec)));
+    tbs.extensions.push_back(x509::extension_der(
+        "2.5.29.17", true, spec.raw_san ? *spec.raw_san : subject_alt_name(spec)));
   if (spec.aia) tbs.extensions.push_back(authority_info());
   return issued(issuer, tbs, spec.version_1, spec.flip_signature);
 }

@@ -27,6 +27,8 @@ struct EkSpec {
   bool weak_key = false;
   bool flip_signature = false;
   bool aia = false;
+  bool basic_constraints = true;
+  std::optional<Bytes> raw_san;  // the whole subjectAltName instead
 };
 
 struct AreaSpec {

@@ -126,6 +126,7 @@ appraise::QuoteRecord QuoteMaker::record(const QuoteSpec& spec) const {
   if (spec.other_pcr_digest) values.push_back(0);
   sized(quoted, crypto::hash(hash_of(spec.signature_hash), values));
   if (spec.trailing) quoted.push_back(0);
+  if (spec.edit_quoted) spec.edit_quoted(quoted);
   const auto& key = spec.signed_by_other ? other_ : ak_;
   const auto raw =
       must(key.sign(crypto::SignatureScheme::kEcdsaRaw, hash_of(spec.signature_hash), out.quoted));

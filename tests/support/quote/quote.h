@@ -2,6 +2,7 @@
 // Must not know the rules that are tested. A real TPM speaks in tests/component/tpm_quote.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -43,6 +44,7 @@ struct QuoteSpec {
   bool trailing = false;
   bool unknown_ca = false;
   std::uint16_t signature_hash = 0x000B;
+  std::function<void(Bytes&)> edit_quoted;  // before it is signed
 };
 
 class QuoteMaker {

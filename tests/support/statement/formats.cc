@@ -170,9 +170,9 @@ Bytes FormatMaker::leaf(const FormatSpec& spec) const {
   if (leaf.version_1) extensions.clear();
   std::vector<x509::NameAttribute> subject;
   if (!leaf.country.empty()) subject.push_back({"2.5.4.6", leaf.country});
-  subject.push_back({"2.5.4.10", "Manufacturer"});
+  if (!leaf.organization.empty()) subject.push_back({"2.5.4.10", leaf.organization});
   for (const auto& unit : leaf.organizational_units) subject.push_back({"2.5.4.11", unit});
-  subject.push_back({"2.5.4.3", "Batch 7"});
+  if (!leaf.common_name.empty()) subject.push_back({"2.5.4.3", leaf.common_name});
   const bool other = leaf.unknown_ca || leaf.impostor_ca;
   const auto& issuer = other ? *other_ca_ : spec.through_intermediate ? *intermediate_ : *ca_;
   Bytes issuer_name = leaf.unknown_ca             ? name_of("Somebody else")
@@ -200,14 +200,18 @@ Bytes FormatMaker::attestation_object(const FormatSpec& spec) const {
     out.text("sig");
     const auto& signer = spec.signed_by_other ? *stranger_ : key(spec.leaf_kind);
     wire::CborWriter wrapped;
-    const Bytes plain = signature(signer, spec.message);
-    wrapped.bytes(plain);
-    out.bytes(spec.wrap_signature ? wrapped.take() : plain);
+    Bytes sent = signature(signer, spec.message);
+    wrapped.bytes(sent);
+    if (spec.wrap_signature) sent = wrapped.take();
+    if (spec.edit_sent_sig) spec.edit_sent_sig(sent);
+    out.bytes(sent);
   }
   if (spec.has_x5c) {
     out.text("x5c");
     out.array(spec.through_intermediate ? 2 : 1);
-    out.bytes(leaf(spec));
+    Bytes der = leaf(spec);
+    if (spec.edit_sent_certificate) spec.edit_sent_certificate(der);
+    out.bytes(der);
     if (spec.through_intermediate) {
       auto extensions = extensions_of(spec.intermediate_extensions, false);
       extensions.push_back(x509::ext_basic_constraints(true, 0));

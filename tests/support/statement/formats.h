@@ -3,6 +3,7 @@
 // rules that are tested.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,7 +16,7 @@ namespace keyward::test {
 struct LeafSpec {
   std::vector<std::pair<std::string, Bytes>> extensions;  // OID, content of the extension
   std::vector<std::string> organizational_units{"Authenticator Attestation"};
-  std::string country = "AA";
+  std::string country = "AA", organization = "Manufacturer", common_name = "Batch 7";
   bool version_1 = false;
   bool is_ca = false;
   bool basic_constraints = true;
@@ -37,6 +38,7 @@ struct FormatSpec {
   bool wrap_signature = false;        // as a CBOR byte string (format step)
   bool through_intermediate = false;  // leaf <- intermediate <- manufacturer
   std::vector<std::pair<std::string, Bytes>> intermediate_extensions;
+  std::function<void(Bytes&)> edit_sent_sig, edit_sent_certificate;  // once all is signed
 };
 
 class FormatMaker {

@@ -218,7 +218,8 @@ Bytes StatementMaker::ak_certificate(const StatementSpec& spec,
     extensions.push_back(x509::ext_basic_constraints(ak.is_ca, std::nullopt));
   if (!ak.usages.empty()) extensions.push_back(x509::ext_extended_key_usage(ak.usages));
   if (ak.san)
-    extensions.push_back(x509::extension_der("2.5.29.17", ak.san_critical, subject_alt_name(ak)));
+    extensions.push_back(x509::extension_der("2.5.29.17", ak.san_critical,
+                                             ak.raw_san ? *ak.raw_san : subject_alt_name(ak)));
   if (spec.ak_version_1) extensions.clear();
   const auto from = ak.not_before_ms != 0 ? ak.not_before_ms : at_utc_ms_ - kHourMs;
   const auto to = ak.not_after_ms != 0 ? ak.not_after_ms : at_utc_ms_ + kHourMs;
@@ -290,14 +291,24 @@ Bytes StatementMaker::attestation_object(const StatementSpec& spec) const {
 
 Bytes StatementMaker::attestation_object(const StatementSpec& spec,
                                          const PrivateKey& device_key) const {
-  const Bytes certified = pub_area(spec, device_key);
+  const auto edit = [](const StatementSpec::Edit& change, Bytes& octets) {
+    if (change) change(octets);
+  };
+  Bytes certified = pub_area(spec, device_key);
+  edit(spec.edit_pub_area, certified);
   Bytes info = cert_info(spec, certified);
+  edit(spec.edit_cert_info, info);
   if (spec.trailing_cert_info) info.push_back(0);
   Bytes sig = signature(spec, spec.signed_by_other_ak ? *other_ak_ : ak_of(spec), info);
   if (spec.trailing_sig) sig.push_back(0);
   if (spec.flip_cert_info) info.back() ^= 1;
   Bytes shown = spec.other_key_in_pub_area ? pub_area(spec, *other_device_) : certified;
   if (spec.trailing_pub_area) shown.push_back(0);
+  Bytes ak_der = ak_certificate(spec);
+  edit(spec.edit_sent_cert_info, info);
+  edit(spec.edit_sent_pub_area, shown);
+  edit(spec.edit_sent_sig, sig);
+  edit(spec.edit_sent_certificate, ak_der);
   wire::CborWriter out;
   out.map(2);
   out.text("fmt");
@@ -313,7 +324,7 @@ Bytes StatementMaker::attestation_object(const StatementSpec& spec,
   if (wanted("alg")) out.integer(spec.alg);
   if (wanted("x5c")) {
     out.array(1);
-    out.bytes(ak_certificate(spec));
+    out.bytes(ak_der);
   }
   if (wanted("sig")) out.bytes(sig);
   if (wanted("certInfo")) out.bytes(info);

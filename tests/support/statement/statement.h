@@ -3,6 +3,7 @@
 // tests/system.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,6 +30,7 @@ struct AkCertificateSpec {
   bool tcg_version = true;
   std::int64_t not_before_ms = 0;
   std::int64_t not_after_ms = 0;  // 0: an hour either side of `at`
+  std::optional<Bytes> raw_san;   // the whole subjectAltName instead
 };
 
 struct StatementSpec {
@@ -60,6 +62,10 @@ struct StatementSpec {
   bool unknown_ca = false;       // the AK certificate is by a CA of another name and key
   bool impostor_ca = false;      // the same name, another key
   std::string format = "tpm";
+  // Changes of octets: certInfo before it is signed, pubArea before it is named, the others as sent.
+  using Edit = std::function<void(Bytes&)>;
+  Edit edit_cert_info, edit_pub_area, edit_sent_cert_info, edit_sent_pub_area, edit_sent_sig,
+      edit_sent_certificate;
 };
 
 class StatementMaker {
