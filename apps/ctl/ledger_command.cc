@@ -101,6 +101,8 @@ std::string_view authority_text(issue::RevocationAuthority authority) {
       return "certificate-key";
     case issue::RevocationAuthority::kAuthorizations:
       return "authorizations";
+    case issue::RevocationAuthority::kOperator:
+      return "operator";
   }
   return "unknown";
 }

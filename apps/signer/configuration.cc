@@ -60,6 +60,8 @@ Configuration read_configuration(task::Task& task) {
   out.audit_every_ms = own.integer_or("audit_every_s", 1, limits::kAuditHeadMs / 1'000,
                                       limits::kAuditHeadMs / 1'000) *
                        1'000;
+  out.operators = own.string_or("operators", "");
+  out.policy_approval = own.string_or("policy_approval", "none");
   out.crl_url = own.string_or("crl_url", "");
   auto profiles = issue::read_profiles(own, out.gate.device_days, out.gate.server_days);
   out.gate.profiles = std::move(profiles.profiles);
@@ -119,6 +121,11 @@ Status complete(Configuration& config) {
   config.audit_anchored = config.audit_anchor == "tpm";
   if (config.audit_anchored && config.audit_key_label.empty())
     return fail(ErrorKind::kBadInput, "audit_anchor without audit_key_label");
+  if (config.policy_approval != "none" && config.policy_approval != "required")
+    return fail(ErrorKind::kBadInput, "policy_approval is none or required");
+  config.gate.policy_approval_required = config.policy_approval == "required";
+  if (config.gate.policy_approval_required && config.operators.empty())
+    return fail(ErrorKind::kBadInput, "policy_approval without operators: nobody could approve");
   const bool is_url =
       config.crl_url.starts_with("http://") || config.crl_url.starts_with("https://");
   if (!config.crl_url.empty() && (!is_url || config.crl_url.size() > limits::kUrlBytesMax))

@@ -23,7 +23,9 @@ struct Configuration {
   std::int64_t audit_every_rows = 0;
   std::int64_t audit_every_ms = 0;
   std::string audit_anchor;
-  std::string crl_url;  // in certificates; empty: none
+  std::string operators;        // path of the operators file; empty: nobody orders anything
+  std::string policy_approval;  // none, required
+  std::string crl_url;          // in certificates; empty: none
   bool simulator = false;
   bool test_keys = false;  // the CA's keys are known to others on purpose
   std::string state_dir;

@@ -70,6 +70,7 @@ KeyKeeper::Report KeyKeeper::tick() {
   if (status.state != hal::TokenState::kReady)
     return {"degraded", "the HSM is away: " + status.detail};
   if (!key_taken_) return take_key();
+  if (const auto why_not = gate_.why_not_issuing(); !why_not.empty()) return {"degraded", why_not};
   if (const auto trouble = audit_.trouble(); !trouble.empty())
     return {"degraded", issuing_words() + "; " + trouble};
   return {"operational", issuing_words()};

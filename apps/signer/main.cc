@@ -6,6 +6,7 @@
 #include "apps/signer/evidence_key.h"
 #include "apps/signer/handlers.h"
 #include "apps/signer/loop.h"
+#include "apps/signer/orders.h"
 #include "apps/signer/peers.h"
 #include "firmware/log/log.h"
 #include "hal/base/file.h"
@@ -43,6 +44,15 @@ issue::Issuer load_chains(signer::Configuration& config) {
   return std::move(*issuer);
 }
 
+void load_operators(signer::Configuration& config) {
+  if (config.operators.empty()) return;
+  auto text = read_text_file(config.operators, limits::kOperatorsBytesMax);
+  if (!text) die("cannot read the operators file", text.error(), task::kExitConfig);
+  auto operators = operate::Operators::parse(*text);
+  if (!operators) die("the operators file cannot be used", operators.error(), task::kExitConfig);
+  config.gate.operators = std::move(*operators);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -51,6 +61,7 @@ int main(int argc, char** argv) {
   auto config = signer::read_configuration(task);
   if (const auto completed = signer::complete(config); !completed)
     die("configuration", completed.error(), task::kExitConfig);
+  load_operators(config);
   // Before any thread: it sets the module's environment.
   auto token = board::make_signing_token(config.token);
   if (!token) die("the PKCS#11 configuration cannot be used", token.error(), task::kExitConfig);
@@ -80,7 +91,13 @@ int main(int argc, char** argv) {
   signer::CrlKeeper lists(**gate, in_flight);
   lists.start();
   (*audit)->start();
+  signer::OrderInbox inbox(**gate, in_flight, config.state_dir);
+  if (config.gate.operators) {
+    if (const auto begun = inbox.start(); !begun)
+      die("the inbox of orders cannot be made", begun.error(), 1);
+  }
   const int code = task.run();
+  inbox.end();
   keeper.stop();
   lists.end();
   (*audit)->end();

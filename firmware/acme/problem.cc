@@ -91,6 +91,9 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"ledger-unavailable", ProblemType::kServerInternal, OrderFate::kProcessing},
     // Revocation (RFC 8555 §7.6).
     {"revocation-reason", ProblemType::kBadRevocationReason, OrderFate::kInvalid},
+    {"account-revoked", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"issuance-held", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"policy-not-approved", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"revocation-already", ProblemType::kAlreadyRevoked, OrderFate::kInvalid},
     {"revocation-unauthorized", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"revocation-star", ProblemType::kAutoRenewalRevocationNotSupported, OrderFate::kInvalid},

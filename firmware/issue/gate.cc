@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "firmware/issue/policy_text.h"
 #include "firmware/issue/pseudonym.h"
 #include "firmware/log/log.h"
 #include "firmware/x509/tbs.h"
@@ -72,6 +73,9 @@ Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfi
       options);
   if (!ledger) return fail(ledger.error());
   gate->ledger_ = std::move(*ledger);
+  gate->policy_digest_ = issue::policy_digest(gate->config_, gate->issuer_);
+  KEYWARD_CHECK(gate->record_operators());
+  gate->finish_orders();
   gate->crl_->start(*gate->ledger_);
   if (gate->ledger_->torn_bytes_cut() > 0) {
     log::warning("a torn last row was cut off the ledger",
@@ -103,6 +107,7 @@ Status Gate::note_row(const LedgerRow& row, const RowPlace& place) {
     crl_->note_revocation(*row.revocation, row.number, row.time_ms, INT64_MAX);
   }
   if (row.list_intent || row.list_outcome) crl_->note_list(row);
+  if (row.operators || row.operator_order) KEYWARD_CHECK(book_.note_row(row));
   if (row.cancellation) issued_.note_cancellation(row.cancellation->ticket_id);
   if (row.outcome && row.outcome->result == OutcomeResult::kAbandoned) {
     log::warning("an intent without outcome was closed as abandoned",
@@ -162,6 +167,7 @@ Verdict<wire::IssuerGetReply> Gate::issuer_chain() const {
 // Nothing is read of the signed payload before the signature is checked; no proof is needed to ask.
 Verdict<wire::TicketMintReply> Gate::mint_ticket(const wire::TicketMint& request) {
   ISSUE_TRY(verified, verify(request.account_jwk, request.jws));
+  ISSUE_CHECK(check_account_open(verified.account()->thumbprint()));
   ISSUE_TRY(place, place_of(verified.jws(), "newOrder's"));
   if (place.path != kNewOrderPath)
     return refuse("jws-url", "the client signed another URL than newOrder's");
@@ -192,6 +198,8 @@ Verdict<wire::CertificateIssueReply> Gate::issue(const wire::CertificateIssue& r
                      order.csr_sha256(), order.ticket().expires_at_ms, wanted.star_period};
   ISSUE_TRY(seen, issued_.claim(key, clock_.utc_ms()));
   if (const auto* place = std::get_if<IssuedPlace>(&seen)) return replay(*place, order.terms());
+  ISSUE_CHECK(check_account_open(order.verified().account()->thumbprint()));
+  ISSUE_CHECK(check_issuing_allowed());
   auto& claim = std::get<OrderClaim>(seen);
   wanted.renews = claim.renews();
   ISSUE_TRY(checked, check(std::move(order), wanted));

@@ -28,6 +28,7 @@
 #include "firmware/issue/key_links.h"
 #include "firmware/issue/ledger.h"
 #include "firmware/issue/lint.h"
+#include "firmware/issue/operator_book.h"
 #include "firmware/issue/order_policy.h"
 #include "firmware/issue/remote_grants.h"
 #include "firmware/issue/serial.h"
@@ -39,6 +40,7 @@
 #include "firmware/wire/messages/grant_withdraw.h"
 #include "firmware/wire/messages/issuer_get.h"
 #include "firmware/wire/messages/key_change.h"
+#include "firmware/wire/messages/operator_order.h"
 #include "firmware/wire/messages/order_cancel.h"
 #include "firmware/wire/messages/possession_mint.h"
 #include "firmware/wire/messages/possession_verify.h"
@@ -63,6 +65,8 @@ struct GateConfig {
   bool possession = false;                 // proof-of-possession-01 is served
   std::vector<wire::AlternateChain> alternate_chains;  // checked: load_alternate_chain
   std::int64_t crl_validity_ms = 0;                    // of a revocation list; 0: none are made
+  std::optional<operate::Operators> operators{};       // whose orders count; absent: nobody's
+  bool policy_approval_required = false;  // nothing is issued under a policy that none approved
   std::size_t ledger_segment_bytes_max = limits::kLedgerSegmentBytesMax;
 };
 
@@ -200,6 +204,13 @@ class Gate {
   Verdict<wire::GrantWithdrawReply> withdraw_grants(const wire::GrantWithdraw& request);
   // gate_revoke.cc
   Verdict<wire::CertificateRevokeReply> revoke(const wire::CertificateRevoke& request);
+  // gate_operators.cc: what an operator orders, by his signature alone. Codes: those of
+  // firmware/operate/order.h; "operators-none", "order-replayed", "order-not-here", "policy-digest",
+  // "accounts-full", and those of what is ordered.
+  Verdict<wire::OperatorOrderReply> carry_out(const wire::OperatorOrder& request);
+  // Empty: orders do not keep it from issuing. Else why not, in words.
+  std::string why_not_issuing() const;
+  const Digest256& policy_digest() const { return policy_digest_; }
   // gate_ak.cc
   Verdict<wire::GrantAkReply> grant_ak(const wire::GrantAk& request);
   Verdict<wire::AkIssueReply> issue_ak(const wire::AkIssue& request);
@@ -222,6 +233,27 @@ class Gate {
   Gate(GateConfig config, Issuer issuer, TicketKey ticket_key, hal::SigningToken& token,
        const Clock& clock);
   Status note_row(const LedgerRow& row, const RowPlace& place);
+
+  // gate_operators.cc
+  struct PlannedRevocation;
+  struct OrderPlan;
+  Status record_operators();
+  void finish_orders();
+  Verdict<std::optional<PlannedRevocation>> plan_revocation(ByteView serial,
+                                                            const operate::RevokeArguments& wanted);
+  Verdict<void> plan_revocations(const operate::PermittedOrder& order, OrderPlan& plan);
+  Verdict<OrderPlan> plan_order(const operate::PermittedOrder& order);
+  Verdict<void> apply_order(const OrderPlan& plan, std::uint64_t order_row,
+                            const Digest256& signatory, const Digest256& jws_sha256);
+  Verdict<void> write_revocation(RevocationRow row, std::uint64_t order_row,
+                                 const Digest256& signatory, const Digest256& jws_sha256);
+  std::string order_answer(const operate::PermittedOrder& order, const OrderPlan& plan,
+                           const AppendedRow& row) const;
+  bool is_closed(const Digest256& thumbprint) const;
+  // "account-revoked": an operator closed it, under whichever of its keys.
+  Verdict<void> check_account_open(const Digest256& thumbprint) const;
+  // "issuance-held", "policy-not-approved".
+  Verdict<void> check_issuing_allowed() const;
 
   Verdict<void> admit(std::string_view account_jwk);
   // Signed by an account's key that is still its key: "key-replaced".
@@ -312,6 +344,9 @@ class Gate {
   CertificateIndex certificates_;
   std::unique_ptr<GrantBook> grants_;
   std::unique_ptr<AkBook> aks_;
+  OperatorBook book_;
+  Digest256 policy_digest_{};
+  std::mutex order_mutex_;  // one operator's order at a time; before revoke_mutex_
   std::mutex revoke_mutex_;
   std::unique_ptr<Crl> crl_;
   std::unique_ptr<Ledger> ledger_;

@@ -19,6 +19,8 @@ Verdict<wire::KeyChangeReply> Gate::change_key(const wire::KeyChange& request) {
   if (place.path != kKeyChangePath)
     return refuse("jws-url", "the client signed another URL than keyChange's");
   ISSUE_TRY(key, read_key_change(outer.jws(), *outer.account()));
+  ISSUE_CHECK(check_account_open(outer.account()->thumbprint()));
+  ISSUE_CHECK(check_account_open(key.thumbprint()));
   ISSUE_CHECK(links_->link(outer.account()->thumbprint(), key.thumbprint(), clock_.utc_ms()));
   return wire::KeyChangeReply{key.thumbprint()};
 }

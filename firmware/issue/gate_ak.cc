@@ -175,6 +175,8 @@ Verdict<wire::AkIssueReply> Gate::issue_ak(const wire::AkIssue& message) {
     reply.replayed = true;
     return std::move(reply);
   }
+  ISSUE_CHECK(check_account_open(request.verified.account()->thumbprint()));
+  ISSUE_CHECK(check_issuing_allowed());
   auto& claim = std::get<OrderClaim>(seen);
   ISSUE_TRY(checked, check_ak(request));
   ISSUE_TRY(intent, record_ak(checked, claim));

@@ -80,9 +80,9 @@ Verdict<wire::CertificateRevokeReply> Gate::revoke(const wire::CertificateRevoke
   ISSUE_CHECK(check_reason(wanted.reason, authority));
   const auto claim = certificates_.claim(stored.intent.serial);
   if (!claim) return tl::unexpected<wire::Failure>(claim.error());
-  RevocationRow row{stored.intent_row, stored.intent.serial,     wanted.reason,
-                    authority,         revoker.thumbprint,       digest_of(request.jws),
-                    std::nullopt,      certificate->not_after_ms};
+  RevocationRow row{stored.intent_row, stored.intent.serial,      wanted.reason,
+                    authority,         revoker.thumbprint,        digest_of(request.jws),
+                    std::nullopt,      certificate->not_after_ms, std::nullopt};
   if (wanted.reason == kReasonKeyCompromise)
     row.compromised_spki_sha256 = crypto::sha256(certificate->spki_der);
   // Rows reach the list in the ledger's order: a list says up to which row it is whole.

@@ -38,6 +38,8 @@ Result<IpSubtree> IpSubtree::parse(std::string_view text) {
   return IpSubtree(std::move(base), bits);
 }
 
+std::string IpSubtree::text() const { return hex_encode(base_) + "/" + std::to_string(bits_); }
+
 bool IpSubtree::contains(const wire::Identifier& address) const {
   if (address.type != wire::IdentifierType::kIp) return false;
   const Bytes octets = octets_of(address.value);

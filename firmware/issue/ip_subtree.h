@@ -16,6 +16,7 @@ class IpSubtree {
   static Result<IpSubtree> parse(std::string_view text);
   // `address`: in canonical form. Another family is outside, and so is what is no address.
   bool contains(const wire::Identifier& address) const;
+  std::string text() const;  // octets in hexadecimal, "/" and the length: one for each subtree
 
  private:
   IpSubtree(Bytes base, unsigned bits) : base_(std::move(base)), bits_(bits) {}

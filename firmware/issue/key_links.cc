@@ -83,6 +83,11 @@ Verdict<void> KeyLinks::link(const Digest256& from, const Digest256& to, std::in
   return {};
 }
 
+Verdict<void> KeyLinks::can_link(const Digest256& from, const Digest256& to) const {
+  ISSUE_CHECK(check(from, to));
+  return {};
+}
+
 bool KeyLinks::is_replaced(const Digest256& thumbprint) const {
   const std::lock_guard lock(mutex_);
   return next_.contains(thumbprint);
@@ -91,6 +96,17 @@ bool KeyLinks::is_replaced(const Digest256& thumbprint) const {
 std::vector<Digest256> KeyLinks::with_earlier(const Digest256& thumbprint) const {
   const std::lock_guard lock(mutex_);
   return walk(thumbprint);
+}
+
+Digest256 KeyLinks::newest(const Digest256& thumbprint) const {
+  const std::lock_guard lock(mutex_);
+  Digest256 out = thumbprint;
+  for (std::size_t i = 0; i < caps_.earlier_max; ++i) {
+    const auto next = next_.find(out);
+    if (next == next_.end()) break;
+    out = next->second;
+  }
+  return out;
 }
 
 Digest256 KeyLinks::origin(const Digest256& thumbprint) const {

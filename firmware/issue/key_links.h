@@ -38,9 +38,14 @@ class KeyLinks {
   // "key-change-not-recorded".
   Verdict<void> link(const Digest256& from, const Digest256& to, std::int64_t now_ms);
 
+  // Whether link() would be carried out, or was: its codes.
+  Verdict<void> can_link(const Digest256& from, const Digest256& to) const;
+
   bool is_replaced(const Digest256& thumbprint) const;
   // The key itself first, then its earlier ones, newest first.
   std::vector<Digest256> with_earlier(const Digest256& thumbprint) const;
+  // The key that followed last; itself, if none did.
+  Digest256 newest(const Digest256& thumbprint) const;
   // The oldest of these: the same for all keys of an account.
   Digest256 origin(const Digest256& thumbprint) const;
   std::size_t size() const;

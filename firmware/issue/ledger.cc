@@ -145,6 +145,20 @@ Result<AppendedRow> Ledger::append_list_outcome(const ListOutcomeRow& outcome) {
   return append(std::move(row));
 }
 
+Result<AppendedRow> Ledger::append_operators(const OperatorsRow& operators) {
+  LedgerRow row;
+  row.kind = RowKind::kOperators;
+  row.operators = operators;
+  return append(std::move(row));
+}
+
+Result<AppendedRow> Ledger::append_operator_order(const OperatorOrderRow& order) {
+  LedgerRow row;
+  row.kind = RowKind::kOperatorOrder;
+  row.operator_order = order;
+  return append(std::move(row));
+}
+
 Result<LedgerRow> Ledger::read(const RowPlace& place) const {
   std::shared_ptr<RecordFile> file;
   {

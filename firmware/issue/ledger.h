@@ -49,6 +49,8 @@ class Ledger {
   Result<AppendedRow> append_cancellation(const CancellationRow& cancellation);
   Result<AppendedRow> append_list_intent(const ListIntentRow& intent);
   Result<AppendedRow> append_list_outcome(const ListOutcomeRow& outcome);
+  Result<AppendedRow> append_operators(const OperatorsRow& operators);
+  Result<AppendedRow> append_operator_order(const OperatorOrderRow& order);
   Result<LedgerRow> read(const RowPlace& place) const;
 
   std::int64_t last_time_ms() const;  // the floor of trusted time

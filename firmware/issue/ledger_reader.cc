@@ -69,7 +69,9 @@ class RowChecker::Impl {
                         row.revocation.has_value() == (row.kind == RowKind::kRevocation) &&
                         row.cancellation.has_value() == (row.kind == RowKind::kCancellation) &&
                         row.list_intent.has_value() == (row.kind == RowKind::kListIntent) &&
-                        row.list_outcome.has_value() == (row.kind == RowKind::kListOutcome);
+                        row.list_outcome.has_value() == (row.kind == RowKind::kListOutcome) &&
+                        row.operators.has_value() == (row.kind == RowKind::kOperators) &&
+                        row.operator_order.has_value() == (row.kind == RowKind::kOperatorOrder);
     if (!shaped) return corrupt("a row's content is not of its kind", row.number);
     if ((row.number == 0) != (row.kind == RowKind::kGenesis))
       return corrupt("the genesis row is not the first, or not alone", row.number);
@@ -81,6 +83,8 @@ class RowChecker::Impl {
     if (row.cancellation) KEYWARD_CHECK(take_cancellation(row));
     if (row.list_intent) KEYWARD_CHECK(take_list_intent(row));
     if (row.list_outcome) KEYWARD_CHECK(take_list_outcome(row));
+    if (row.operators) operators_sha256_ = crypto::sha256(row.operators->file);
+    if (row.operator_order) KEYWARD_CHECK(take_order(row));
     ++summary_.rows;
     summary_.head = hash;
     summary_.last_time_ms = row.time_ms;
@@ -140,8 +144,23 @@ class RowChecker::Impl {
     // RFC 5280 §5.3.1: 1 is keyCompromise.
     if (revocation.compromised_spki_sha256.has_value() != (revocation.reason == 1u))
       return corrupt("a revocation's content does not fit its reason", row.number);
+    const bool ordered = revocation.authority == RevocationAuthority::kOperator;
+    if (ordered != revocation.order_row.has_value() ||
+        (ordered && !revoking_orders_.contains(*revocation.order_row)))
+      return corrupt("a revocation by an operator without his order", row.number);
     found->second.stage = Stage::kRevoked;
     ++summary_.revoked;
+    return {};
+  }
+
+  Status take_order(const LedgerRow& row) {
+    const OperatorOrderRow& order = *row.operator_order;
+    if (order.operators_sha256 != operators_sha256_)
+      return corrupt("an order that was not judged by the operators in force", row.number);
+    if (!order_ids_.insert(order.id).second)
+      return corrupt("an operator's order stands twice", row.number);
+    if (order.order == "revoke") revoking_orders_.insert(row.number);
+    ++summary_.orders;
     return {};
   }
 
@@ -182,6 +201,9 @@ class RowChecker::Impl {
   LedgerSummary& summary_;
   std::map<std::uint64_t, IntentRow> open_;
   std::set<std::uint64_t> open_lists_;
+  std::optional<Digest256> operators_sha256_;
+  std::set<std::array<std::uint8_t, 16>> order_ids_;
+  std::set<std::uint64_t> revoking_orders_;
   std::unordered_map<std::string, SerialState> serials_;
 };
 

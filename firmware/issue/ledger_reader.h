@@ -2,7 +2,7 @@
 // Must not write, and must not know tasks or tokens.
 //
 // Checks: frames, digests, chain of hashes, row numbers without gaps, times that never step back,
-// one outcome per intent and after it, an issued certificate that is the intent's TBS, no serial
+// one outcome per intent and after it, orders' ids once, an issued certificate that is the intent's TBS, no serial
 // twice, a revocation only of an issued certificate and once, numbers of lists that grow. Not checked here: signatures (verify_issued), and that the end was not cut off (needs a
 // signed head). Errors: kCorrupt (any break; native is the row), kUnavailable (cannot read).
 // Threads: functions.
@@ -27,6 +27,7 @@ struct LedgerSummary {
   std::uint64_t revoked = 0;
   std::uint64_t lists = 0;  // intents of revocation lists
   std::uint64_t lists_issued = 0;
+  std::uint64_t orders = 0;                 // of operators
   std::uint64_t list_number = 0;            // the greatest; 0: none
   std::vector<std::uint64_t> open_intents;  // rows without outcome: under way, or a crash
   std::vector<std::uint64_t> open_lists;    // the same, of lists

@@ -14,7 +14,7 @@ namespace keyward::issue {
 
 using TicketId = std::array<std::uint8_t, 16>;
 
-// Numbers are part of the format. 8 and up are kept for signed heads.
+// Numbers are part of the format.
 enum class RowKind : std::uint8_t {
   kGenesis = 1,
   kIntent = 2,
@@ -22,9 +22,11 @@ enum class RowKind : std::uint8_t {
   kRevocation = 4,
   kCancellation = 5,
   kListIntent = 6,
-  kListOutcome = 7
+  kListOutcome = 7,
+  kOperators = 8,
+  kOperatorOrder = 9
 };
-inline bool is_known(RowKind k) { return k >= RowKind::kGenesis && k <= RowKind::kListOutcome; }
+inline bool is_known(RowKind k) { return k >= RowKind::kGenesis && k <= RowKind::kOperatorOrder; }
 
 enum class OutcomeResult : std::uint8_t {
   kIssued = 1,     // the signature was made and verified
@@ -40,9 +42,10 @@ enum class RevocationAuthority : std::uint8_t {
   kAccount = 1,         // the account that it was issued to
   kCertificateKey = 2,  // the holder of its key
   kAuthorizations = 3,  // an account that has proved all its names
+  kOperator = 4,        // an operator's signed order
 };
 inline bool is_known(RevocationAuthority a) {
-  return a >= RevocationAuthority::kAccount && a <= RevocationAuthority::kAuthorizations;
+  return a >= RevocationAuthority::kAccount && a <= RevocationAuthority::kOperator;
 }
 
 struct GenesisRow {
@@ -125,6 +128,7 @@ struct RevocationRow {
   // keyCompromise alone: digest of the SubjectPublicKeyInfo that is never certified again.
   std::optional<Digest256> compromised_spki_sha256;
   std::optional<std::int64_t> not_after_ms;  // the certificate's; absent in older rows
+  std::optional<std::uint64_t> order_row;    // by an operator alone: the order
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "intent_row", m.intent_row);
@@ -135,6 +139,7 @@ struct RevocationRow {
     v(6, "jws_sha256", m.jws_sha256);
     v(7, "compromised_spki_sha256", m.compromised_spki_sha256);
     v(8, "not_after_ms", m.not_after_ms);
+    v(9, "order_row", m.order_row);
   }
 };
 
@@ -186,6 +191,30 @@ struct ListOutcomeRow {
   }
 };
 
+// Whose orders count from here on: the operators file as it was read. Empty: nobody's.
+struct OperatorsRow {
+  Bytes file;
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "file", m.file, limits::kOperatorsBytesMax);
+  }
+};
+
+// What operators ordered, before it is carried out; what it changes stands in it, or follows it.
+struct OperatorOrderRow {
+  std::array<std::uint8_t, 16> id{};  // counts once
+  std::string order;                  // e.g. "revoke"
+  Bytes jws;                          // as it was signed
+  Digest256 operators_sha256{};       // of the operators file that it was judged by
+  template <class Self, class V>
+  static void fields(Self& m, V& v) {
+    v(1, "id", m.id);
+    v(2, "order", m.order, limits::kCodeBytesMax);
+    v(3, "jws", m.jws, limits::kOperatorOrderBytesMax);
+    v(4, "operators_sha256", m.operators_sha256);
+  }
+};
+
 struct LedgerRow {
   std::uint64_t number = 0;  // the genesis row is 0; no gaps
   Digest256 previous{};      // hash of the row before; zeros at the genesis row
@@ -198,6 +227,8 @@ struct LedgerRow {
   std::optional<CancellationRow> cancellation;
   std::optional<ListIntentRow> list_intent;
   std::optional<ListOutcomeRow> list_outcome;
+  std::optional<OperatorsRow> operators;
+  std::optional<OperatorOrderRow> operator_order;
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "number", m.number);
@@ -211,6 +242,8 @@ struct LedgerRow {
     v(9, "cancellation", m.cancellation);
     v(10, "list_intent", m.list_intent);
     v(11, "list_outcome", m.list_outcome);
+    v(12, "operators", m.operators);
+    v(13, "operator_order", m.operator_order);
   }
 };
 

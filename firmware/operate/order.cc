@@ -278,6 +278,25 @@ Verdict<PermittedOrder> permit(const VerifiedOrder& order, const Operators& oper
   return out;
 }
 
+Verdict<PermittedOrder> recorded_order(ByteView jws) {
+  ORDER_TRY(text, read_text(jws));
+  PermittedOrder out;
+  for (const auto& signature : text.signatures) {
+    ORDER_TRY(header, read_header(signature.protected_b64));
+    ORDER_TRY(thumbprint, digest_from(base64url_decode(header.kid), "kid is no thumbprint"));
+    out.signatories_.push_back({"", std::move(header.kid), thumbprint});
+  }
+  auto payload = base64url_decode(text.payload_b64);
+  if (!payload) return malformed("the payload is not unpadded base64url");
+  out.payload_ = std::move(*payload);
+  const auto document =
+      json::Document::parse(text_of(out.payload_), limits::kOperatorOrderPayloadBytesMax);
+  if (!document) return bad_payload("not JSON");
+  ORDER_TRY(head, read_head(document->root()));
+  out.head_ = std::move(head);
+  return out;
+}
+
 Verdict<RevokeArguments> read_revoke(const PermittedOrder& order) {
   ORDER_TRY(document, arguments_of(order, {"serials", "reason_code"}));
   const auto root = document.root();

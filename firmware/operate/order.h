@@ -92,6 +92,7 @@ class PermittedOrder {
 
  private:
   friend Verdict<PermittedOrder> permit(const VerifiedOrder&, const Operators&, std::int64_t);
+  friend Verdict<PermittedOrder> recorded_order(ByteView);
   OrderHead head_;
   std::vector<Signatory> signatories_;
   Bytes payload_;
@@ -101,6 +102,10 @@ class PermittedOrder {
 // (its time is too long, or ends before it begins), "order-role", "order-dual-control".
 Verdict<PermittedOrder> permit(const VerifiedOrder& order, const Operators& operators,
                                std::int64_t now_ms);
+
+// An order as it was recorded by the one who had permitted it: neither verified nor judged again, and
+// its signatories have no names. "order-malformed", "order-payload".
+Verdict<PermittedOrder> recorded_order(ByteView jws);
 
 // ---- arguments; all "order-payload"
 
