@@ -8,6 +8,8 @@
 #include "apps/ctl/eab_command.h"
 #include "apps/ctl/incident_command.h"
 #include "apps/ctl/ledger_command.h"
+#include "apps/ctl/operator_key.h"
+#include "apps/ctl/order_command.h"
 #include "apps/ctl/roots_command.h"
 
 int main(int argc, char** argv) {
@@ -59,6 +61,8 @@ int main(int argc, char** argv) {
   const ctl::DevicesCommand devices(app);
   const ctl::EabCommand eab(app);
   const ctl::IncidentCommand incident(app);
+  const ctl::OperatorKeyCommand operator_key(app);
+  const ctl::OrderCommand order(app);
   const ctl::RootsCommand roots(app);
 
   app.footer(
@@ -69,6 +73,8 @@ int main(int argc, char** argv) {
   if (devices.parsed()) return devices.run();
   if (eab.parsed()) return eab.run();
   if (incident.parsed()) return incident.run();
+  if (operator_key.parsed()) return operator_key.run();
+  if (order.parsed()) return order.run();
   if (roots.parsed()) return roots.run();
   if (show->parsed()) return ctl::show_ledger(ledger);
   if (verify->parsed()) return ctl::verify_ledger(ledger);
