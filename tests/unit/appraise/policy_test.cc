@@ -278,6 +278,48 @@ TEST_F(Appraise, Events_EachRule_IsToldByItsId) {
   EXPECT_EQ(ids(judge(policy, kTpmQuoteMediaType, write_quote_record(record))), "log.replay");
 }
 
+struct LogField {
+  const char* name;
+  std::size_t at;
+  std::uint8_t mask;
+  const char* ids;  // "": not judged
+};
+
+// Header of the log: pcrIndex 0, eventType 4, digest 8, size 28, signature 32, platformClass 48,
+// versions 52, hashes 56 (algorithm 60, size 62), vendorInfo 64. An event: pcrIndex 0, eventType 4,
+// digests 8 (algorithm 12, digest 14), size 46, data 50.
+TEST_F(Appraise, EventLogMutation_EachField_IsToldByItsId) {
+  const auto policy = must_parse(
+      tpm() + "[[tpm.event]]\nrule = \"required\"\npcr = 4\ndescription = \"linux /vmlinuz\"\n");
+  const auto good = *record_.event_log;
+  const std::size_t last = good.size() - 50 - std::string_view("grub_cmd: linux /vmlinuz").size();
+  const LogField fields[] = {
+      {"header, size", 28, 1, "log.malformed"},
+      {"header, signature", 32, 1, "log.malformed"},
+      {"header, platformClass", 48, 1, ""},
+      {"header, number of hashes", 56, 2, "log.malformed"},
+      {"header, hash", 60, 0x07, "log.malformed"},
+      {"header, size of the hash", 62, 1, "log.malformed"},
+      {"header, vendorInfo", 64, 1, "log.malformed"},
+      {"pcrIndex", last, 1, "log.replay"},
+      {"pcrIndex, beyond 23", last, 0x20, "log.pcr"},
+      {"eventType, how the data reads", last + 4, 1, "event.missing"},
+      {"eventType, one that is not extended", last + 4, 0x0E, "log.replay"},
+      {"number of digests", last + 8, 2, "log.digests"},
+      {"algorithm of the digest", last + 12, 7, "log.digests"},
+      {"digest", last + 14, 1, "log.replay"},
+      {"digest, its last octet", last + 45, 1, "log.replay"},
+      {"size", last + 46, 1, "log.malformed"},
+      {"data", good.size() - 1, 1, "event.missing"},
+  };
+  for (const auto& field : fields) {
+    auto record = record_;
+    record.event_log->at(field.at) ^= field.mask;
+    EXPECT_EQ(ids(judge(policy, kTpmQuoteMediaType, write_quote_record(record))), field.ids)
+        << field.name;
+  }
+}
+
 TEST_F(Appraise, Eat_EachFault_IsToldByItsId) {
   const auto claims = [](const std::string& more) {
     return std::string(R"({"eat_nonce":")") + kNonce + "\"" + more + "}";

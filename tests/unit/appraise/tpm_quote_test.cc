@@ -117,6 +117,115 @@ TEST(TpmQuote, EachOctetOfTheQuoteChanged_BreaksTheSignature) {
   }
 }
 
+TEST(TpmQuote, EachOctetOfSigAndOfTheCertificateChanged_IsRefused) {
+  const auto record = maker().record(good());
+  for (std::size_t i = 0; i < record.sig.size(); ++i) {
+    auto changed = record;
+    changed.sig[i] ^= 1;
+    EXPECT_TRUE(code(changed).starts_with("quote.signature")) << i << " " << code(changed);
+  }
+  for (std::size_t i = 0; i < record.x5c[0].size(); ++i) {
+    auto changed = record;
+    changed.x5c[0][i] ^= 1;
+    EXPECT_TRUE(code(changed).starts_with("ak.")) << i << " " << code(changed);
+  }
+}
+
+using Edit = std::function<void(Bytes&)>;
+Edit flip(std::size_t at, std::uint8_t mask = 1) {
+  return [=](Bytes& octets) { octets.at(at) ^= mask; };
+}
+Edit set16(std::size_t at, std::uint16_t value) {
+  return [=](Bytes& octets) {
+    octets.at(at) = static_cast<std::uint8_t>(value >> 8);
+    octets.at(at + 1) = static_cast<std::uint8_t>(value & 0xff);
+  };
+}
+Edit erase(std::size_t at, std::ptrdiff_t size) {
+  return [=](Bytes& octets) {
+    const auto begin = octets.begin() + static_cast<std::ptrdiff_t>(at);
+    octets.erase(begin, begin + size);
+  };
+}
+Edit insert(std::size_t at, Bytes what) {
+  return [=](Bytes& octets) {
+    octets.insert(octets.begin() + static_cast<std::ptrdiff_t>(at), what.begin(), what.end());
+  };
+}
+Edit both(Edit first, Edit second) {
+  return [=](Bytes& octets) {
+    first(octets);
+    second(octets);
+  };
+}
+
+struct Field {
+  const char* name;
+  Edit edit;
+  const char* code;  // "": not judged
+};
+
+// TPMS_ATTEST (Part 2 §10.12.12) of a quote: magic 0, type 4, qualifiedSigner 6, extraData 42,
+// clockInfo 76 (resetCount 84, restartCount 88, safe 92), firmwareVersion 93, pcrSelect 101 (hash 105,
+// sizeofSelect 107, registers 108), pcrDigest 111.
+TEST(QuoteMutation, EachFieldOfTheQuote_SignedAsItIs) {
+  const Field fields[] = {
+      {"none", [](Bytes&) {}, ""},
+      {"magic", flip(3), "quote.attest"},
+      {"type", flip(5), "quote.attest"},
+      {"qualifiedSigner", flip(9), ""},
+      {"qualifiedSigner, beyond the end", set16(6, 0xffff), "quote.attest"},
+      {"extraData, first octet", flip(44), "quote.extra-data"},
+      {"extraData, last octet", flip(75), "quote.extra-data"},
+      {"extraData, shorter", both(set16(42, 31), erase(75, 1)), "quote.extra-data"},
+      {"extraData, empty", both(set16(42, 0), erase(44, 32)), "quote.extra-data"},
+      {"clock", flip(76), ""},
+      {"resetCount", flip(84), ""},
+      {"restartCount", flip(88), ""},
+      {"safe", flip(92), ""},
+      {"firmwareVersion", flip(93), ""},
+      {"pcrSelect, empty", both(set16(103, 0), erase(105, 6)), "quote.attest"},
+      {"pcrSelect, a bank twice", both(set16(103, 2), insert(105, {0, 0x0B, 3, 1, 0, 0})),
+       "quote.attest"},
+      {"pcrSelect, more than there are", set16(103, 0xffff), "quote.attest"},
+      {"hash, unknown", set16(105, 0x0099), "quote.attest"},
+      {"hash, another", set16(105, 0x000C), "quote.selection"},
+      {"sizeofSelect", flip(107, 0x08), "quote.attest"},
+      {"registers, one less", flip(108, 0x10), "quote.selection"},
+      {"registers, one more", flip(108, 0x20), "quote.selection"},
+      {"registers, one beyond 23", both(flip(107, 0x07), insert(111, {1})), "quote.attest"},
+      {"registers, none", both(set16(108, 0), flip(110, 0)), "quote.attest"},
+      {"pcrDigest, first octet", flip(113), "quote.pcr-digest"},
+      {"pcrDigest, last octet", flip(144), "quote.pcr-digest"},
+      {"pcrDigest, shorter", both(set16(111, 31), erase(144, 1)), "quote.pcr-digest"},
+      {"pcrDigest, empty", both(set16(111, 0), erase(113, 32)), "quote.pcr-digest"},
+      {"cut", [](Bytes& octets) { octets.pop_back(); }, "quote.attest"},
+      {"octets behind it", [](Bytes& octets) { octets.push_back(0); }, "quote.attest"},
+  };
+  ASSERT_EQ(maker().record(good()).quoted.size(), 145u);
+  for (const auto& field : fields)
+    EXPECT_EQ(code([&](auto& s) { s.edit_quoted = field.edit; }), field.code) << field.name;
+}
+
+// TPMT_SIGNATURE: sigAlg 0, hash 2, r 4, s 38.
+TEST(QuoteMutation, EachFieldOfTheSignature) {
+  const Field fields[] = {
+      {"sigAlg", set16(0, 0x0014), "quote.signature-form"},
+      {"hash, another", set16(2, 0x000C), "quote.signature"},
+      {"hash, SHA-1", set16(2, 0x0004), "quote.signature-hash"},
+      {"r", flip(37), "quote.signature"},
+      {"r, empty", both(set16(4, 0), erase(6, 32)), "quote.signature-form"},
+      {"s", flip(71), "quote.signature"},
+      {"s, empty", both(set16(38, 0), erase(40, 32)), "quote.signature-form"},
+      {"cut", [](Bytes& octets) { octets.pop_back(); }, "quote.signature-form"},
+  };
+  for (const auto& field : fields) {
+    auto record = maker().record(good());
+    field.edit(record.sig);
+    EXPECT_EQ(code(record), field.code) << field.name;
+  }
+}
+
 std::string record_code(ByteView cbor) {
   const auto parsed = parse_quote_record(cbor);
   return parsed ? "" : parsed.error().code;
@@ -153,6 +262,54 @@ TEST(TpmQuoteRecord, EachFault_IsRefusedByItsCode) {
   bad = record;
   bad.pcrs[Bank::kSha256][24] = Bytes(32, 0);
   EXPECT_EQ(record_code(write_quote_record(bad)), "quote.pcrs");
+}
+
+// The map's members in the order in which they are written; `at` is left out, or is no such thing.
+Bytes with_member(const QuoteRecord& record, int at, bool left_out) {
+  wire::CborWriter out;
+  out.map(left_out ? 3 : 4);
+  const char* const names[] = {"quoted", "sig", "x5c", "pcrs"};
+  for (int i = 0; i < 4; ++i) {
+    if (i == at && left_out) continue;
+    out.text(names[i]);
+    if (i == at) {
+      out.boolean(true);
+    } else if (i == 0) {
+      out.bytes(record.quoted);
+    } else if (i == 1) {
+      out.bytes(record.sig);
+    } else if (i == 2) {
+      out.array(1);
+      out.bytes(record.x5c[0]);
+    } else {
+      out.map(1);
+      out.text("sha256");
+      out.map(1);
+      out.unsigned_integer(4);
+      out.bytes(Bytes(32, 0));
+    }
+  }
+  return out.take();
+}
+
+TEST(QuoteMutation, EachMemberOfTheRecord_MissingOrOfAnotherType) {
+  const auto record = maker().record(good());
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(record_code(with_member(record, i, true)), "quote.members") << i;
+    EXPECT_EQ(record_code(with_member(record, i, false)), "quote.malformed") << i;
+  }
+}
+
+TEST(QuoteMutation, EachOctetOfTheRecord_IsRefused) {
+  auto spec = good();
+  spec.has_log = false;  // what a log is judged by: EventLogMutation
+  const auto cbor = write_quote_record(maker().record(spec));
+  for (std::size_t i = 0; i < cbor.size(); ++i) {
+    auto changed = cbor;
+    changed[i] ^= 1;
+    const auto record = parse_quote_record(changed);
+    EXPECT_NE(record ? code(*record) : record.error().code, "") << i;
+  }
 }
 
 }  // namespace

@@ -284,6 +284,33 @@ TEST(AuthorityToken_Fingerprint, MustBeTheAccountsKeys) {
   EXPECT_TRUE(fingerprint_is("SHA256 " + right.substr(7), filled(0x5a)));
 }
 
+TEST(AuthorityMutation, EachOctetOfTheToken_IsRefused) {
+  for (const bool x5c : {false, true}) {
+    auto spec = good();
+    spec.x5c = x5c;
+    const auto token = maker().token(spec);
+    for (std::size_t at = 0; at < token.size(); ++at) {
+      auto bad = token;
+      bad[at] = static_cast<char>(bad[at] ^ 1);
+      const auto code = code_of(ask(maker(), bad));
+      // Another file of a trusted host is asked for, and then judged like this one.
+      EXPECT_TRUE(code.starts_with("tkauth.") || code.starts_with("fetch ")) << at << " " << code;
+    }
+  }
+}
+
+TEST(AuthorityMutation, EachOctetOfTheFetchedChain_IsRefused) {
+  Question question;
+  question.configured = false;
+  const auto token = maker().token(good());
+  const auto leaf = maker().leaf_der();
+  for (std::size_t at = 0; at < leaf.size(); ++at) {
+    question.fetched = leaf;
+    question.fetched->at(at) ^= 1;
+    EXPECT_EQ(code_of(ask(maker(), token, question)), "tkauth.certificate") << at;
+  }
+}
+
 TEST(AuthorityToken_ForACa, IsRefused) {
   EXPECT_EQ(changed([](auto& s) { s.ca = "true"; }), "tkauth.ca");
 }

@@ -47,6 +47,18 @@ Edit both(Edit first, Edit second) {
 void cut(Bytes& octets) { octets.pop_back(); }
 void flip_last(Bytes& octets) { octets.back() ^= 1; }
 
+// Asks with each octet of what is sent changed, until there are no more; how many there were.
+std::size_t each_octet(const std::function<void(Edit)>& ask) {
+  for (std::size_t at = 0;; ++at) {
+    bool inside = true;
+    ask([&](Bytes& octets) {
+      inside = at < octets.size();
+      octets[inside ? at : 0] ^= 1;
+    });
+    if (!inside || ::testing::Test::HasFailure()) return at;
+  }
+}
+
 struct Field {
   const char* name;
   Edit edit;
@@ -160,6 +172,17 @@ TEST(TpmMutation, SigAndX5c) {
             "tpm.signature-form");
   EXPECT_EQ(tpm_code(&StatementSpec::edit_sent_certificate, cut), "ak.chain");
   EXPECT_EQ(tpm_code(&StatementSpec::edit_sent_certificate, flip_last), "ak.chain");
+}
+
+TEST(TpmMutation, EachOctetOfSigAndX5c_IsRefused) {
+  for (const auto& [where, code] : {std::pair(&StatementSpec::edit_sent_sig, "tpm.signature"),
+                                    std::pair(&StatementSpec::edit_sent_certificate, "ak.")}) {
+    const auto octets = each_octet([&](Edit edit) {
+      const auto got = tpm_code(where, std::move(edit));
+      EXPECT_TRUE(got.starts_with(code)) << got;
+    });
+    EXPECT_GT(octets, 60u);
+  }
 }
 
 // Each field of a TPMT_SIGNATURE (Part 2 §11.3.4): sigAlg 0, hash 2, r 4, s 38.
@@ -326,6 +349,32 @@ TEST(FormatMutation, SigAndX5cOfEachFormat_OnceSigned) {
               name + ".signature");
     EXPECT_EQ(changed(good, [](auto& c) { c.spec.alg = -35; }), name + ".signature");
     EXPECT_EQ(changed(good, [](auto& c) { c.spec.alg = 7; }), name + ".algorithm");
+  }
+}
+
+TEST(FormatMutation, EachOctetOfSigAndX5c_IsRefused) {
+  const std::pair<Case, std::string> formats[] = {{good_packed(), "packed."},
+                                                  {good_apple(), "apple."},
+                                                  {good_android(), "android."},
+                                                  {good_step(), "step."}};
+  for (const auto& [good, name] : formats) {
+    const auto refused = [&, prefix = name](const Case& c) {
+      EXPECT_TRUE(code(c).starts_with(prefix)) << prefix << " " << code(c);
+    };
+    const auto octets = each_octet([&](Edit edit) {
+      auto c = good;
+      c.spec.edit_sent_certificate = std::move(edit);
+      refused(c);
+    });
+    EXPECT_GT(octets, 200u) << name;
+    if (!good.spec.has_sig) continue;
+    EXPECT_GT(each_octet([&](Edit edit) {
+                auto c = good;
+                c.spec.edit_sent_sig = std::move(edit);
+                refused(c);
+              }),
+              60u)
+        << name;
   }
 }
 

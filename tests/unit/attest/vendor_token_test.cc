@@ -191,6 +191,66 @@ TEST(VendorToken_EachRule, RefusesByItsCode) {
   EXPECT_EQ(ruled([](auto& r) { r.mac_prefixes = {"00:24:99"}; }), "vendor.mac");
 }
 
+TEST(VendorMutation, EachMemberOfTheHeader) {
+  const auto header = [](const char* text) { return changed([&](auto& s) { s.header = text; }); };
+  EXPECT_EQ(header(R"("kid":"k1")"), "good");
+  for (const char* wrong : {R"("kid":1)", R"("typ":"JOSE")", R"("typ":1)", R"("crit":["x"])",
+                            R"("b64":false)", R"("jku":"https://x")", R"("x5c":[])",
+                            R"("x5c":"AA")", R"("x5c":["-"])", R"("kid":"k1","kid":"k1")"})
+    EXPECT_EQ(header(wrong), "vendor.syntax") << wrong;
+  EXPECT_EQ(header(R"("x5c":["AA=="])"), "vendor.certificate");
+}
+
+TEST(VendorMutation, EachClaim_OfAnotherType) {
+  const auto claim = [](const char* text) {
+    return changed([&](auto& s) {
+      const std::string_view name = std::string_view(text).substr(1, 4);
+      if (name == "\"iss") s.iss = std::string_view(text).substr(1);
+      if (name == "\"sub") s.sub.clear();
+      if (name == "\"aud") s.aud.clear();
+      if (name == "\"exp") s.exp.clear();
+      if (name == "\"jti") s.jti.clear();
+      if (name == "\"cnf") s.binding.clear();
+      if (name != "\"iss") s.more = text;
+    });
+  };
+  for (const char* wrong : {R"(,"iss":1)",
+                            R"(,"sub":1)",
+                            R"(,"sub":["00-24-98-7B-19-02"])",
+                            R"(,"aud":1)",
+                            R"(,"aud":{})",
+                            R"(,"aud":["acme.com",1])",
+                            R"(,"exp":"1790000300")",
+                            R"(,"exp":-1)",
+                            R"(,"exp":1.5)",
+                            R"(,"exp":253402300800)",
+                            R"(,"nbf":-1)",
+                            R"(,"iat":"1")",
+                            R"(,"jti":1)",
+                            R"(,"cnf":1)",
+                            R"(,"cnf":{})",
+                            R"(,"cnf":{"jkt":1})",
+                            R"(,"fingerprint":1)",
+                            R"(,"atc":1)",
+                            R"(,"atc":{"tktype":"mac"})",
+                            R"(,"atc":{"tktype":"mac","tkvalue":1})",
+                            R"(,"atc":{"tktype":"mac","tkvalue":"0024987b1902","ca":1})",
+                            R"(,"jti":"1","jti":"1")"})
+    EXPECT_EQ(claim(wrong), "vendor.claims") << wrong;
+  EXPECT_EQ(changed([](auto& s) { s.jti = ",\"jti\":\"" + std::string(257, 'a') + "\""; }),
+            "vendor.claims");
+  EXPECT_EQ(changed([](auto& s) { s.iss.replace(0, 5, "\"xxx\""); }), "vendor.iss");
+}
+
+TEST(VendorMutation, EachOctetOfTheToken_IsRefused) {
+  const auto good = token_of({});
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    auto bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 1);
+    EXPECT_TRUE(code_of(ask(bad)).starts_with("vendor.")) << at;
+  }
+}
+
 TEST(VendorToken_TokenOf2019, HoldsWhereThePolicySaysSo) {
   Spec spec;
   spec.exp = ",\"iat\":" + std::to_string(kAtS - 10);

@@ -203,6 +203,53 @@ TEST(EarMutation, EachMember_IsRefusedForItself) {
   }
 }
 
+TEST(EarMutation, EachOctetOfTheResult_IsRefused) {
+  const auto text = jwt(claims(good()));
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto bad = text;
+    bad[i] = static_cast<char>(bad[i] ^ 1);
+    EXPECT_FALSE(verify_ear_jwt(bad, anchors())) << i;
+  }
+  const auto token = good_cwt(kEarProfile);
+  int opened = 0;  // the label of kid, outside of the signature
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    auto bad = token;
+    bad[i] ^= 1;
+    opened += verify_ear_cwt(bad, anchors()) ? 1 : 0;
+  }
+  EXPECT_LE(opened, 1);
+}
+
+TEST(EarMutation, EachCborMember_OfAnotherType) {
+  const Bytes nonce(32, 7);
+  const std::vector<std::pair<Bytes, Bytes>> appraisal = {
+      {cb::integer(10), cb::bytes(nonce)},
+      {cb::integer(1000), cb::integer(32)},
+      {cb::integer(1001), cb::map({{cb::integer(0), cb::integer(2)}})},
+      {cb::integer(-70002),
+       cb::map({{cb::text("akpub"), cb::bytes(key().public_key().spki_der())}})}};
+  const auto code = [&](std::size_t in_top, std::size_t in_appraisal) {
+    auto inner = appraisal;
+    if (in_appraisal < inner.size()) inner[in_appraisal].second = {0xf6};  // null
+    std::vector<std::pair<Bytes, Bytes>> top = {
+        {cb::integer(6), cb::integer(test::kRatsAtS)},
+        {cb::integer(10), cb::bytes(nonce)},
+        {cb::integer(265), cb::text(kEarProfile)},
+        {cb::integer(266), cb::map({{cb::text("m"), cb::map(inner)}})},
+        {cb::integer(1004),
+         cb::map({{cb::integer(0), cb::text("dev")}, {cb::integer(1), cb::text("b")}})}};
+    if (in_top < top.size()) top[in_top].second = {0xf6};
+    return code_of(
+        verify_ear_cwt(test::must_have(make_sign1(key(), cb::map(top), {.kid = "v"})), anchors()));
+  };
+  EXPECT_EQ(code(9, 9), "good");
+  const char* const of_top[] = {"ear.iat", "ear.nonce", "ear.profile", "ear.submods",
+                                "ear.verifier-id"};
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(code(i, 9), of_top[i]) << i;
+  const char* const of_appraisal[] = {"ear.nonce", "ear.status", "ear.vector", "ear.key"};
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(code(9, i), of_appraisal[i]) << i;
+}
+
 TEST(Ear, TheOtherSetsNames_AreUnknown) {
   auto parts = good(true);
   parts.top["eat_profile"] = "\"" + std::string(kEarProfile) + "\"";

@@ -132,6 +132,24 @@ TEST(JweMutation, EachPart_OneAnswerBehindTheKey) {
   }
 }
 
+TEST(JweMutation, EachOctet_NeverOpens) {
+  auto& keys = shared_keys();
+  for (const auto algorithm : {JweAlgorithm::kEcdhEs, JweAlgorithm::kEcdhEsA256Kw}) {
+    const auto good = make(keys, algorithm, Bytes(64, 1), "ec-1");
+    for (std::size_t i = 0; i < good.size(); ++i) {
+      auto bad = good;
+      bad[i] = static_cast<char>(bad[i] ^ 1);
+      EXPECT_TRUE(code_of(open_jwe(bad, keys.all)).starts_with("jwe.")) << i;
+    }
+  }
+  const auto rsa = make(keys, JweAlgorithm::kRsaOaep256, Bytes(64, 1), "rsa-1");
+  for (std::size_t i = 0; i < rsa.size(); i += 5) {  // a private operation each
+    auto bad = rsa;
+    bad[i] = static_cast<char>(bad[i] ^ 1);
+    EXPECT_TRUE(code_of(open_jwe(bad, keys.all)).starts_with("jwe.")) << i;
+  }
+}
+
 std::string with_header(std::string_view header) {
   return base64url_encode(view_of(header)) + "..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA";
 }
