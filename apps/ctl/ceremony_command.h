@@ -1,18 +1,30 @@
-// Owns `keywardctl ceremony --simulator`: tokens, PINs and files of the simulator's key ceremony.
-// Must not know how certificates are built (firmware/ceremony).
+// Owns the command line of `keywardctl ceremony`. Must not know what a ceremony is.
 #pragma once
 
-#include <string>
+#include "apps/ctl/ceremony_run.h"
+#include "apps/ctl/ceremony_simulator.h"
+
+namespace CLI {
+class App;
+}
 
 namespace keyward::ctl {
 
-struct CeremonyOptions {
-  std::string plan_path;
-  std::string dir;  // absolute or not; made if it is missing
-  std::string module_path;
-};
+class CeremonyCommand {
+ public:
+  explicit CeremonyCommand(CLI::App& app);
+  bool parsed() const;
+  int run() const;
 
-// Prints every step. Returns the exit code: 0 done, 1 a step failed, 78 the plan is wrong.
-int run_ceremony(const CeremonyOptions& options);
+ private:
+  bool simulator_ = false;
+  CeremonyOptions simulated_;
+  CeremonyRunOptions options_;
+  CeremonyReadOptions read_;
+  CLI::App* command_;
+  CLI::App* run_;
+  CLI::App* verify_;
+  CLI::App* transcript_;
+};
 
 }  // namespace keyward::ctl

@@ -17,21 +17,6 @@ int main(int argc, char** argv) {
   CLI::App app{"Keyward at the unit: key ceremony, ledger.", "keywardctl"};
   app.require_subcommand(1);
 
-  ctl::CeremonyOptions ceremony;
-  bool simulator = false;
-  auto* ceremony_command =
-      app.add_subcommand("ceremony", "Make a root and an issuing CA from one plan");
-  ceremony_command
-      ->add_flag("--simulator", simulator, "In SoftHSMv2 tokens below --dir (the only kind yet)")
-      ->required();
-  ceremony_command->add_option("plan", ceremony.plan_path, "Plan (TOML): [root] and [issuing]")
-      ->required()
-      ->check(CLI::ExistingFile);
-  ceremony_command->add_option("--dir", ceremony.dir, "Where tokens and certificates go")
-      ->default_val(".");
-  ceremony_command->add_option("--module", ceremony.module_path, "PKCS#11 module")
-      ->default_val("/usr/lib/softhsm/libsofthsm2.so");
-
   ctl::LedgerOptions ledger;
   auto* ledger_command = app.add_subcommand("ledger", "What was issued, to whom, on which grounds");
   ledger_command->require_subcommand(1);
@@ -58,6 +43,7 @@ int main(int argc, char** argv) {
 
   const ctl::AccountCommand account(app);
   const ctl::AuditCommand audit(app);
+  const ctl::CeremonyCommand ceremony(app);
   const ctl::DevicesCommand devices(app);
   const ctl::EabCommand eab(app);
   const ctl::IncidentCommand incident(app);
@@ -66,10 +52,12 @@ int main(int argc, char** argv) {
   const ctl::RootsCommand roots(app);
 
   app.footer(
-      "Exit status: 0 done, 1 failed, 2 the ledger is broken, 78 a file is wrong, others: usage.");
+      "Exit status: 0 done, 1 failed, 2 a finding (the ledger is broken), 78 a file is wrong, "
+      "others: usage.");
   CLI11_PARSE(app, argc, argv);
   if (account.parsed()) return account.run();
   if (audit.parsed()) return audit.run();
+  if (ceremony.parsed()) return ceremony.run();
   if (devices.parsed()) return devices.run();
   if (eab.parsed()) return eab.run();
   if (incident.parsed()) return incident.run();
@@ -78,6 +66,5 @@ int main(int argc, char** argv) {
   if (roots.parsed()) return roots.run();
   if (show->parsed()) return ctl::show_ledger(ledger);
   if (verify->parsed()) return ctl::verify_ledger(ledger);
-  if (ceremony_command->parsed()) return ctl::run_ceremony(ceremony);
   return 1;
 }

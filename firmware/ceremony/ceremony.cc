@@ -1,75 +1,58 @@
 #include "firmware/ceremony/ceremony.h"
 
-#include <algorithm>
-
-#include "firmware/x509/certificate.h"
-#include "firmware/x509/ledger_head_usage.h"
-#include "firmware/x509/tbs.h"
+#include "firmware/ceremony/certifying.h"
+#include "firmware/ceremony/name_constraints.h"
+#include "firmware/ceremony/products.h"
 #include "hal/base/rng.h"
 
 namespace keyward::ceremony {
-namespace {
 
-constexpr std::int64_t kDayMs = 86'400'000;
-constexpr std::int64_t kBackdateMs = 300'000;  // a client's clock may be somewhat behind ours
-constexpr std::int64_t kSignMs = 30'000;
-constexpr std::string_view kNameConstraintsOid = "2.5.29.30";
-
-Bytes name_of(const CaPlan& plan) {
-  std::vector<x509::NameAttribute> attributes;
-  if (!plan.country.empty()) attributes.push_back({"2.5.4.6", plan.country});
-  if (!plan.organization.empty()) attributes.push_back({"2.5.4.10", plan.organization});
-  attributes.push_back({"2.5.4.3", plan.common_name});
-  return x509::name_der(attributes);
-}
-
-// 127 random bits, always positive and of the same length (RFC 5280 §4.1.2.2).
 Bytes new_serial() {
   Bytes serial = random_bytes(16);
   serial[0] = static_cast<std::uint8_t>((serial[0] & 0x3f) | 0x40);
   return serial;
 }
 
-x509::TbsSpec spec_of(const CaPlan& subject, const CaPlan& issuer, ByteView subject_spki,
-                      ByteView issuer_spki, std::int64_t now_ms) {
-  x509::TbsSpec spec;
-  spec.serial = new_serial();
-  spec.signature_algorithm = x509::signature_algorithm_der(issuer.algorithm);
-  spec.issuer_name_der = name_of(issuer);
-  spec.subject_name_der = name_of(subject);
-  spec.not_before_ms = now_ms - kBackdateMs;
-  spec.not_after_ms = now_ms + subject.lifetime_days * kDayMs;
-  spec.spki_der = to_bytes(subject_spki);
-  spec.extensions = {x509::ext_basic_constraints(true, subject.path_length),
-                     x509::ext_key_usage({x509::kKeyCertSign, x509::kCrlSign}),
-                     x509::ext_subject_key_id(subject_spki),
-                     x509::ext_authority_key_id(x509::key_id_of(issuer_spki))};
-  if (!subject.permitted_dns.empty())
-    spec.extensions.push_back(x509::ext_name_constraints_dns(subject.permitted_dns));
-  return spec;
-}
-
-Result<Bytes> sign_tbs(hal::SigningToken& token, const CaPlan& issuer, const x509::TbsSpec& spec) {
+Result<Bytes> sign_tbs(hal::SigningToken& token, const std::string& key_label,
+                       const x509::TbsSpec& spec) {
   const Bytes tbs = x509::build_tbs(spec);
-  KEYWARD_TRY(signature, token.sign(issuer.key_label, tbs, Deadline::after_ms(kSignMs),
-                                    hal::SignPriority::kUrgent));
+  KEYWARD_TRY(signature,
+              token.sign(key_label, tbs, Deadline::after_ms(kSignMs), hal::SignPriority::kUrgent));
   return x509::join_certificate(tbs, spec.signature_algorithm, signature);
 }
 
 Status lint_ca(const CaPlan& plan, const x509::Certificate& certificate, std::int64_t now_ms) {
+  constexpr std::string_view kNameConstraintsOid = "2.5.29.30";
   if (certificate.version != 3 || certificate.subject_der != name_of(plan))
     return fail(ErrorKind::kCorrupt, "version or subject differs from the plan");
-  if (certificate.basic_constraints_ca() != true)
-    return fail(ErrorKind::kCorrupt, "not a CA certificate");
+  const auto basic = x509::read_basic_constraints(certificate);
+  if (!basic || !basic->ca) return fail(ErrorKind::kCorrupt, "not a CA certificate");
+  if (plan.path_length.has_value() != basic->path_length.has_value() ||
+      (plan.path_length && static_cast<std::uint64_t>(*plan.path_length) != *basic->path_length))
+    return fail(ErrorKind::kCorrupt, "the path length differs from the plan");
+  if (certificate.key_usage(x509::kKeyCertSign) != true ||
+      certificate.key_usage(x509::kCrlSign) != true ||
+      certificate.key_usage(x509::kDigitalSignature) == true)
+    return fail(ErrorKind::kCorrupt, "the key usage is not a CA's");
   if (certificate.not_before_ms > now_ms || certificate.not_after_ms <= now_ms)
     return fail(ErrorKind::kCorrupt, "not valid now");
-  if ((certificate.extension(kNameConstraintsOid) != nullptr) == plan.permitted_dns.empty()) {
+  const auto* names = certificate.extension(kNameConstraintsOid);
+  const Bytes held = names == nullptr
+                         ? Bytes()
+                         : x509::extension_der(kNameConstraintsOid, names->critical, names->value);
+  if (held != name_constraints_extension(plan.permitted_dns, plan.permitted_ip))
     return fail(ErrorKind::kCorrupt, "name constraints differ from the plan");
-  }
   return {};
 }
 
-}  // namespace
+Result<Bytes> decode_base64(std::string_view text) {
+  std::string url;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r' || c == ' ' || c == '=') continue;
+    url += c == '+' ? '-' : c == '/' ? '_' : c;
+  }
+  return base64url_decode(url);
+}
 
 Result<hal::TokenKey> make_key(hal::SigningToken& token, const CaPlan& plan) {
   KEYWARD_TRY(key, token.generate_key(plan.key_label, plan.algorithm));
@@ -81,68 +64,45 @@ Result<hal::TokenKey> make_key(hal::SigningToken& token, const CaPlan& plan) {
 
 Result<Bytes> make_root(hal::SigningToken& token, const CaPlan& plan, std::int64_t now_ms) {
   KEYWARD_TRY(key, token.find_key(plan.key_label));
-  return sign_tbs(token, plan, spec_of(plan, plan, key.spki_der, key.spki_der, now_ms));
+  x509::TbsSpec spec;
+  spec.serial = new_serial();
+  spec.signature_algorithm = x509::signature_algorithm_der(key.algorithm);
+  spec.issuer_name_der = name_of(plan);
+  spec.subject_name_der = spec.issuer_name_der;
+  spec.not_before_ms = now_ms - kBackdateMs;
+  spec.not_after_ms = now_ms + plan.lifetime_days * kDayMs;
+  spec.spki_der = key.spki_der;
+  spec.extensions = {x509::ext_basic_constraints(true, plan.path_length),
+                     x509::ext_key_usage({x509::kKeyCertSign, x509::kCrlSign}),
+                     x509::ext_subject_key_id(key.spki_der),
+                     x509::ext_authority_key_id(x509::key_id_of(key.spki_der))};
+  return sign_tbs(token, plan.key_label, spec);
 }
 
 Result<Bytes> make_issuing(hal::SigningToken& root_token, const Plan& plan, ByteView root_der,
                            ByteView issuing_spki, std::int64_t now_ms) {
-  KEYWARD_TRY(root_key, root_token.find_key(plan.root.key_label));
-  KEYWARD_TRY(root, x509::parse_certificate(root_der));
-  if (root.spki_der != root_key.spki_der)
-    return fail(ErrorKind::kCorrupt, "the root certificate is not this token's");
-  auto spec = spec_of(plan.issuing, plan.root, issuing_spki, root_key.spki_der, now_ms);
-  spec.not_after_ms = std::min(spec.not_after_ms, root.not_after_ms);
-  return sign_tbs(root_token, plan.root, spec);
+  return certify_ca({root_token, plan.root.key_label, root_der}, plan.issuing, issuing_spki, "",
+                    now_ms);
 }
 
 Result<Bytes> make_audit(hal::SigningToken& root_token, const Plan& plan, ByteView root_der,
                          ByteView audit_spki, std::int64_t now_ms) {
-  KEYWARD_TRY(root_key, root_token.find_key(plan.root.key_label));
-  KEYWARD_TRY(root, x509::parse_certificate(root_der));
-  if (root.spki_der != root_key.spki_der)
-    return fail(ErrorKind::kCorrupt, "the root certificate is not this token's");
-  CaPlan subject;
-  subject.common_name = plan.audit.common_name;
-  subject.organization = plan.root.organization;
-  subject.country = plan.root.country;
-  subject.lifetime_days = plan.audit.lifetime_days;
-  auto spec = spec_of(subject, plan.root, audit_spki, root_key.spki_der, now_ms);
-  spec.not_after_ms = std::min(spec.not_after_ms, root.not_after_ms);
-  spec.extensions = {x509::ext_basic_constraints(false, std::nullopt),
-                     x509::ext_key_usage({x509::kDigitalSignature}),
-                     x509::ext_extended_key_usage({std::string(x509::kLedgerHeadUsage)}),
-                     x509::ext_subject_key_id(audit_spki),
-                     x509::ext_authority_key_id(x509::key_id_of(root_key.spki_der))};
-  return sign_tbs(root_token, plan.root, spec);
+  return certify_audit(
+      {root_token, plan.root.key_label, root_der},
+      {plan.audit.common_name, plan.root.organization, plan.root.country, plan.audit.lifetime_days},
+      audit_spki, "", now_ms);
 }
 
 Status lint_audit(const Plan& plan, ByteView root_der, ByteView audit_der, std::int64_t now_ms) {
-  KEYWARD_TRY(root, x509::parse_certificate(root_der));
-  KEYWARD_TRY(audit, x509::parse_certificate(audit_der));
-  if (audit.basic_constraints_ca() == true || audit.key_usage(x509::kDigitalSignature) != true ||
-      audit.key_usage(x509::kKeyCertSign) == true)
-    return fail(ErrorKind::kCorrupt, "the audit certificate's rights are wrong");
-  if (audit.extended_key_usages() != std::vector<std::string>{std::string(x509::kLedgerHeadUsage)})
-    return fail(ErrorKind::kCorrupt, "the audit certificate is not for heads alone");
-  if (audit.spki_der == root.spki_der || plan.audit.key_label == plan.issuing.key_label)
+  if (plan.audit.key_label == plan.issuing.key_label)
     return fail(ErrorKind::kCorrupt, "the audit key has another use");
-  return x509::verify_chain(audit, {}, {root}, {now_ms, {}});
+  return lint_audit_certificate(root_der, audit_der, now_ms);
 }
 
 Status lint_hierarchy(const Plan& plan, ByteView root_der, ByteView issuing_der,
                       std::int64_t now_ms) {
-  KEYWARD_TRY(root, x509::parse_certificate(root_der));
-  KEYWARD_TRY(issuing, x509::parse_certificate(issuing_der));
-  KEYWARD_CHECK(lint_ca(plan.root, root, now_ms));
-  KEYWARD_CHECK(lint_ca(plan.issuing, issuing, now_ms));
-  if (!root.key || !issuing.key)
-    return fail(ErrorKind::kCorrupt, "a key of a type that is not read here");
-  KEYWARD_CHECK(x509::verify_signed_by(root, *root.key));
-  if (issuing.issuer_der != root.subject_der)
-    return fail(ErrorKind::kCorrupt, "the issuing CA names another issuer");
-  if (root.spki_der == issuing.spki_der)
-    return fail(ErrorKind::kCorrupt, "root and issuing CA share a key");
-  return x509::verify_chain(issuing, {}, {root}, {now_ms, {std::string(kNameConstraintsOid)}});
+  KEYWARD_CHECK(lint_root(plan.root, root_der, now_ms));
+  return lint_ca_below(plan.issuing, root_der, issuing_der, now_ms);
 }
 
 }  // namespace keyward::ceremony

@@ -23,6 +23,7 @@ struct CaPlan {
   std::int64_t lifetime_days = 0;
   std::optional<int> path_length;
   std::vector<std::string> permitted_dns;  // name constraints; empty: none
+  std::vector<std::string> permitted_ip;   // the same, "10.20.0.0/16"
 };
 
 // The key that signs the ledger's head, in the issuing token; the root certifies it.

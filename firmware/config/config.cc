@@ -80,7 +80,14 @@ const void* Section::find(std::string_view key) {
 }
 
 void Section::complain(std::string_view key, std::string_view what) {
-  state_->problems.push_back(state_->name + ": '" + join(path_, key) + "' " + std::string(what));
+  // The key's line; of a key that is missing its table's, which is 0 for what stands nowhere.
+  const auto* table = static_cast<const toml::table*>(node_);
+  const auto node = table->at_path(key);
+  const auto line =
+      node.node() != nullptr ? node.node()->source().begin.line : table->source().begin.line;
+  const bool shown = line != 0 && (table != &state_->root || node.node() != nullptr);
+  state_->problems.push_back(state_->name + ":" + (shown ? std::to_string(line) + ":" : "") + " '" +
+                             join(path_, key) + "' " + std::string(what));
 }
 
 bool Section::has(std::string_view key) const {

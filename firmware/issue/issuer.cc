@@ -49,9 +49,27 @@ Result<Bytes> key_id_of_issuer(const x509::Certificate& certificate) {
   return to_bytes(id);
 }
 
-// RFC 5280 §4.2.1.10, permitted dNSName subtrees alone.
-Result<std::vector<std::string>> permitted_dns_of(const x509::Certificate& certificate) {
-  std::vector<std::string> out;
+struct PermittedNames {
+  std::vector<std::string> dns;
+  std::vector<Bytes> ip;
+};
+
+// Address and mask; ones, then zeros, since no plan means anything else.
+bool is_address_subtree(ByteView octets) {
+  if (octets.size() != 8 && octets.size() != 32) return false;
+  const std::size_t half = octets.size() / 2;
+  bool ended = false;
+  for (std::size_t bit = 0; bit < half * 8; ++bit) {
+    const bool one = (octets[half + bit / 8] >> (7 - bit % 8) & 1) != 0;
+    if (one && ended) return false;
+    ended = ended || !one;
+  }
+  return true;
+}
+
+// RFC 5280 §4.2.1.10, permitted dNSName and iPAddress subtrees alone.
+Result<PermittedNames> permitted_names_of(const x509::Certificate& certificate) {
+  PermittedNames out;
   const auto* extension = certificate.extension(kNameConstraints);
   if (extension == nullptr) return out;
   x509::DerReader outer(extension->value);
@@ -62,13 +80,20 @@ Result<std::vector<std::string>> permitted_dns_of(const x509::Certificate& certi
   while (!permitted.at_end()) {
     KEYWARD_TRY(subtree, permitted.sequence());
     KEYWARD_TRY(name, subtree.any());
-    if (name.tag != x509::tag::context(2) || !subtree.at_end()) {
+    const bool is_dns = name.tag == x509::tag::context(2);
+    const bool is_ip = name.tag == x509::tag::context(7) && is_address_subtree(name.content);
+    if ((!is_dns && !is_ip) || !subtree.at_end()) {
       return fail(ErrorKind::kRefused,
-                  "name constraints of the issuing CA other than dns names are not supported");
+                  "name constraints of the issuing CA other than dns names and networks are not "
+                  "supported");
     }
-    out.emplace_back(text_of(name.content));
+    if (is_dns)
+      out.dns.emplace_back(text_of(name.content));
+    else
+      out.ip.push_back(to_bytes(name.content));
   }
-  if (out.empty()) return fail(ErrorKind::kRefused, "name constraints without a name");
+  if (out.dns.empty() && out.ip.empty())
+    return fail(ErrorKind::kRefused, "name constraints without a name");
   return out;
 }
 
@@ -108,15 +133,22 @@ Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms) {
   if (now_ms > own.not_after_ms) return fail(ErrorKind::kRefused, "the issuing CA has expired");
   KEYWARD_TRY(algorithm, algorithm_of(*own.key));
   KEYWARD_TRY(key_id, key_id_of_issuer(own));
-  KEYWARD_TRY(permitted, permitted_dns_of(own));
+  KEYWARD_TRY(permitted, permitted_names_of(own));
   std::vector<Bytes> to_send;
   for (std::size_t i = 0; i < chain.size(); ++i) {
     if (i == 0 || !is_self_signed(chain[i])) to_send.push_back(ders[i]);
   }
   auto key = *own.key;
-  return Issuer{std::move(ders),   std::move(to_send),  own,
-                std::move(key),    algorithm,           x509::signature_algorithm_der(algorithm),
-                std::move(key_id), std::move(permitted), {}};
+  return Issuer{std::move(ders),
+                std::move(to_send),
+                own,
+                std::move(key),
+                algorithm,
+                x509::signature_algorithm_der(algorithm),
+                std::move(key_id),
+                std::move(permitted.dns),
+                {},
+                std::move(permitted.ip)};
 }
 
 Result<std::vector<Bytes>> load_alternate_chain(std::string_view pem, const Issuer& issuer,

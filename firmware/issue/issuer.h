@@ -21,11 +21,12 @@ struct Issuer {
   Bytes key_id;                            // its subjectKeyIdentifier
   std::vector<std::string> permitted_dns;  // name constraints; empty: none
   std::string crl_url{};                   // where its revocation list is; for certificates
+  std::vector<Bytes> permitted_ip{};       // name constraints: address and mask, 8 or 32 octets
 };
 
 // PEM, issuing CA first. The chain must verify up to its last certificate; the issuing one must be
-// a CA that may sign certificates; name constraints other than permitted dns subtrees are refused,
-// since nothing here would check them. Errors: kBadInput, kRefused.
+// a CA that may sign certificates; name constraints other than permitted dns and ip subtrees are
+// refused, since nothing here would check them. Errors: kBadInput, kRefused.
 Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms);
 
 // Another way to a root for what this issuer signs (RFC 8555 §7.4.2): a chain as above, whose first

@@ -253,25 +253,41 @@ const char* distribution_points(const LintSubject& s) {
   return held == wanted ? nullptr : "not the issuer's";
 }
 
-// RFC 5280 §4.2.1.10: every dns name lies in a permitted subtree of the issuer.
+bool is_in_network(ByteView address, ByteView subtree) {
+  if (subtree.size() != address.size() * 2) return false;
+  for (std::size_t i = 0; i < address.size(); ++i) {
+    if (((address[i] ^ subtree[i]) & subtree[address.size() + i]) != 0) return false;
+  }
+  return true;
+}
+
+bool is_permitted(const Issuer& issuer, const x509::DerReader::Any& name) {
+  constexpr auto kDnsName = x509::tag::context(2), kIpAddress = x509::tag::context(7);
+  if (name.tag == kIpAddress && !issuer.permitted_ip.empty())
+    return std::ranges::any_of(issuer.permitted_ip, [&](const Bytes& subtree) {
+      return is_in_network(name.content, subtree);
+    });
+  if (name.tag != kDnsName || issuer.permitted_dns.empty()) return true;
+  std::string_view dns = text_of(name.content);
+  if (dns.starts_with("*.")) dns.remove_prefix(2);
+  return std::ranges::any_of(issuer.permitted_dns, [&](const std::string& base) {
+    return identifier::is_within(dns, base);
+  });
+}
+
+// RFC 5280 §4.2.1.10: every dns name and address lies in a permitted subtree of the issuer; a kind of
+// name that the issuer does not constrain is free.
 const char* name_constraints(const LintSubject& s) {
-  const auto& permitted = s.issuer.permitted_dns;
   const auto* extension = s.certificate.extension(oid::kSubjectAltName);
-  if (permitted.empty() || extension == nullptr)
-    return nullptr;  // `alternative_names` wants it there
+  const bool none = s.issuer.permitted_dns.empty() && s.issuer.permitted_ip.empty();
+  if (none || extension == nullptr) return nullptr;  // `alternative_names` wants it there
   x509::DerReader outer(extension->value);
   auto names = outer.sequence();
   if (!names) return "not readable";
   while (!names->at_end()) {
     const auto name = names->any();
     if (!name) return "not readable";
-    if (name->tag != x509::tag::context(2)) continue;
-    std::string_view dns = text_of(name->content);
-    if (dns.starts_with("*.")) dns.remove_prefix(2);
-    const bool inside =
-        std::any_of(permitted.begin(), permitted.end(),
-                    [&](const std::string& base) { return identifier::is_within(dns, base); });
-    if (!inside) return "a name outside the issuer's name constraints";
+    if (!is_permitted(s.issuer, *name)) return "a name outside the issuer's name constraints";
   }
   return nullptr;
 }

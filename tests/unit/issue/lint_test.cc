@@ -288,6 +288,17 @@ TEST_F(LintTest, NameBesideTheSubtree_NameConstraints) {
   EXPECT_EQ(refused(), Only{"name-constraints"});
 }
 
+// A kind of name that the issuer does not constrain is free; one that it does lies inside.
+TEST_F(LintTest, AddressBesideTheNetworks_NameConstraints) {
+  identifiers_ = {{wire::IdentifierType::kIp, "10.20.3.4"}};
+  spec_.extensions[kNames] = *x509::ext_subject_alt_name(identifiers_, false);
+  EXPECT_EQ(refused().count("name-constraints"), 0u);
+  issuer_->permitted_ip = {{10, 20, 0, 0, 255, 255, 0, 0}};
+  EXPECT_EQ(refused().count("name-constraints"), 0u);
+  issuer_->permitted_ip = {{10, 21, 0, 0, 255, 255, 0, 0}, Bytes(32, 0)};
+  EXPECT_EQ(refused().count("name-constraints"), 1u);
+}
+
 TEST_F(LintTest, GoodTelephoneCertificate_PassesAll) {
   make_telephone();
   EXPECT_EQ(refused(telephone_), Only{});
