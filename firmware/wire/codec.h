@@ -16,6 +16,7 @@
 #pragma once
 
 #include <array>
+#include <limits>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -186,7 +187,9 @@ class FieldReader {
   Status read(T& out) {
     if constexpr (std::is_enum_v<T>) {
       KEYWARD_TRY(value, in_.unsigned_integer());
-      if (value > 0xffff || !is_known(static_cast<T>(value))) {
+      // Beyond its width another value would be cut down to one that is known.
+      if (value > std::numeric_limits<std::underlying_type_t<T>>::max() ||
+          !is_known(static_cast<T>(value))) {
         return fail(ErrorKind::kBadInput, "cbor: unknown enumeration value",
                     static_cast<std::int64_t>(value));
       }

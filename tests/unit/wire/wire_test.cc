@@ -240,6 +240,9 @@ TEST(Codec_EnumerationsFixedStringsAndBooleans, AreExact) {
   auto wide = text;
   wide.replace(at, 4, "071a00010001");
   expect_refused<Sample>(wide, "cbor: unknown enumeration value");
+  auto cut_down = text;  // 257 and 65537 are 1 in one octet and in two
+  cut_down.replace(at, 4, "07190101");
+  expect_refused<Sample>(cut_down, "cbor: unknown enumeration value");
   auto flag = text;
   flag.replace(flag.find("04f4"), 4, "0401");
   expect_refused<Sample>(flag, "cbor: a boolean was expected");
