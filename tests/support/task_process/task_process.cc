@@ -109,6 +109,13 @@ bool TaskProcess::wait_state(const std::string& state, std::int64_t timeout_ms) 
   return true;
 }
 
+void TaskProcess::take_control() {
+  while (true) {
+    const auto readable = task::wait_readable(control_.get(), 0);
+    if (!readable || !*readable || !next_control(Deadline::after_ms(kSendMs))) return;
+  }
+}
+
 void TaskProcess::send_stop() {
   const auto frame = wire::encode_frame(0, wire::ControlStop{});
   static_cast<void>(task::send_frame(control_.get(), frame, {}, Deadline::after_ms(kSendMs)));

@@ -35,6 +35,9 @@ class TaskProcess {
   UniqueFd take(wire::TaskId peer) { return std::move(ends_.at(peer)); }
   // Waits for a control-state frame of this name.
   bool wait_state(const std::string& state, std::int64_t timeout_ms = 20'000);
+  // Takes what the task has told its supervisor. In a long test: a task whose supervisor does not read
+  // ends.
+  void take_control();
   void send_stop();
   // Exit status, or -signal, or -1000 at the deadline.
   int wait_exit(std::int64_t timeout_ms = 20'000);
