@@ -117,6 +117,7 @@ class CeremonyRun {
 
   Status begin_fresh() {
     KEYWARD_CHECK(make_directories(out_, 0755));
+    KEYWARD_CHECK(make_directories(out_ + "/tokens", 0700));
     ceremony::TranscriptHead head;
     head.unit = plan_.unit;
     head.title = plan_.title;

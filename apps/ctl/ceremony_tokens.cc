@@ -99,6 +99,8 @@ std::string CeremonyTokens::load_board(const TokenPlan& token) {
       static_cast<int>(section.integer_or("session_open_stagger_ms", 0, 60'000, 0));
   out.spec.recover_by_finalize = section.boolean_or("recover_by_finalize", true);
   out.spec.in_process = section.boolean_or("in_process", false);
+  // Over processes and runs: a PIN that was refused is never sent again.
+  out.spec.refused_pins_path = out_ + "/tokens/refused-pins-" + token.name;
   out.softhsm_folder = root.boolean_or("softhsm.make_folder", false);
   std::string wrong;
   for (auto line : section.strings_or_empty("environment", kEnvironmentMax)) {
