@@ -74,17 +74,20 @@ std::string render_status(const ApplianceStatus& status) {
   return out.take() + "\n";
 }
 
-Status write_status(const std::string& path, const ApplianceStatus& status) {
+Status replace_public_file(const std::string& path, const std::string& text) {
   const std::string temporary = path + ".new";
   const UniqueFd fd(
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!fd) return fail(ErrorKind::kUnavailable, "cannot write the status", errno);
-  const std::string text = render_status(status);
   if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
       ::fchmod(fd.get(), 0644) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
     return fail(ErrorKind::kUnavailable, "cannot write the status", errno);
   }
   return {};
+}
+
+Status write_status(const std::string& path, const ApplianceStatus& status) {
+  return replace_public_file(path, render_status(status));
 }
 
 }  // namespace keyward::supervise

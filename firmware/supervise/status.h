@@ -45,6 +45,7 @@ std::string overall_state(const ApplianceStatus& status);
 std::string render_status(const ApplianceStatus& status);
 // Replaces `path` by rename. Not fsynced: it describes running processes and means nothing after a
 // power cut.
+Status replace_public_file(const std::string& path, const std::string& text);
 Status write_status(const std::string& path, const ApplianceStatus& status);
 
 }  // namespace keyward::supervise

@@ -14,10 +14,12 @@
 #include "firmware/log/log.h"
 #include "firmware/supervise/child.h"
 #include "firmware/supervise/file_rules.h"
+#include "firmware/supervise/metrics_file.h"
 #include "firmware/supervise/state_directory.h"
 #include "firmware/task/channel.h"
 #include "firmware/task/task.h"
 #include "firmware/wire/messages/control_heartbeat.h"
+#include "firmware/wire/messages/control_metrics.h"
 #include "firmware/wire/messages/control_peer.h"
 #include "firmware/wire/messages/control_ready.h"
 #include "firmware/wire/messages/control_start.h"
@@ -69,6 +71,8 @@ struct Supervisor::Impl {
   bool stopping = false;
   std::vector<int> stop_ranks;  // still to be stopped, ascending
   std::int64_t next_pet_ms = 0;
+  MetricsFile metrics;
+  std::int64_t next_metrics_ms = 0;
 
   // ---- start
   Status prepare();
@@ -99,6 +103,7 @@ struct Supervisor::Impl {
   void begin_stop();
   bool advance_stop();
   void publish();
+  void publish_metrics();
 };
 
 Supervisor::Supervisor(Graph graph, Installation installation, Options options)
@@ -309,6 +314,12 @@ bool Supervisor::Impl::take_frame(Child& child, const task::ReceivedFrame& frame
       child.status().detail = std::move(report->detail);
       return true;
     }
+    case wire::MessageType::kControlMetrics: {
+      auto report = wire::decode_body<wire::ControlMetrics>(opened->body);
+      if (!report) return false;
+      child.heard(now_ms());
+      return metrics.take(child.spec().name, std::move(*report), now_ms());
+    }
     default:
       return false;
   }
@@ -341,6 +352,7 @@ void Supervisor::Impl::child_ended(Child& child) {
   const Ending ending = reap(child.process());
   read_output(child);
   child.lines().finish(*log);
+  metrics.forget(child.spec().name);
   const bool expected = child.phase() == TaskPhase::kStopping;
   child.ended(ending, now_ms(), stopping);
   if (expected) {
@@ -384,7 +396,7 @@ void Supervisor::Impl::pet() {
 }
 
 int Supervisor::Impl::wait_ms() const {
-  std::int64_t next = now_ms() + 60'000;
+  std::int64_t next = std::max(now_ms(), next_metrics_ms);
   for (const auto& child : children) {
     if (child->due_ms()) next = std::min(next, *child->due_ms());
   }
@@ -424,6 +436,7 @@ int Supervisor::Impl::loop() {
     pet();
     if (stopping && advance_stop()) break;
     publish();
+    publish_metrics();
   }
   publish();
   read_own_output();
@@ -475,6 +488,14 @@ void Supervisor::Impl::publish() {
   if (const auto written = write_status(installation.run_dir + "/status.json", status); !written) {
     log::error("cannot write the status", written.error());
   }
+}
+
+void Supervisor::Impl::publish_metrics() {
+  if (now_ms() < next_metrics_ms) return;
+  next_metrics_ms = now_ms() + limits::kMetricsSendMs;
+  const auto written =
+      metrics.write(installation.run_dir + "/metrics.json", status, system_clock().utc_ms());
+  if (!written) log::error("cannot write the metrics", written.error());
 }
 
 int Supervisor::run() {

@@ -1,13 +1,17 @@
 #include "firmware/task/server.h"
 
+#include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <thread>
 
 #include <sys/socket.h>
 
 #include "firmware/log/log.h"
+#include "firmware/metrics/metrics.h"
 #include "firmware/task/channel.h"
 #include "firmware/task/task.h"
+#include "firmware/wire/names.h"
 
 namespace keyward::task {
 namespace {
@@ -15,10 +19,30 @@ namespace {
 constexpr std::int64_t kReplySendMs =
     5'000;  // a peer that does not read for so long is treated as gone
 
+std::int64_t monotonic_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
 [[noreturn]] void die(wire::TaskId from, std::string_view message, std::int64_t type,
                       std::string_view why) {
   log::error(message, {{"peer", wire::to_string(from)}, {"type", type}, {"why", why}});
   Task::exit(kExitProtocol);
+}
+
+// The reply is our own frame; its code is one of the product's, whatever the request said.
+void count_answer(wire::MessageType request, ByteView reply, std::int64_t since_us) {
+  std::string result = "ok";
+  const auto opened = wire::open_frame(reply);
+  if (opened && opened->head.type == wire::MessageType::kFailure) {
+    const auto failure = wire::decode_body<wire::Failure>(opened->body);
+    result = failure ? failure->code : "other";
+  }
+  const auto now_us = monotonic_us();
+  metrics::count_operation(
+      wire::message_name(request), result,
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, now_us - since_us)));
 }
 
 }  // namespace
@@ -67,7 +91,9 @@ void Server::handle(const std::shared_ptr<Connection>& connection, ByteView fram
     die(connection->from, "a peer sent a message that it may not send",
         static_cast<std::int64_t>(opened->head.type), "not in the peer table");
   }
-  found->second(opened->body, Responder(opened->head.id, [connection](Bytes reply) {
+  found->second(opened->body, Responder(opened->head.id, [connection, type = opened->head.type,
+                                                          since_us = monotonic_us()](Bytes reply) {
+                  count_answer(type, reply, since_us);
                   const auto sent =
                       send_frame(connection->fd.get(), reply, {}, Deadline::after_ms(kReplySendMs));
                   if (!sent)

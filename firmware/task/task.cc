@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "firmware/log/log.h"
+#include "firmware/metrics/metrics.h"
 #include "firmware/sandbox/confine.h"
 #include "firmware/task/channel.h"
 #include "firmware/wire/messages/control_heartbeat.h"
+#include "firmware/wire/messages/control_metrics.h"
 #include "firmware/wire/messages/control_peer.h"
 #include "firmware/wire/messages/control_ready.h"
 #include "firmware/wire/messages/control_start.h"
@@ -46,6 +48,7 @@ struct Task::Impl {
       waiting_inbound;  // until run(): handlers are not there yet
   Server server;
   std::vector<std::function<void()>> stop_hooks;
+  std::vector<std::function<void()>> metrics_hooks;
   std::vector<std::string> layers;  // of isolation that took effect
 
   const PeerRule& rule_for(const wire::PeerEnd& end) const {
@@ -142,6 +145,7 @@ struct Task::Impl {
 
 Task::Task(wire::TaskId self, std::span<const PeerRule> peers) : impl_(std::make_unique<Impl>()) {
   log::set_task(wire::to_string(self));
+  metrics::set_task(wire::to_string(self));
   // No core dump, no ptrace, no /proc/self/mem for others of the same user; exec resets it, hence
   // here.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -179,6 +183,10 @@ void Task::report_state(std::string_view state, std::string_view detail) {
 
 void Task::on_stop(std::function<void()> hook) { impl_->stop_hooks.push_back(std::move(hook)); }
 
+void Task::on_metrics(std::function<void()> hook) {
+  impl_->metrics_hooks.push_back(std::move(hook));
+}
+
 int Task::run() {
   impl_->check_handlers();
   for (auto& [end, fd] : impl_->waiting_inbound)
@@ -187,7 +195,13 @@ int Task::run() {
   impl_->send(wire::ControlReady{impl_->layers});
   std::uint64_t beat = 0;
   auto next_beat = Deadline::after_ms(0);
+  auto next_metrics = Deadline::after_ms(0);
   while (true) {
+    if (next_metrics.passed()) {
+      for (const auto& hook : impl_->metrics_hooks) hook();
+      impl_->send(wire::ControlMetrics{metrics::snapshot()});
+      next_metrics = Deadline::after_ms(limits::kMetricsSendMs);
+    }
     if (next_beat.passed()) {
       impl_->send(wire::ControlHeartbeat{++beat});
       next_beat = Deadline::after_ms(kHeartbeatMs);

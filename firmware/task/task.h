@@ -51,6 +51,8 @@ class Task {
   void report_state(std::string_view state,
                     std::string_view detail);  // any thread; to `keyward-sim status`
   void on_stop(std::function<void()> hook);
+  // Before run(): called in the main loop before each report of metrics, to set gauges; must not block.
+  void on_metrics(std::function<void()> hook);
   int run();
   [[noreturn]] static void exit(int code);
 

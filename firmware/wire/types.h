@@ -31,6 +31,7 @@ enum class MessageType : std::uint16_t {
   kControlReady = 0x0016,
   kControlHeartbeat = 0x0018,
   kControlState = 0x001A,
+  kControlMetrics = 0x001C,
 
   kAccountPut = 0x0100,
   kAccountGet = 0x0102,

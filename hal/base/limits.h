@@ -397,6 +397,20 @@ inline constexpr std::int64_t kAgentBackoffMsMin =
     250;  // first wait after a failed exchange; doubles
 inline constexpr std::int64_t kAgentBackoffMsMax = 10'000;
 
+// ---- metrics and management port (docs/operations/monitoring.md)
+inline constexpr std::size_t kMetricsSeriesMax = 192;  // of one task; more are counted alone
+inline constexpr std::size_t kMetricNameBytesMax = 80;
+inline constexpr std::size_t kMetricLabelBytesMax = 64;    // one label's value
+inline constexpr std::size_t kMetricLabelsBytesMax = 160;  // all labels of a series as text
+inline constexpr std::int64_t kMetricsSendMs = 5'000;      // a task's report to the supervisor
+inline constexpr int kMetricsFramesPerMinuteMax =
+    60;  // five times what a task sends; a task that sends more is broken
+inline constexpr std::size_t kMetricsFileBytesMax = 2u << 20;  // kTasksMax times kMetricsSeriesMax
+inline constexpr int kMetricsFileItemsMax = 131'072;
+inline constexpr int kAdminConnectionsMax = 16;       // a scraper, a few operators
+inline constexpr std::size_t kAdminMonitorsMax = 16;  // pinned keys that may only look
+inline constexpr std::size_t kStatusFileBytesMax = 65'536;
+
 // ---- supervisor
 inline constexpr std::size_t kConfigBytesMax = 65'536;
 inline constexpr std::size_t kLogLineBytesMax = 4'096;

@@ -24,6 +24,7 @@
 #include "firmware/wire/messages/challenge_update.h"
 #include "firmware/wire/messages/common.h"
 #include "firmware/wire/messages/control_heartbeat.h"
+#include "firmware/wire/messages/control_metrics.h"
 #include "firmware/wire/messages/control_peer.h"
 #include "firmware/wire/messages/control_ready.h"
 #include "firmware/wire/messages/control_start.h"
@@ -84,8 +85,8 @@ using AllMessages = MessageList<
     AccountGetReply, AccountGet, AccountPutReply, AccountPut, AccountUpdateReply, AccountUpdate,
     ApplianceGrantReply, ApplianceGrant, AuthzGetReply, AuthzGet, AuthzUpdateReply, AuthzUpdate,
     CertificateGetReply, CertificateGet, CertificateIssueReply, CertificateIssue,
-    ChallengeUpdateReply, ChallengeUpdate, ControlHeartbeat, ControlPeer, ControlReady,
-    ControlStart, ControlState, ControlStop, DeviceTokenMintReply, DeviceTokenMint,
+    ChallengeUpdateReply, ChallengeUpdate, ControlHeartbeat, ControlMetrics, ControlPeer,
+    ControlReady, ControlStart, ControlState, ControlStop, DeviceTokenMintReply, DeviceTokenMint,
     DeviceVerifyReply, DeviceVerify, Failure, GrantDeviceReply, GrantDevice, GrantNameReply,
     GrantName, IssuerGetReply, IssuerGet, NameTokenMintReply, NameTokenMint, NameValidateReply,
     NameValidate, OrderGetReply, OrderGet, OrderListReply, OrderList, OrderPutReply, OrderPut,

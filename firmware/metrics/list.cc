@@ -1,0 +1,73 @@
+// Owns the list of every metric of the product. Must not know values. Each task's block in
+// alphabetical order.
+#include "firmware/metrics/list.h"
+
+#include <algorithm>
+
+namespace keyward::metrics {
+namespace {
+
+using enum Kind;
+
+constexpr Spec kList[] = {
+    // ---- acme
+    {"keyward_acme_connections", kGauge, "", "Open HTTPS connections."},
+    {"keyward_acme_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
+    {"keyward_acme_request_duration_seconds", kHistogram, "route",
+     "Time from a request's header to its answer."},
+    {"keyward_acme_requests_total", kCounter, "route,status", "Requests answered."},
+    // ---- store
+    {"keyward_store_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
+    {"keyward_store_operation_duration_seconds", kHistogram, "message",
+     "Time from a request's arrival to its answer."},
+    {"keyward_store_operations_total", kCounter, "message,result", "Requests of acme answered."},
+    // ---- validation
+    {"keyward_validation_metrics_dropped_total", kCounter, "",
+     "Touches of series beyond the limit."},
+    {"keyward_validation_operation_duration_seconds", kHistogram, "message",
+     "Time from a request's arrival to its answer."},
+    {"keyward_validation_operations_total", kCounter, "message,result",
+     "Requests of acme answered."},
+    // ---- attestation
+    {"keyward_attestation_metrics_dropped_total", kCounter, "",
+     "Touches of series beyond the limit."},
+    {"keyward_attestation_operation_duration_seconds", kHistogram, "message",
+     "Time from a request's arrival to its answer."},
+    {"keyward_attestation_operations_total", kCounter, "message,result",
+     "Requests of acme answered; result is ok or the refusal's code."},
+    // ---- signer
+    {"keyward_signer_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
+    {"keyward_signer_operation_duration_seconds", kHistogram, "message",
+     "Time from a request's arrival to its answer."},
+    {"keyward_signer_operations_total", kCounter, "message,result",
+     "Requests answered; result is ok or the refusal's code."},
+    // ---- platform
+    {"keyward_platform_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
+    {"keyward_platform_operation_duration_seconds", kHistogram, "message",
+     "Time from a request's arrival to its answer."},
+    {"keyward_platform_operations_total", kCounter, "message,result",
+     "Requests of attestation and signer answered."},
+    // ---- admin
+    {"keyward_admin_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
+    {"keyward_admin_requests_total", kCounter, "route,status",
+     "Requests of the management port answered."},
+    // ---- supervisor
+    {"keyward_supervisor_metrics_dropped_total", kCounter, "",
+     "Touches of series beyond the limit."},
+    {"keyward_supervisor_start_time_seconds", kGauge, "", "Start of the supervisor, Unix time."},
+    {"keyward_supervisor_state", kGauge, "state",
+     "1 for the appliance's present state, 0 for the others."},
+    {"keyward_supervisor_task_ready", kGauge, "task", "1 while the task is ready."},
+    {"keyward_supervisor_task_restarts_total", kCounter, "task", "Restarts of the task."},
+};
+
+}  // namespace
+
+std::span<const Spec> list() { return kList; }
+
+const Spec* find(std::string_view name) {
+  const auto found = std::ranges::find(kList, name, &Spec::name);
+  return found == std::end(kList) ? nullptr : found;
+}
+
+}  // namespace keyward::metrics
