@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "firmware/ceremony/products.h"
 #include "firmware/ceremony/transcript.h"
 #include "firmware/config/toml_text.h"
 #include "firmware/crypto/crypto.h"
@@ -53,12 +52,6 @@ Result<Bytes> first_certificate(const std::string& path) {
   return ders.front();
 }
 
-ceremony::CrlTerms list_terms(std::uint64_t number, std::int64_t validity_days) {
-  const auto now = now_ms();
-  const auto second = now - now % 1'000;
-  return {number, second, second + validity_days * kDayMs};
-}
-
 // Only letters and digits stay: part of a file name.
 std::string slug(const std::string& name) {
   std::string out;
@@ -101,13 +94,14 @@ Result<Bytes> CeremonySteps::key_of(const std::string& id) const {
   return read_file(out_ + "/keys/" + id + ".spki", kPemBytesMax);
 }
 
+std::string CeremonySteps::beside_plan(const std::string& path) const {
+  return fs::path(path).is_absolute() ? path : plan_folder_ + "/" + path;
+}
+
 std::vector<std::string> CeremonySteps::load() {
   std::vector<std::string> problems;
-  const auto beside = [&](const std::string& path) {
-    return fs::path(path).is_absolute() ? path : plan_folder_ + "/" + path;
-  };
   for (const auto& one : plan_.operators) {
-    auto text = read_text_file(beside(one.public_key), kPemBytesMax);
+    auto text = read_text_file(beside_plan(one.public_key), kPemBytesMax);
     const auto key = text ? ceremony::read_operator_key(*text) : fail(text.error());
     if (!key)
       problems.push_back("[[operators]] '" + one.name + "': public_key " + one.public_key + ": " +
@@ -118,12 +112,14 @@ std::vector<std::string> CeremonySteps::load() {
     if (const auto text = ceremony::write_operators(plan_, operator_keys_); !text)
       problems.push_back(std::string("[[operators]]: ") + text.error().what);
   }
-  for (const auto& cross : plan_.cross) {
-    const auto der = first_certificate(beside(cross.certificate));
-    if (!der)
-      problems.push_back("[[cross]] '" + cross.name + "': certificate " + cross.certificate +
-                         " cannot be read: " + der.error().what);
-  }
+  const auto check = [&](const std::string& where, const std::string& file) {
+    if (file.empty()) return;
+    if (const auto der = first_certificate(beside_plan(file)); !der)
+      problems.push_back(where + ": certificate " + file + " cannot be read: " + der.error().what);
+  };
+  for (const auto& cross : plan_.cross) check("[[cross]] '" + cross.name + "'", cross.certificate);
+  check("[root]", plan_.root_certificate);
+  check("[audit]", plan_.audit_certificate);
   return problems;
 }
 
@@ -174,7 +170,49 @@ void CeremonySteps::add_key(const std::string& id, const std::string& token,
       });
 }
 
+Status CeremonySteps::check_existing_key(const std::string& token, const std::string& label,
+                                         ByteView certificate_der) const {
+  KEYWARD_TRY(certificate, x509::parse_certificate(certificate_der));
+  KEYWARD_TRY(spki, tokens_.with(token, [&](hal::SigningToken& open) -> Result<Bytes> {
+    KEYWARD_TRY(key, open.find_key(label));
+    if (!key.always_sensitive || !key.never_extractable || !key.local)
+      return fail(ErrorKind::kRefused, "the key could have left its token");
+    return key.spki_der;
+  }));
+  if (spki != certificate.spki_der)
+    return fail(ErrorKind::kRefused, "the certificate is not that of the token's key");
+  return {};
+}
+
+void CeremonySteps::add_existing_root() {
+  add("root",
+      "Take the root that exists, '" + plan_.root.common_name + "' (" + plan_.root_certificate +
+          "); its key is in token '" + plan_.root_token + "'",
+      [this]() -> Result<StepResult> {
+        KEYWARD_TRY(der, first_certificate(beside_plan(plan_.root_certificate)));
+        KEYWARD_CHECK(ceremony::lint_root(plan_.root, der, now_ms()));
+        KEYWARD_CHECK(check_existing_key(plan_.root_token, plan_.root.key_label, der));
+        KEYWARD_CHECK(put("root.pem", x509::to_pem("CERTIFICATE", der)));
+        return StepResult{{"root.pem"}, {}, "certificate " + fingerprint(der)};
+      });
+}
+
+void CeremonySteps::add_existing_audit() {
+  add("audit",
+      "Take the ledger's signer that exists (" + plan_.audit_certificate +
+          "); its key is in token '" + plan_.audit_token + "'",
+      [this]() -> Result<StepResult> {
+        KEYWARD_TRY(root, certificate("root.pem"));
+        KEYWARD_TRY(der, first_certificate(beside_plan(plan_.audit_certificate)));
+        KEYWARD_CHECK(ceremony::lint_audit_certificate(root, der, now_ms()));
+        KEYWARD_CHECK(check_existing_key(plan_.audit_token, plan_.audit.key_label, der));
+        KEYWARD_CHECK(put("audit.pem", x509::to_pem("CERTIFICATE", der)));
+        return StepResult{{"audit.pem"}, {}, "certificate " + fingerprint(der)};
+      });
+}
+
 void CeremonySteps::add_root() {
+  if (!plan_.root_certificate.empty()) return add_existing_root();
   add_key("root", plan_.root_token, plan_.root.key_label, plan_.root.algorithm, "the root");
   add("root", "Let the root sign itself: " + describe(plan_.root), [this]() -> Result<StepResult> {
     KEYWARD_TRY(der, tokens_.with(plan_.root_token, [&](hal::SigningToken& open) {
@@ -210,7 +248,8 @@ void CeremonySteps::add_issuing(const ceremony::IssuingPlan& issuing) {
       });
 }
 
-void CeremonySteps::add_audit_and_evidence() {
+void CeremonySteps::add_audit() {
+  if (!plan_.audit_certificate.empty()) return add_existing_audit();
   const auto& audit = plan_.audit;
   add_key("audit", plan_.audit_token, audit.key_label, plan_.audit_algorithm,
           "the ledger's signer");
@@ -230,6 +269,9 @@ void CeremonySteps::add_audit_and_evidence() {
         KEYWARD_CHECK(put("audit.pem", x509::to_pem("CERTIFICATE", der)));
         return StepResult{{"audit.pem"}, {}, "certificate " + fingerprint(der)};
       });
+}
+
+void CeremonySteps::add_evidence() {
   if (plan_.evidence_key_label.empty()) return;
   add("key-evidence",
       "Make the key that opens encrypted evidence (label '" + plan_.evidence_key_label +
@@ -269,10 +311,7 @@ void CeremonySteps::add_ocsp(const ceremony::OcspPlan& ocsp) {
 
 Result<StepResult> CeremonySteps::make_cross(const ceremony::CrossPlan& cross) const {
   const auto* issuing = plan_.issuing_named(cross.issuing);
-  const auto path = fs::path(cross.certificate).is_absolute()
-                        ? cross.certificate
-                        : plan_folder_ + "/" + cross.certificate;
-  KEYWARD_TRY(other, first_certificate(path));
+  KEYWARD_TRY(other, first_certificate(beside_plan(cross.certificate)));
   KEYWARD_TRY(spki, key_of("issuing-" + cross.issuing));
   CaPlan subject = issuing->ca;
   subject.lifetime_days = cross.lifetime_days;
@@ -296,22 +335,26 @@ void CeremonySteps::add_cross(const ceremony::CrossPlan& cross) {
 
 // The signer numbers its own lists from 1.
 void CeremonySteps::add_list(const std::string& name, const std::string& token,
-                             const std::string& key_label, std::uint64_t number,
+                             const std::string& key_label, ceremony::CrlTerms terms,
                              std::int64_t validity_days) {
   if (validity_days == 0) return;
+  const auto what =
+      terms.revoked.empty() ? "empty" : std::to_string(terms.revoked.size()) + " revoked";
   add("crl-" + name,
-      "Let '" + name + "' sign its first revocation list: empty, number " + std::to_string(number) +
-          ", " + days(validity_days),
-      [this, name, token, key_label, number, validity_days]() -> Result<StepResult> {
+      "Let '" + name + "' sign a revocation list: " + what + ", number " +
+          std::to_string(terms.number) + ", " + days(validity_days),
+      [this, name, token, key_label, terms, validity_days]() -> Result<StepResult> {
         KEYWARD_TRY(issuer, certificate(name + ".pem"));
-        const auto terms = list_terms(number, validity_days);
+        auto dated = terms;
+        dated.this_update_ms = now_ms() / 1'000 * 1'000;
+        dated.next_update_ms = dated.this_update_ms + validity_days * kDayMs;
         KEYWARD_TRY(der, tokens_.with(token, [&](hal::SigningToken& open) {
-          return ceremony::make_empty_crl({open, key_label, issuer}, terms);
+          return ceremony::make_crl({open, key_label, issuer}, dated);
         }));
-        KEYWARD_CHECK(ceremony::lint_empty_crl(issuer, der, terms));
+        KEYWARD_CHECK(ceremony::lint_crl(issuer, der, dated));
         const auto file = name + ".crl";
         KEYWARD_CHECK(put(file, text_of(der)));
-        return StepResult{{file}, {}, "valid until " + ceremony::utc_text(terms.next_update_ms)};
+        return StepResult{{file}, {}, "valid until " + ceremony::utc_text(dated.next_update_ms)};
       });
 }
 
@@ -433,12 +476,15 @@ std::vector<CeremonyStep> CeremonySteps::list() {
   add_tokens();
   add_root();
   for (const auto& issuing : plan_.issuing) add_issuing(issuing);
-  add_audit_and_evidence();
+  add_audit();
+  add_evidence();
   for (const auto& ocsp : plan_.ocsp) add_ocsp(ocsp);
   for (const auto& cross : plan_.cross) add_cross(cross);
-  add_list("root", plan_.root_token, plan_.root.key_label, 1, plan_.root_crl_days);
+  add_list("root", plan_.root_token, plan_.root.key_label,
+           {plan_.root_crl_number, 0, 0, plan_.revoked}, plan_.root_crl_days);
   for (const auto& issuing : plan_.issuing)
-    add_list("issuing-" + issuing.name, issuing.token, issuing.ca.key_label, 0, issuing.crl_days);
+    add_list("issuing-" + issuing.name, issuing.token, issuing.ca.key_label, {0, 0, 0, {}},
+             issuing.crl_days);
   add_operators();
   add_shares();
   for (const auto& issuing : plan_.issuing) add_installation(issuing);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "apps/ctl/ceremony_tokens.h"
+#include "firmware/ceremony/products.h"
 
 namespace keyward::ctl {
 
@@ -46,16 +47,23 @@ class CeremonySteps {
   void add_key(const std::string& id, const std::string& token, const std::string& label,
                hal::KeyAlgorithm algorithm, const std::string& whose);
   void add_root();
+  void add_existing_root();
   void add_issuing(const ceremony::IssuingPlan& issuing);
-  void add_audit_and_evidence();
+  void add_audit();
+  void add_existing_audit();
+  void add_evidence();
   void add_ocsp(const ceremony::OcspPlan& ocsp);
   void add_cross(const ceremony::CrossPlan& cross);
   void add_list(const std::string& name, const std::string& token, const std::string& key_label,
-                std::uint64_t number, std::int64_t days);
+                ceremony::CrlTerms terms, std::int64_t days);
   void add_operators();
   void add_shares();
   void add_installation(const ceremony::IssuingPlan& issuing);
 
+  // A key that exists: it is the certificate's, and never could leave its token.
+  Status check_existing_key(const std::string& token, const std::string& label,
+                            ByteView certificate_der) const;
+  std::string beside_plan(const std::string& path) const;
   Result<StepResult> make_cross(const ceremony::CrossPlan& cross) const;
   Result<StepResult> make_shares() const;
   std::string installation_text(const ceremony::IssuingPlan& issuing) const;

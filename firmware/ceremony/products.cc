@@ -18,7 +18,8 @@ namespace {
 constexpr std::string_view kOcspSigning = "1.3.6.1.5.5.7.3.9";     // RFC 6960 §4.2.2.2
 constexpr std::string_view kOcspNoCheck = "1.3.6.1.5.5.7.48.1.5";  // RFC 6960 §4.2.2.2.1
 constexpr std::string_view kNameConstraints = "2.5.29.30", kSubjectKeyId = "2.5.29.14",
-                           kAuthorityKeyId = "2.5.29.35", kCrlNumber = "2.5.29.20";
+                           kAuthorityKeyId = "2.5.29.35", kCrlNumber = "2.5.29.20",
+                           kReasonCode = "2.5.29.21";
 constexpr std::uint8_t kDerNull[] = {0x05, 0x00};
 
 tl::unexpected<Error> corrupt(const char* what) { return fail(ErrorKind::kCorrupt, what); }
@@ -76,6 +77,22 @@ Bytes name_of(const EndEntity& subject) {
   return name_of(plan);
 }
 
+// RFC 5280 §5.1.2.6, §5.3.1: unspecified is said by saying nothing.
+Bytes revoked_der(const std::vector<RevokedPlan>& list) {
+  constexpr std::uint8_t kEnumerated = 0x0a;
+  if (list.empty()) return {};
+  Bytes entries;
+  for (const auto& one : list) {
+    const Bytes reason = x509::tlv(kEnumerated, ByteView(&one.reason, 1));
+    const Bytes extensions =
+        one.reason == 0 ? Bytes()
+                        : x509::der_sequence({x509::extension_der(kReasonCode, false, reason)});
+    append(entries, x509::der_sequence({x509::der_unsigned(ByteView(one.serial)),
+                                        x509::der_time(one.at_ms), extensions}));
+  }
+  return x509::tlv(x509::tag::kSequence, entries);
+}
+
 Bytes crl_tbs(const x509::Certificate& issuer, ByteView algorithm, ByteView key_id,
               const CrlTerms& terms) {
   const Bytes number = x509::der_unsigned(terms.number);
@@ -83,7 +100,7 @@ Bytes crl_tbs(const x509::Certificate& issuer, ByteView algorithm, ByteView key_
       {x509::ext_authority_key_id(key_id), x509::extension_der(kCrlNumber, false, number)});
   return x509::der_sequence({x509::der_unsigned(std::uint64_t{1}), algorithm, issuer.subject_der,
                              x509::der_time(terms.this_update_ms),
-                             x509::der_time(terms.next_update_ms),
+                             x509::der_time(terms.next_update_ms), revoked_der(terms.revoked),
                              x509::tlv(x509::tag::context_constructed(0), ByteView(extensions))});
 }
 
@@ -165,7 +182,7 @@ Result<Bytes> certify_ocsp(const SigningCa& by, const EndEntity& subject, ByteVi
   return sign_tbs(by.token, by.key_label, spec);
 }
 
-Result<Bytes> make_empty_crl(const SigningCa& by, const CrlTerms& terms) {
+Result<Bytes> make_crl(const SigningCa& by, const CrlTerms& terms) {
   KEYWARD_TRY(signing, open(by));
   if (signing.issuer.key_usage(x509::kCrlSign) != true)
     return fail(ErrorKind::kRefused, "the issuer's certificate may sign no lists");
@@ -253,8 +270,8 @@ Status lint_ocsp_certificate(ByteView issuer_der, ByteView der, std::int64_t now
   return check_below(issuer, certificate, now_ms);
 }
 
-// An empty list of known terms has one form: any other octet is wrong.
-Status lint_empty_crl(ByteView issuer_der, ByteView der, const CrlTerms& terms) {
+// A list of known terms has one form: any other octet is wrong.
+Status lint_crl(ByteView issuer_der, ByteView der, const CrlTerms& terms) {
   KEYWARD_TRY(issuer, x509::parse_certificate(issuer_der));
   KEYWARD_TRY(key_id, key_id_in(issuer));
   x509::DerReader outer(der);
@@ -265,7 +282,7 @@ Status lint_empty_crl(ByteView issuer_der, ByteView der, const CrlTerms& terms) 
   KEYWARD_TRY(signature, list.bit_string_octets());
   KEYWARD_CHECK(list.expect_end());
   if (!equal(tbs, crl_tbs(issuer, algorithm, key_id, terms)))
-    return corrupt("the revocation list is not the empty one of these terms");
+    return corrupt("the revocation list is not the one of these terms");
   if (!issuer.key) return corrupt("the issuer's key is of a type that is not read here");
   return x509::verify_octets_signed_by(algorithm, tbs, signature, *issuer.key);
 }

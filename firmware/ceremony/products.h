@@ -38,8 +38,9 @@ struct CrlTerms {
   std::uint64_t number = 0;
   std::int64_t this_update_ms = 0;
   std::int64_t next_update_ms = 0;
+  std::vector<RevokedPlan> revoked;  // in this order
 };
-Result<Bytes> make_empty_crl(const SigningCa& by, const CrlTerms& terms);
+Result<Bytes> make_crl(const SigningCa& by, const CrlTerms& terms);
 
 // kBadInput, kExhausted: what operate::Operators says.
 Result<std::string> write_operators(const WholePlan& plan,
@@ -52,7 +53,7 @@ Status lint_root(const CaPlan& plan, ByteView der, std::int64_t now_ms);
 Status lint_ca_below(const CaPlan& plan, ByteView issuer_der, ByteView der, std::int64_t now_ms);
 Status lint_audit_certificate(ByteView root_der, ByteView der, std::int64_t now_ms);
 Status lint_ocsp_certificate(ByteView issuer_der, ByteView der, std::int64_t now_ms);
-Status lint_empty_crl(ByteView issuer_der, ByteView der, const CrlTerms& terms);
+Status lint_crl(ByteView issuer_der, ByteView der, const CrlTerms& terms);
 Status lint_operators(const WholePlan& plan, std::string_view text);
 
 }  // namespace keyward::ceremony

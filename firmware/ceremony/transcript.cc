@@ -144,6 +144,13 @@ std::string utc_text(std::int64_t utc_ms) {
   return text;
 }
 
+std::optional<std::int64_t> utc_from_text(const std::string& text) {
+  ::tm parts{};
+  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (rest == nullptr || *rest != '\0') return std::nullopt;
+  return static_cast<std::int64_t>(::timegm(&parts)) * 1'000;
+}
+
 Result<Transcript> Transcript::begin(const TranscriptHead& head) {
   KEYWARD_TRY(text, canonical(head_json(head)));
   Transcript out;

@@ -97,6 +97,8 @@ Result<std::string> append_sealed_step(std::string_view transcript, const Transc
                                        const Sealer& sealer);
 
 std::string utc_text(std::int64_t utc_ms);
+// The same back; absent: not this form.
+std::optional<std::int64_t> utc_from_text(const std::string& text);
 
 // ---- whether it is true
 

@@ -1,9 +1,6 @@
 // Owns the judging of a transcript: chain, seals, products. Must not know how one is made.
 #include <algorithm>
 #include <map>
-#include <set>
-
-#include <time.h>
 
 #include "firmware/ceremony/certifying.h"
 #include "firmware/ceremony/transcript.h"
@@ -25,13 +22,6 @@ struct SealSays {
   bool complete = false;
 };
 
-std::optional<std::int64_t> time_of(const std::string& text) {
-  ::tm parts{};
-  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  if (rest == nullptr || *rest != '\0') return std::nullopt;
-  return static_cast<std::int64_t>(::timegm(&parts)) * 1'000;
-}
-
 // The leaf of x5c, and what stands between it and the root.
 Result<std::vector<x509::Certificate>> certificates_of(const json::Value& header) {
   const auto items = header.get("x5c").items();
@@ -51,7 +41,7 @@ Result<SealSays> read_payload(std::string_view payload_b64) {
   KEYWARD_TRY(document, json::Document::parse(text_of(octets)));
   const auto root = document.root();
   SealSays out;
-  const auto time = time_of(std::string(root.get("time").string()));
+  const auto time = utc_from_text(std::string(root.get("time").string()));
   const auto steps = root.get("steps");
   if (!time || !steps.is_integer() || steps.integer() < 0)
     return fail(ErrorKind::kBadInput, "payload");

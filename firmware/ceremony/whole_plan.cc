@@ -6,6 +6,7 @@
 #include <set>
 
 #include "firmware/ceremony/plan_reader.h"
+#include "firmware/ceremony/transcript.h"
 #include "firmware/operate/operators.h"
 #include "firmware/shares/shares.h"
 
@@ -13,6 +14,7 @@ namespace keyward::ceremony {
 namespace {
 
 constexpr std::size_t kProfilesMax = 64;
+constexpr std::size_t kRevokedMax = 256;  // CAs and signers of one root
 constexpr std::size_t kTextBytesMax = 128;
 
 using Problems = std::vector<std::string>;
@@ -140,6 +142,36 @@ OperatorPlan read_operator(config::Section section, std::size_t index, Problems&
   return out;
 }
 
+constexpr std::pair<std::string_view, std::uint8_t> kReasons[] = {{"unspecified", 0},
+                                                                  {"key-compromise", 1},
+                                                                  {"ca-compromise", 2},
+                                                                  {"superseded", 4},
+                                                                  {"cessation-of-operation", 5}};
+
+RevokedPlan read_revoked(config::Section section, std::size_t index, Problems& problems) {
+  RevokedPlan out;
+  const auto text = section.string("serial");
+  const auto where = numbered("revoked", index, text);
+  const auto serial = hex_decode(text);
+  if (!serial || serial->empty() || serial->size() > 20)
+    problems.push_back(where + " serial must be 1 to 20 octets, hexadecimal");
+  else
+    out.serial = *serial;
+  const auto at = utc_from_text(section.string("at"));
+  if (!at) problems.push_back(where + " at must be a time such as \"2031-05-01T12:00:00Z\"");
+  out.at_ms = at.value_or(0);
+  const auto reason = section.string_or("reason", "unspecified");
+  const auto known = std::ranges::find(kReasons, std::string_view(reason),
+                                       &std::pair<std::string_view, std::uint8_t>::first);
+  if (known == std::end(kReasons))
+    problems.push_back(where +
+                       " reason must be unspecified, key-compromise, ca-compromise, "
+                       "superseded or cessation-of-operation");
+  else
+    out.reason = known->second;
+  return out;
+}
+
 CustodiansPlan read_custodians(config::Section section, Problems& problems) {
   CustodiansPlan out;
   out.names = section.strings_or_empty("names", shares::kSharesMax);
@@ -170,6 +202,7 @@ CustodiansPlan read_custodians(config::Section section, Problems& problems) {
 
 void read_audit(config::Section section, WholePlan& plan, Problems& problems) {
   plan.audit_token = section.string("token");
+  plan.audit_certificate = section.string_or("certificate", "");
   plan.audit.key_label = section.string("key_label");
   plan.audit.common_name = section.string_or("common_name", "Keyward Ledger");
   plan.audit.lifetime_days =
@@ -320,6 +353,28 @@ void check_operators(const WholePlan& plan, Problems& problems) {
     problems.emplace_back("[dual_control] without [[operators]] compares nothing");
 }
 
+// A root that exists is taken as it is; then there need be no new CA, only a list.
+void check_existing(const WholePlan& plan, Problems& problems) {
+  const bool existing = !plan.root_certificate.empty();
+  if (plan.issuing.empty() && !existing)
+    problems.emplace_back("[[issuing]] is missing: there must be one at least");
+  if (plan.issuing.empty() && existing && plan.root_crl_days == 0)
+    problems.emplace_back("[root] crl_days: with neither a list nor [[issuing]] nothing is made");
+  const auto* token = plan.token(plan.root_token);
+  if (existing && token != nullptr && token->initialize)
+    problems.emplace_back(
+        "[root] certificate: the token of a root that exists is not set up again");
+  if (existing && plan.root_crl_days != 0 && plan.root_crl_number < 2)
+    problems.emplace_back(
+        "[root] crl_number is missing: one more than that of the root's last list");
+  if (!existing && plan.root_crl_number != 1)
+    problems.emplace_back("[root] crl_number belongs to a root that exists (certificate)");
+  if (!existing && !plan.audit_certificate.empty())
+    problems.emplace_back("[audit] certificate: a new root has certified no signer yet");
+  if (!plan.revoked.empty() && (!existing || plan.root_crl_days == 0))
+    problems.emplace_back("[[revoked]] needs a list of a root that exists");
+}
+
 void check_recovery(const WholePlan& plan, Problems& problems) {
   for (const auto& name : plan.custodians.pins) {
     if (name == plan.root_token)
@@ -364,13 +419,13 @@ void check(WholePlanResult& out, Problems& own) {
   names_once(plan.issuing, "issuing", own);
   names_once(plan.cross, "cross", own);
   if (plan.tokens.empty()) own.emplace_back("[[tokens]] is missing: no key could be made anywhere");
-  if (plan.issuing.empty()) own.emplace_back("[[issuing]] is missing: there must be one at least");
   check_root(plan.root, "[root]", own);
   check_tokens(plan, own);
   check_labels(plan, own);
   check_references(plan, own);
   check_operators(plan, own);
   check_recovery(plan, own);
+  check_existing(plan, own);
 }
 
 }  // namespace
@@ -397,6 +452,9 @@ WholePlanResult parse_whole_plan(std::string_view toml, const std::string& name)
   auto root_section = root.table("root");
   plan.root_token = root_section.string("token");
   plan.root = read_ca(root_section, "[root]", own);
+  plan.root_certificate = root_section.string_or("certificate", "");
+  plan.root_crl_number =
+      static_cast<std::uint64_t>(root_section.integer_or("crl_number", 1, 1'000'000'000, 1));
   plan.root_crl_days = root_section.integer_or("crl_days", 0, 3'650, 400);
   plan.root_crl_url = root_section.string_or("crl_url", "");
   if (!plan.root_crl_url.empty() && !plan.root_crl_url.starts_with("http://"))
@@ -407,6 +465,8 @@ WholePlanResult parse_whole_plan(std::string_view toml, const std::string& name)
            [&](auto section, auto i) { return read_ocsp(section, i, own); });
   read_all(root, "cross", kIssuingMax, plan.cross, own,
            [&](auto section, auto i) { return read_cross(section, i, own); });
+  read_all(root, "revoked", kRevokedMax, plan.revoked, own,
+           [&](auto section, auto i) { return read_revoked(section, i, own); });
   read_audit(root.table("audit"), plan, own);
   read_evidence(root.table("evidence"), plan, own);
   read_all(root, "operators", kPersonsMax, plan.operators, own,

@@ -66,6 +66,13 @@ struct CustodiansPlan {
   bool backup = false;            // makes the key of backups and splits it
 };
 
+// What the root no longer stands for: a CA that it certified, or a ledger's signer.
+struct RevokedPlan {
+  Bytes serial;
+  std::int64_t at_ms = 0;
+  std::uint8_t reason = 0;  // RFC 5280 §5.3.1
+};
+
 struct WholePlan {
   std::string unit;
   std::string title;
@@ -73,13 +80,17 @@ struct WholePlan {
   std::vector<TokenPlan> tokens;
   std::string root_token;
   CaPlan root;
+  std::string root_certificate;  // PEM of a root that exists, beside the plan; empty: it is made
   std::int64_t root_crl_days = 0;
+  std::uint64_t root_crl_number = 1;  // grows with each list of this root
+  std::vector<RevokedPlan> revoked;
   std::string root_crl_url;  // where relying parties find the root's list; empty: nowhere
   std::vector<IssuingPlan> issuing;
   std::vector<OcspPlan> ocsp;
   std::vector<CrossPlan> cross;
   std::string audit_token, evidence_token;
   AuditPlan audit;
+  std::string audit_certificate;  // of a signer that exists; empty: it is made
   hal::KeyAlgorithm audit_algorithm = hal::KeyAlgorithm::kEcdsaP256;
   std::string evidence_key_label;
   std::vector<OperatorPlan> operators;

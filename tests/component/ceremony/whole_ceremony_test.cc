@@ -286,6 +286,40 @@ TEST_F(WholeCeremony, LabelThatExists_StopsAndLosesNothing) {
   EXPECT_FALSE(file_exists(to + "/transcript.json"));
 }
 
+// Years later: the next list of the root, which no longer stands for one of its CAs.
+TEST_F(WholeCeremony, ExistingRoot_SignsItsNextListAndRevokesACa) {
+  const auto folder = work_->path("plan");
+  fs::copy(out() + "/root.pem", folder + "/our-root.pem");
+  fs::copy(out() + "/audit.pem", folder + "/our-audit.pem");
+  const auto serial =
+      run_command({"openssl", "x509", "-in", out() + "/issuing-servers.pem", "-noout", "-serial"});
+  auto hex = serial.output.substr(serial.output.find('=') + 1);
+  hex.erase(hex.find('\n'));
+  auto text = text_of_file(source("next-list.toml"));
+  text = replaced(text, "root-token-folder", out() + "/tokens/root");
+  text = replaced(text, "unit-token-folder", out() + "/tokens/unit");
+  for (const auto* token : {"root", "unit"})
+    text = replaced(text, "pin = \"prompt\"",
+                    "pin = \"file\"\npin_file = \"" + out() + "/handover/pin-" + token + ".txt\"");
+  text = replaced(text, "4100112233445566778899aabbccddee", hex);
+  write_file(folder + "/next.toml", view_of(text));
+  const auto to = work_->path("next");
+  const auto held = run(folder + "/next.toml", to);
+  ASSERT_EQ(held.status, 0) << held.output;
+  EXPECT_EQ(ceremony({"verify", to, "--root", out() + "/root.pem"}).status, 0);
+  const auto check = [&](const std::string& name) {
+    return run_command({"openssl", "verify", "-CAfile", out() + "/root.pem", "-crl_check",
+                        "-CRLfile", to + "/root.crl", out() + "/issuing-" + name + ".pem"});
+  };
+  EXPECT_EQ(check("devices").status, 0) << check("devices").output;
+  EXPECT_THAT(check("servers").output, HasSubstr("certificate revoked"));
+  // Another root's certificate does not pass for this token's key.
+  fs::copy(old_out() + "/root.pem", folder + "/our-root.pem", fs::copy_options::overwrite_existing);
+  const auto wrong = run(folder + "/next.toml", work_->path("wrong-root"));
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_THAT(wrong.output, HasSubstr("root failed"));
+}
+
 // ---- courses of their own
 
 TEST(WholeCeremony_StoppedInTheMiddle, GoesOnWhereItWas) {

@@ -238,16 +238,16 @@ TEST_F(TranscriptTest, ResponderCertificate_HasItsTwoMarks) {
   EXPECT_FALSE(lint_audit_certificate(root_der_, *der, now_ms_).has_value());
 }
 
-TEST_F(TranscriptTest, EmptyList_HoldsExactlyItsTerms) {
+TEST_F(TranscriptTest, List_HoldsExactlyItsTerms) {
   const std::int64_t second = now_ms_ / 1'000 * 1'000;
-  const CrlTerms terms{1, second, second + 86'400'000};
-  const auto der = make_empty_crl({token_, "root", root_der_}, terms);
+  const CrlTerms terms{1, second, second + 86'400'000, {}};
+  const auto der = make_crl({token_, "root", root_der_}, terms);
   ASSERT_TRUE(der.has_value());
-  EXPECT_TRUE(lint_empty_crl(root_der_, *der, terms).has_value());
-  EXPECT_FALSE(lint_empty_crl(root_der_, *der, {2, second, second + 86'400'000}).has_value());
+  EXPECT_TRUE(lint_crl(root_der_, *der, terms).has_value());
+  EXPECT_FALSE(lint_crl(root_der_, *der, {2, second, second + 86'400'000, {}}).has_value());
   auto spoilt = *der;
   spoilt.back() ^= 1;
-  EXPECT_FALSE(lint_empty_crl(root_der_, spoilt, terms).has_value());
+  EXPECT_FALSE(lint_crl(root_der_, spoilt, terms).has_value());
 }
 
 TEST_F(TranscriptTest, CertificateOfAnotherKey_SignsNothing) {

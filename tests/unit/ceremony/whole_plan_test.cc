@@ -109,6 +109,13 @@ const Wrong kWrong[] = {
     {"name = \"Boris Maier\"\npublic", "name = \"Anna Lee\"\npublic", "name stands twice"},
     {"operators/boris.pem", "operators/anna.pem", "public_key is another operator's"},
     {"orders = [\"policy\", \"ca\"", "orders = [\"policy\", \"eab\"", "needs two operators"},
+    {"path_length = 1\n", "path_length = 1\ncertificate = \"r.pem\"\n", "is not set up again"},
+    {"[audit]", "[[revoked]]\nserial = \"zz\"\nat = \"x\"\nreason = \"whim\"\n[audit]",
+     "serial must be 1 to 20 octets"},
+    {"[audit]", "[[revoked]]\nserial = \"zz\"\nat = \"x\"\nreason = \"whim\"\n[audit]",
+     "at must be a time"},
+    {"[audit]", "[[revoked]]\nserial = \"zz\"\nat = \"x\"\nreason = \"whim\"\n[audit]",
+     "reason must be"},
     {"threshold = 3", "threshold = 1", "'custodians.threshold' must be"},
     {"threshold = 3", "threshold = 6", "more than there are names"},
     {"threshold = 3\n", "", "threshold is missing"},
@@ -120,6 +127,28 @@ const Wrong kWrong[] = {
      "", "nobody would hold the shares"},
 };
 INSTANTIATE_TEST_SUITE_P(Plant, WholePlan_Wrong, testing::ValuesIn(kWrong));
+
+// With a root that exists a list alone can be made; what belongs together must be there.
+TEST(WholePlan_ExistingRoot, NeedsNumberAndAListOrACa) {
+  const std::string base =
+      "format = 1\n[unit]\nid = \"u\"\n[[tokens]]\nname = \"root\"\nboard = \"b\"\nlabel = "
+      "\"r\"\npin = \"prompt\"\n[[tokens]]\nname = \"unit\"\nboard = \"b\"\nlabel = \"u\"\npin "
+      "= \"prompt\"\n[audit]\ntoken = \"unit\"\nkey_label = \"audit\"\ncertificate = \"a.pem\"\n"
+      "[[revoked]]\nserial = \"41ff\"\nat = \"2031-05-01T12:00:00Z\"\nreason = "
+      "\"ca-compromise\"\n[root]\ntoken = \"root\"\nkey_label = \"root\"\nalgorithm = "
+      "\"ecdsa-p384\"\ncommon_name = \"R\"\nlifetime_days = 10\npath_length = 1\n";
+  const auto judged = [&](const std::string& more) {
+    return parse_whole_plan(base + more, "p").problems;
+  };
+  EXPECT_THAT(judged("certificate = \"r.pem\"\ncrl_number = 2\n"), IsEmpty());
+  EXPECT_THAT(judged("certificate = \"r.pem\"\n"), Contains(HasSubstr("crl_number is missing")));
+  EXPECT_THAT(judged("certificate = \"r.pem\"\ncrl_days = 0\n"),
+              Contains(HasSubstr("nothing is made")));
+  const auto without = judged("crl_number = 2\n");
+  for (const auto* says : {"[[issuing]] is missing", "crl_number belongs to a root that exists",
+                           "has certified no signer yet", "[[revoked]] needs a list"})
+    EXPECT_THAT(without, Contains(HasSubstr(says)));
+}
 
 TEST(WholePlan_CrossByItsOwnRoot, IsRefused) {
   const auto text =
