@@ -11,6 +11,7 @@
 #include "apps/ctl/operator_key.h"
 #include "apps/ctl/order_command.h"
 #include "apps/ctl/roots_command.h"
+#include "apps/ctl/unlock_command.h"
 
 int main(int argc, char** argv) {
   using namespace keyward;
@@ -50,6 +51,7 @@ int main(int argc, char** argv) {
   const ctl::OperatorKeyCommand operator_key(app);
   const ctl::OrderCommand order(app);
   const ctl::RootsCommand roots(app);
+  const ctl::UnlockCommand unlock(app);
 
   app.footer(
       "Exit status: 0 done, 1 failed, 2 a finding (the ledger is broken), 78 a file is wrong, "
@@ -64,6 +66,7 @@ int main(int argc, char** argv) {
   if (operator_key.parsed()) return operator_key.run();
   if (order.parsed()) return order.run();
   if (roots.parsed()) return roots.run();
+  if (unlock.parsed()) return unlock.run();
   if (show->parsed()) return ctl::show_ledger(ledger);
   if (verify->parsed()) return ctl::verify_ledger(ledger);
   return 1;

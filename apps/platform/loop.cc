@@ -136,8 +136,39 @@ Result<SecretBytes> Loop::unseal_locked() {
   return pin_.unseal();
 }
 
+Status Loop::take_pin(const SecretBytes& pin) {
+  const std::lock_guard lock(tpm_lock_);
+  if (tripped_ == "zeroise") return fail(ErrorKind::kRefused, "this unit is being zeroised");
+  if (tripped_ == "unprovisioned") return fail(ErrorKind::kRefused, "this unit was zeroised");
+  auto sealed = pin_.seal(pin);
+  if (!sealed && sealed.error().kind == ErrorKind::kUnavailable) sealed = pin_.seal(pin);
+  if (!sealed) return sealed;
+  tripped_.clear();
+  locked_.clear();
+  publish();
+  return {};
+}
+
+void Loop::trip(std::string_view state, std::string_view detail) {
+  const std::lock_guard lock(tpm_lock_);
+  if (tripped_ == "zeroise") return;
+  tripped_ = state;
+  tripped_detail_ = detail;
+  publish();
+}
+
+void Loop::alarm(std::string_view detail) {
+  const std::lock_guard lock(tpm_lock_);
+  if (alarm_ == detail) return;
+  alarm_ = detail;
+  publish();
+}
+
 task::Answer<wire::PinUnsealReply> Loop::unseal() {
   const std::lock_guard lock(tpm_lock_);
+  if (!tripped_.empty())
+    return task::refuse(wire::FailureKind::kRefused, "tampered",
+                        "the tamper input was active: an operator must unlock the unit");
   auto pin = unseal_locked();
   if (pin) {
     away_.clear();
@@ -154,11 +185,15 @@ task::Answer<wire::PinUnsealReply> Loop::unseal() {
 }
 
 void Loop::publish() {
-  const std::string state = !away_.empty()     ? "degraded"
+  const std::string state = !tripped_.empty()  ? tripped_
+                            : !away_.empty()   ? "degraded"
                             : !locked_.empty() ? "locked"
+                            : !alarm_.empty()  ? "degraded"
                                                : "operational";
-  const std::string detail = !away_.empty()     ? "the TPM is away: " + away_
+  const std::string detail = !tripped_.empty()  ? tripped_detail_
+                             : !away_.empty()   ? "the TPM is away: " + away_
                              : !locked_.empty() ? "the HSM's PIN stays sealed: " + locked_
+                             : !alarm_.empty()  ? alarm_
                                                 : "the TPM answers";
   const std::string all = state + "\n" + detail;
   if (published_once_ && all == published_) return;

@@ -29,8 +29,15 @@ class Loop {
   ~Loop() { stop_watching(); }
 
   // Codes: "tpm-away" (unavailable), "pin-refused" (the PCRs are not those of sealing),
-  // "pin-unusable" (never sealed, or by another TPM), "tpm-failed".
+  // "pin-unusable" (never sealed, or by another TPM), "tpm-failed", "tampered".
   task::Answer<wire::PinUnsealReply> unseal();
+
+  // An operator's PIN, sealed under the PCRs of now; ends a lock by tampering. Codes as above.
+  Result<void> take_pin(const SecretBytes& pin);
+  // From now on no PIN is given until take_pin(). `state`: "tampered", or "zeroise" for ever.
+  void trip(std::string_view state, std::string_view detail);
+  // Something that an operator must see and that stops nothing; empty: over.
+  void alarm(std::string_view detail);
 
   // A secret of attestation's, for this TPM alone: under the storage root, no matter what was booted,
   // so that an update of the firmware does not lose it. "key-empty", "tpm-away", "tpm-failed".
@@ -61,8 +68,11 @@ class Loop {
   std::uint32_t anchor_index_;
   Report report_;
   std::mutex tpm_lock_;
-  std::string away_;    // why the TPM is away; empty: it is there
-  std::string locked_;  // why the PIN was not given; empty: it was, or nobody asked
+  std::string away_;     // why the TPM is away; empty: it is there
+  std::string locked_;   // why the PIN was not given; empty: it was, or nobody asked
+  std::string tripped_;  // the state that tampering led to; empty: none
+  std::string tripped_detail_;
+  std::string alarm_;
   std::string published_;
   bool published_once_ = false;
 

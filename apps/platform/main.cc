@@ -1,5 +1,6 @@
 // The platform task: the appliance's own TPM. Wiring alone; handlers stand in loop.cc, the TPM in
 // the board's HAL.
+#include "apps/platform/guard.h"
 #include "apps/platform/loop.h"
 #include "apps/platform/peers.h"
 #include "board/compose.h"
@@ -38,6 +39,9 @@ int main(int argc, char** argv) {
   const auto probe_ms = section.integer_or("probe_ms", 100, 600'000, kProbeMsDefault);
   const auto anchor_index =
       static_cast<std::uint32_t>(section.integer_or("anchor_index", 0, 0x01FF'FFFF, 0));
+  const auto tamper_path = config.string_or("tamper_input", "");
+  const auto tamper_active = static_cast<int>(config.integer_or("tamper_active", 0, 1, 1));
+  const auto on_tamper = config.string_or("on_tamper", "lock");
   (void)config.table("appliance").text();  // shared with every task; nothing in it is for this one
   task.finish_config_or_die();
 
@@ -45,6 +49,11 @@ int main(int argc, char** argv) {
   if (!tpm) die("the configured TCTI is not usable", tpm.error());
   auto pin = board::make_sealed_pin(**tpm, {pin_path, selection_of(registers)});
   if (!pin) die("the configuration of the sealed PIN is not usable", pin.error());
+
+  const auto policy = platform::tamper_policy_from(on_tamper);
+  if (!policy) die("platform.on_tamper is ignore, lock or zeroise", policy.error());
+  auto tamper = board::make_tamper(tamper_path, tamper_active);
+  if (!tamper) die("the tamper input is not usable", tamper.error());
 
   platform::Loop loop(**tpm, **pin, anchor_index,
                       [&](auto state, auto detail) { task.report_state(state, detail); });
@@ -55,7 +64,12 @@ int main(int argc, char** argv) {
                                   [&](const auto& r) { return loop.seal_key(r); });
   task.server().on<wire::KeyUnseal>(TaskId::kAttestation,
                                     [&](const auto& r) { return loop.unseal_key(r); });
-  task.on_stop([&] { loop.stop(); });
+  platform::Guard guard(loop, {task.state_dir(), pin_path, *policy}, tamper->get());
+  task.on_stop([&] {
+    guard.stop();
+    loop.stop();
+  });
+  guard.start();
   loop.watch(probe_ms);
   task::Task::exit(task.run());
 }

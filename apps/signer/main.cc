@@ -8,6 +8,7 @@
 #include "apps/signer/loop.h"
 #include "apps/signer/orders.h"
 #include "apps/signer/peers.h"
+#include "apps/signer/unprovisioned.h"
 #include "firmware/log/log.h"
 #include "hal/base/file.h"
 
@@ -62,6 +63,7 @@ int main(int argc, char** argv) {
   if (const auto completed = signer::complete(config); !completed)
     die("configuration", completed.error(), task::kExitConfig);
   load_operators(config);
+  signer::wait_until_provisioned(task, config.state_dir, config.issuer_chain);
   // Before any thread: it sets the module's environment.
   auto token = board::make_signing_token(config.token);
   if (!token) die("the PKCS#11 configuration cannot be used", token.error(), task::kExitConfig);

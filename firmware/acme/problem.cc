@@ -50,6 +50,7 @@ constexpr std::array kTypes = std::to_array<ProblemTypeRow>({
 constexpr std::array kFailures = std::to_array<FailureRow>({
     {"jwk-malformed", ProblemType::kServerInternal, OrderFate::kInvalid},
     {"no-grant", ProblemType::kUnauthorized, OrderFate::kInvalid},
+    {"unprovisioned", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"jws-signature", ProblemType::kMalformed, OrderFate::kStaysReady},
     {"jws-algorithm", ProblemType::kBadSignatureAlgorithm, OrderFate::kStaysReady},
     {"jws-url", ProblemType::kUnauthorized, OrderFate::kStaysReady},

@@ -347,9 +347,11 @@ void Service::write_directories() {
 
 bool Service::refresh_profiles() {
   auto reply = context_.backend.signer.ask(wire::IssuerGet{});
+  if (!reply && reply.error().code == "unprovisioned") state_ = ApplianceState::kUnprovisioned;
   if (!reply) return false;
   context_.issuer.set(std::move(*reply));
   write_directories();
+  if (state_ == ApplianceState::kUnprovisioned) state_ = ApplianceState::kLocked;
   auto locked_state = ApplianceState::kLocked;
   if (state_.compare_exchange_strong(locked_state, ApplianceState::kOperational)) {
     log::info("operational: the signer has answered");

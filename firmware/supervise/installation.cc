@@ -9,6 +9,7 @@ namespace {
 // Between Debian's globally allocated users and its reserved range (Debian Policy §9.2.2).
 constexpr std::int64_t kUidBaseDefault = 63'100;
 constexpr std::size_t kEnvironmentMax = 32;
+constexpr std::size_t kZeroiseAlsoMax = 32;
 
 // As a TOML basic string.
 std::string quoted(const std::string& text) {
@@ -49,6 +50,11 @@ InstallationResult read(config::Document document, const Graph& graph) {
   in.separate_uids = s.boolean_or("separate_uids", true);
   in.watchdog = s.string_or("watchdog", "");
   in.watchdog_timeout_s = static_cast<int>(s.integer_or("watchdog_timeout_s", 3, 600, 30));
+  in.zeroise_also = s.strings_or_empty("zeroise_also", kZeroiseAlsoMax);
+  for (const auto& path : in.zeroise_also) {
+    if (path.empty() || path[0] != '/' || has_control_character(path))
+      own_problems.emplace_back("'supervisor.zeroise_also' must hold absolute paths");
+  }
   const std::string sandbox = s.string_or("sandbox", "");
   if (!sandbox.empty()) {
     auto loaded = load_board_sandbox(sandbox);

@@ -19,6 +19,7 @@ struct Installation {
   bool separate_uids = true;  // false: all tasks keep the supervisor's uid (said in the status)
   std::string watchdog;       // board data; empty: none
   int watchdog_timeout_s = 0;
+  std::vector<std::string> zeroise_also;  // beside the state, destroyed with it; absolute paths
   BoardSandbox sandbox;  // from the board's sandbox.toml (key `sandbox`); else empty
   std::vector<std::string> environment;  // NAME=VALUE, what tasks get beside the built-in few
   std::map<wire::TaskId, std::string> task_configs;  // TOML as ControlStart carries it

@@ -33,8 +33,13 @@ std::string overall_state(const ApplianceStatus& status) {
   if (status.stopping) return "stopping";
   bool degraded = false;
   bool starting = false;
+  bool locked = false;
+  bool failed = false;
   for (const auto& task : status.tasks) {
-    if (task.phase == TaskPhase::kFailed) return "failed";
+    if (task.phase == TaskPhase::kReady && task.state == "unprovisioned") return "unprovisioned";
+    if (task.phase == TaskPhase::kReady && (task.state == "locked" || task.state == "tampered"))
+      locked = true;
+    if (task.phase == TaskPhase::kFailed) failed = true;
     if (task.phase == TaskPhase::kStarting && task.restarts == 0) starting = true;
     if (task.phase != TaskPhase::kReady && task.phase != TaskPhase::kStarting) degraded = true;
     if (task.phase == TaskPhase::kStarting && task.restarts != 0) degraded = true;
@@ -45,6 +50,8 @@ std::string overall_state(const ApplianceStatus& status) {
       degraded = true;
     }
   }
+  if (failed) return "failed";
+  if (locked) return "locked";
   if (degraded) return "degraded";
   return starting ? "starting" : "operational";
 }

@@ -40,7 +40,8 @@ struct ApplianceStatus {
 };
 
 // "operational": every task is ready and none reports less; "starting"; "degraded": something is
-// missing and comes back by itself; "failed": a task needs an operator; "stopping".
+// missing and comes back by itself; "locked": the HSM's PIN is not given; "failed": a task needs an
+// operator; "unprovisioned": no CA is here yet, or no more; "stopping". The worst one is said.
 std::string overall_state(const ApplianceStatus& status);
 std::string render_status(const ApplianceStatus& status);
 // Replaces `path` by rename. Not fsynced: it describes running processes and means nothing after a

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@
 #include "firmware/wire/messages/control_start.h"
 #include "firmware/wire/messages/control_state.h"
 #include "firmware/wire/messages/control_stop.h"
+#include "firmware/zeroise/zeroise.h"
 #include "hal/base/clock.h"
 #include "hal/base/file.h"
 
@@ -69,6 +71,7 @@ struct Supervisor::Impl {
   ApplianceStatus status;
   std::string last_status;
   bool stopping = false;
+  bool zeroising = false;       // nothing starts until everything has ended and is destroyed
   std::vector<int> stop_ranks;  // still to be stopped, ascending
   std::int64_t next_pet_ms = 0;
   MetricsFile metrics;
@@ -94,6 +97,8 @@ struct Supervisor::Impl {
   void read_own_output() { read_lines(own_output.get(), own_lines); }
   bool take_frame(Child& child, const task::ReceivedFrame& frame);
   void kill_child(Child& child, std::string_view why);
+  void obey_platform(std::string_view before, std::string_view now);
+  void zeroise();
   void child_ended(Child& child);
   void timers();
   int wait_ms() const;
@@ -310,8 +315,9 @@ bool Supervisor::Impl::take_frame(Child& child, const task::ReceivedFrame& frame
       auto report = wire::decode_body<wire::ControlState>(opened->body);
       if (!report) return false;
       child.heard(now_ms());
-      child.status().state = std::move(report->state);
+      const std::string before = std::exchange(child.status().state, std::move(report->state));
       child.status().detail = std::move(report->detail);
+      if (child.spec().id == TaskId::kPlatform) obey_platform(before, child.status().state);
       return true;
     }
     case wire::MessageType::kControlMetrics: {
@@ -322,6 +328,36 @@ bool Supervisor::Impl::take_frame(Child& child, const task::ReceivedFrame& frame
     }
     default:
       return false;
+  }
+}
+
+// The platform task holds the PIN: what it says about the tamper input is believed. A signer that has
+// the PIN loses it with its memory.
+void Supervisor::Impl::obey_platform(std::string_view before, std::string_view now) {
+  if (now == before) return;
+  if (now == "tampered") {
+    Child* signer = find(TaskId::kSigner);
+    if (signer != nullptr) kill_child(*signer, "the unit was opened: the signer loses the PIN");
+  }
+  if (now != "zeroise" || stopping) return;
+  log::error("the tamper input orders it: everything secret is destroyed");
+  zeroising = true;
+  for (auto& child : children) kill_child(*child, "zeroise");
+}
+
+// Once everything has ended. The tasks then start again and say that nothing is there.
+void Supervisor::Impl::zeroise() {
+  if (std::ranges::any_of(children, [](const auto& child) { return child->alive(); })) return;
+  const auto done = zeroise::destroy({installation.state_root, installation.zeroise_also, false,
+                                      "tamper", system_clock().utc_ms()});
+  zeroising = false;
+  if (!done) return log::error("not destroyed", done.error());
+  log::error("destroyed", {{"files", done->files}, {"octets", done->octets}});
+  for (const auto& path : done->failed) log::error("not destroyed", {{"path", path}});
+  for (auto& child : children) {
+    const auto prepared = prepare_state_directory(
+        installation.state_root + "/" + child->spec().name, own_uids, child->status().uid);
+    if (!prepared) log::error("no state directory", prepared.error());
   }
 }
 
@@ -377,7 +413,7 @@ void Supervisor::Impl::timers() {
         break;
       case TaskPhase::kWaiting:
       case TaskPhase::kFailed:
-        if (stopping) break;
+        if (stopping || zeroising) break;
         ++child->status().restarts;
         restart.push_back(child.get());
         break;
@@ -398,7 +434,7 @@ void Supervisor::Impl::pet() {
 int Supervisor::Impl::wait_ms() const {
   std::int64_t next = std::max(now_ms(), next_metrics_ms);
   for (const auto& child : children) {
-    if (child->due_ms()) next = std::min(next, *child->due_ms());
+    if (child->due_ms() && !zeroising) next = std::min(next, *child->due_ms());
   }
   if (options.watchdog != nullptr) next = std::min(next, next_pet_ms);
   return static_cast<int>(std::max<std::int64_t>(0, next - now_ms()));
@@ -432,6 +468,7 @@ int Supervisor::Impl::loop() {
     }
     if (::poll(entries.data(), entries.size(), wait_ms()) < 0 && errno != EINTR) return 1;
     turn(entries, owners);
+    if (zeroising) zeroise();
     timers();
     pet();
     if (stopping && advance_stop()) break;

@@ -63,6 +63,12 @@ std::vector<std::pair<wire::TaskId, wire::MessageType>> Server::allowed() const 
   return out;
 }
 
+void Server::refuse_all(std::span<const std::pair<wire::TaskId, wire::MessageType>> requests,
+                        const wire::Failure& failure) {
+  for (const auto& request : requests)
+    handlers_[request] = [failure](ByteView, Responder responder) { responder.failure(failure); };
+}
+
 void Server::serve(wire::TaskId from, UniqueFd fd, int threads) {
   auto connection = std::make_shared<Connection>(from, std::move(fd));
   std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,11 @@ class Server {
       handler(*request, std::move(responder));
     };
   }
+
+  // Whatever a peer of the table may ask is answered with this: for a task that has nothing to serve
+  // yet. What it may not ask stays fatal.
+  void refuse_all(std::span<const std::pair<wire::TaskId, wire::MessageType>> requests,
+                  const wire::Failure& failure);
 
   // What is registered, for comparison with the peer table and tasks.toml.
   std::vector<std::pair<wire::TaskId, wire::MessageType>> allowed() const;

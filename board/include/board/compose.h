@@ -10,6 +10,7 @@
 
 #include "hal/sealed_pin.h"
 #include "hal/signing_token.h"
+#include "hal/tamper.h"
 #include "hal/tpm.h"
 #include "hal/watchdog.h"
 
@@ -50,5 +51,9 @@ Result<std::unique_ptr<hal::SealedPin>> make_sealed_pin(hal::Tpm& tpm, const Sea
 
 // Target keyward_board_<name>_watchdog. Empty path: none (the simulator without a watchdog file).
 Result<std::unique_ptr<hal::Watchdog>> make_watchdog(const std::string& path);
+
+// Target keyward_board_<name>_tamper. Empty path: the board has no such input. `active`: the value that
+// means "opened".
+Result<std::unique_ptr<hal::Tamper>> make_tamper(const std::string& path, int active);
 
 }  // namespace keyward::board

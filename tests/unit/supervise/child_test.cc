@@ -70,6 +70,13 @@ TEST(OverallState_EachMixture, SaysTheWorst) {
   EXPECT_EQ(overall({task(TaskPhase::kReady, "operational"), task(TaskPhase::kStarting, "", 1)}),
             "degraded");
   EXPECT_EQ(overall({task(TaskPhase::kStarting, ""), task(TaskPhase::kFailed, "")}), "failed");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "degraded"), task(TaskPhase::kReady, "locked")}),
+            "locked");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "tampered"), task(TaskPhase::kReady, "locked")}),
+            "locked");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "locked"), task(TaskPhase::kFailed, "")}), "failed");
+  EXPECT_EQ(overall({task(TaskPhase::kReady, "unprovisioned"), task(TaskPhase::kFailed, "")}),
+            "unprovisioned");
 }
 
 TEST(Status_Rendered, IsJsonWithEverythingAnOperatorNeeds) {

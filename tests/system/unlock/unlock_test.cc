@@ -1,0 +1,158 @@
+// The whole simulated appliance loses its sealed PIN, is opened, and is zeroised: from each, custodians
+// bring it back, or nothing of its secrets is left.
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "firmware/config/config.h"
+#include "hal/base/clock.h"
+#include "hal/base/file.h"
+#include "tests/support/simulator/simulator.h"
+
+namespace keyward::test {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::int64_t kPatienceMs = 90'000;
+
+class Unlock : public ::testing::Test {
+ protected:
+  static bool wait_state(const Simulator& sim, const std::string& state) {
+    const auto deadline = Deadline::after_ms(kPatienceMs);
+    while (!deadline.passed()) {
+      if (sim.state() == state) return true;
+      ::poll(nullptr, 0, 200);
+    }
+    ADD_FAILURE() << "not " << state << ": " << sim.run({"status"}).output;
+    return false;
+  }
+  static std::string pin_of(const Simulator& sim) {
+    auto document = config::Document::load(sim.dir() + "/offline/pins.toml");
+    return document.root().string("issuing_pin");
+  }
+  static void make_slot(const Simulator& sim) {
+    write_file(sim.dir() + "/pin", view_of(pin_of(sim)));
+    const auto made = run_command({keyward_binary("keywardctl"),
+                                   "recovery",
+                                   "create",
+                                   "--unit",
+                                   "sim",
+                                   "--pin-file",
+                                   sim.dir() + "/pin",
+                                   "--threshold",
+                                   "3",
+                                   "--custodian",
+                                   "Ada",
+                                   "--custodian",
+                                   "Bo",
+                                   "--custodian",
+                                   "Cy",
+                                   "--custodian",
+                                   "Di",
+                                   "--custodian",
+                                   "Ed",
+                                   "--out",
+                                   sim.dir() + "/slot"});
+    ASSERT_EQ(made.status, 0) << made.output;
+    fs::remove(sim.dir() + "/pin");
+  }
+  static CommandResult unlock(const Simulator& sim, const std::vector<std::string>& shares,
+                              const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {keyward_binary("keywardctl"), "unlock",
+                                      sim.dir() + "/keyward.toml", "--recovery",
+                                      sim.dir() + "/slot/recovery-slot.json"};
+    for (const auto& share : shares) {
+      words.push_back("--share");
+      words.push_back(sim.dir() + "/slot/" + share + ".share");
+    }
+    words.insert(words.end(), more.begin(), more.end());
+    return run_command(words);
+  }
+  static void kill_signer(const Simulator& sim) {
+    const int pid = sim.pid_of("signer");
+    ASSERT_GT(pid, 0);
+    ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  }
+};
+
+TEST_F(Unlock, SealedPinLost_ThreeOfFiveSharesMakeItOperationalWithoutRestart) {
+  const Simulator sim({"--quiet"});
+  ASSERT_TRUE(sim.started()) << sim.output();
+  make_slot(sim);
+  fs::remove(sim.dir() + "/state/platform/hsm-pin.tss2");
+  kill_signer(sim);
+  ASSERT_TRUE(wait_state(sim, "locked"));
+  const int platform = sim.pid_of("platform");
+  const int signer = sim.pid_of("signer");
+
+  const auto two = unlock(sim, {"01-Ada", "04-Di"});
+  EXPECT_NE(two.status, 0);
+  EXPECT_NE(two.output.find("1 more share"), std::string::npos) << two.output;
+  EXPECT_EQ(sim.state(), "locked");
+  const auto twice = unlock(sim, {"01-Ada", "01-Ada"});
+  EXPECT_EQ(twice.status, 78);
+  EXPECT_NE(twice.output.find("01-Ada.share: share number 1 was given already"), std::string::npos)
+      << twice.output;
+
+  const auto three = unlock(sim, {"05-Ed", "02-Bo", "03-Cy"});
+  EXPECT_EQ(three.status, 0) << three.output;
+  EXPECT_TRUE(wait_state(sim, "operational"));
+  EXPECT_EQ(sim.pid_of("platform"), platform);
+  EXPECT_EQ(sim.pid_of("signer"), signer);
+  // Sealed again: the next start needs nobody.
+  kill_signer(sim);
+  EXPECT_TRUE(wait_state(sim, "operational"));
+}
+
+TEST_F(Unlock, ApplianceStopped_OfflineSealsAndTheNextStartNeedsNobody) {
+  const Simulator sim({"--quiet"});
+  ASSERT_TRUE(sim.started()) << sim.output();
+  make_slot(sim);
+  const auto running = unlock(sim, {"01-Ada", "02-Bo", "03-Cy"}, {"--offline"});
+  EXPECT_EQ(running.status, 64) << running.output;
+}
+
+TEST_F(Unlock, TamperInput_LocksUntilAnOperatorUnlocks) {
+  const std::string input = "/tmp/keyward-tamper-" + std::to_string(::getpid());
+  write_file(input, view_of("0\n"));
+  const Simulator sim({"--quiet", "--set", "platform.tamper_input=\"" + input + "\""});
+  ASSERT_TRUE(sim.started()) << sim.output();
+  make_slot(sim);
+  const int signer = sim.pid_of("signer");
+  write_file(input, view_of("1\n"));
+  ASSERT_TRUE(wait_state(sim, "locked"));
+  EXPECT_NE(sim.pid_of("signer"), signer);  // the PIN went with its memory
+  const auto open = unlock(sim, {"01-Ada", "02-Bo", "03-Cy"}, {"--wait", "0"});
+  EXPECT_NE(open.output.find("close the unit first"), std::string::npos) << open.output;
+  write_file(input, view_of("0\n"));
+  EXPECT_EQ(sim.run({"down"}).status, 0);
+  static_cast<void>(sim.run({"up", "--quiet"}));  // it waits for operational in vain
+  EXPECT_EQ(sim.state(), "locked");               // over a restart
+  const auto closed = unlock(sim, {"01-Ada", "02-Bo", "03-Cy"});
+  EXPECT_EQ(closed.status, 0) << closed.output;
+  EXPECT_TRUE(wait_state(sim, "operational"));
+  fs::remove(input);
+}
+
+TEST_F(Unlock, TamperInputWithZeroise_LeavesNoSecretAndAnUnprovisionedUnit) {
+  const std::string input = "/tmp/keyward-zeroise-" + std::to_string(::getpid());
+  write_file(input, view_of("0\n"));
+  const Simulator sim({"--quiet", "--set", "platform.tamper_input=\"" + input + "\"", "--set",
+                       "platform.on_tamper=\"zeroise\""});
+  ASSERT_TRUE(sim.started()) << sim.output();
+  const auto eab =
+      run_command({keyward_binary("keywardctl"), "eab", "add", sim.dir() + "/state/attestation"});
+  ASSERT_EQ(eab.status, 0) << eab.output;
+  write_file(input, view_of("1\n"));
+  ASSERT_TRUE(wait_state(sim, "unprovisioned"));
+  EXPECT_TRUE(fs::exists(sim.dir() + "/state/signer/ledger"));
+  for (const char* path : {"signer/tokens", "platform/hsm-pin.tss2", "attestation/eab"})
+    EXPECT_FALSE(fs::exists(sim.dir() + "/state/" + path)) << path;
+  fs::remove(input);
+}
+
+}  // namespace
+}  // namespace keyward::test
