@@ -3,6 +3,7 @@
 
 #include "apps/ctl/account_command.h"
 #include "apps/ctl/audit_command.h"
+#include "apps/ctl/backup_command.h"
 #include "apps/ctl/ceremony_command.h"
 #include "apps/ctl/devices_command.h"
 #include "apps/ctl/eab_command.h"
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
   const ctl::AccountCommand account(app);
   const ctl::AuditCommand audit(app);
   const ctl::CeremonyCommand ceremony(app);
+  const ctl::BackupCommand backup(app);
   const ctl::DevicesCommand devices(app);
   const ctl::EabCommand eab(app);
   const ctl::IncidentCommand incident(app);
@@ -60,6 +62,7 @@ int main(int argc, char** argv) {
   if (account.parsed()) return account.run();
   if (audit.parsed()) return audit.run();
   if (ceremony.parsed()) return ceremony.run();
+  if (backup.parsed()) return backup.run();
   if (devices.parsed()) return devices.run();
   if (eab.parsed()) return eab.run();
   if (incident.parsed()) return incident.run();

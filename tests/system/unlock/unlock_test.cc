@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include "firmware/config/config.h"
 #include "hal/base/clock.h"
@@ -20,6 +21,25 @@ constexpr std::int64_t kPatienceMs = 90'000;
 
 class Unlock : public ::testing::Test {
  protected:
+  // A tamper input that the platform task, a user of its own, can read.
+  class Input {
+   public:
+    Input() {
+      char name[] = "/tmp/keyward-tamper-XXXXXX";
+      dir_ = ::mkdtemp(name);
+      fs::permissions(dir_, fs::perms(0755));
+      set('0');
+    }
+    ~Input() { fs::remove_all(dir_); }
+    void set(char value) const {
+      std::ofstream(path()) << value << '\n';
+      fs::permissions(path(), fs::perms(0644));
+    }
+    std::string path() const { return dir_ + "/intrusion0_alarm"; }
+
+   private:
+    std::string dir_;
+  };
   static bool wait_state(const Simulator& sim, const std::string& state) {
     const auto deadline = Deadline::after_ms(kPatienceMs);
     while (!deadline.passed()) {
@@ -27,6 +47,19 @@ class Unlock : public ::testing::Test {
       ::poll(nullptr, 0, 200);
     }
     ADD_FAILURE() << "not " << state << ": " << sim.run({"status"}).output;
+    return false;
+  }
+  // The value of the member "key".
+  static std::string secret_in(const std::string& json) {
+    const auto at = json.find("\"key\":\"");
+    return at == std::string::npos ? "" : json.substr(at + 7, json.find('"', at + 7) - at - 7);
+  }
+  static bool stands_in(const std::string& folder, const std::string& secret) {
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      if (!entry.is_regular_file()) continue;
+      const auto octets = read_whole_file(entry.path());
+      if (text_of(octets).find(secret) != std::string_view::npos) return true;
+    }
     return false;
   }
   static std::string pin_of(const Simulator& sim) {
@@ -116,42 +149,45 @@ TEST_F(Unlock, ApplianceStopped_OfflineSealsAndTheNextStartNeedsNobody) {
 }
 
 TEST_F(Unlock, TamperInput_LocksUntilAnOperatorUnlocks) {
-  const std::string input = "/tmp/keyward-tamper-" + std::to_string(::getpid());
-  write_file(input, view_of("0\n"));
-  const Simulator sim({"--quiet", "--set", "platform.tamper_input=\"" + input + "\""});
+  const Input input;
+  const Simulator sim({"--quiet", "--set", "platform.tamper_input=\"" + input.path() + "\""});
   ASSERT_TRUE(sim.started()) << sim.output();
   make_slot(sim);
   const int signer = sim.pid_of("signer");
-  write_file(input, view_of("1\n"));
+  input.set('1');
   ASSERT_TRUE(wait_state(sim, "locked"));
   EXPECT_NE(sim.pid_of("signer"), signer);  // the PIN went with its memory
   const auto open = unlock(sim, {"01-Ada", "02-Bo", "03-Cy"}, {"--wait", "0"});
   EXPECT_NE(open.output.find("close the unit first"), std::string::npos) << open.output;
-  write_file(input, view_of("0\n"));
-  EXPECT_EQ(sim.run({"down"}).status, 0);
-  static_cast<void>(sim.run({"up", "--quiet"}));  // it waits for operational in vain
-  EXPECT_EQ(sim.state(), "locked");               // over a restart
+  input.set('0');
+  const int platform = sim.pid_of("platform");
+  ASSERT_EQ(::kill(platform, SIGKILL), 0);
+  const auto deadline = Deadline::after_ms(kPatienceMs);
+  while (!deadline.passed() && (sim.pid_of("platform") == platform || sim.pid_of("platform") == 0))
+    ::poll(nullptr, 0, 200);
+  ASSERT_TRUE(wait_state(sim, "locked"));  // over a restart
   const auto closed = unlock(sim, {"01-Ada", "02-Bo", "03-Cy"});
   EXPECT_EQ(closed.status, 0) << closed.output;
   EXPECT_TRUE(wait_state(sim, "operational"));
-  fs::remove(input);
 }
 
 TEST_F(Unlock, TamperInputWithZeroise_LeavesNoSecretAndAnUnprovisionedUnit) {
-  const std::string input = "/tmp/keyward-zeroise-" + std::to_string(::getpid());
-  write_file(input, view_of("0\n"));
-  const Simulator sim({"--quiet", "--set", "platform.tamper_input=\"" + input + "\"", "--set",
-                       "platform.on_tamper=\"zeroise\""});
+  const Input input;
+  const Simulator sim({"--quiet", "--set", "platform.tamper_input=\"" + input.path() + "\"",
+                       "--set", "platform.on_tamper=\"zeroise\""});
   ASSERT_TRUE(sim.started()) << sim.output();
-  const auto eab =
-      run_command({keyward_binary("keywardctl"), "eab", "add", sim.dir() + "/state/attestation"});
+  const auto eab = run_command(
+      {keyward_binary("keywardctl"), "eab", "add", sim.dir() + "/state/attestation", "--json"});
   ASSERT_EQ(eab.status, 0) << eab.output;
-  write_file(input, view_of("1\n"));
+  const auto key = secret_in(eab.output);
+  ASSERT_FALSE(key.empty()) << eab.output;
+  ASSERT_TRUE(stands_in(sim.dir() + "/state", key));
+  input.set('1');
   ASSERT_TRUE(wait_state(sim, "unprovisioned"));
   EXPECT_TRUE(fs::exists(sim.dir() + "/state/signer/ledger"));
-  for (const char* path : {"signer/tokens", "platform/hsm-pin.tss2", "attestation/eab"})
-    EXPECT_FALSE(fs::exists(sim.dir() + "/state/" + path)) << path;
-  fs::remove(input);
+  EXPECT_FALSE(stands_in(sim.dir() + "/state", key));
+  EXPECT_FALSE(fs::exists(sim.dir() + "/state/signer/tokens"));
+  EXPECT_FALSE(fs::exists(sim.dir() + "/state/platform/hsm-pin.tss2"));
 }
 
 }  // namespace
