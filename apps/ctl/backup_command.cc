@@ -153,6 +153,17 @@ Status move_into(const std::string& from, const std::string& to) {
   return sync_directory(to);
 }
 
+// Over what is there: a new unit may have certificates of its own.
+Status place_files(const std::string& from, const std::string& to) {
+  if (!fs::exists(from)) return {};
+  KEYWARD_CHECK(make_directories(to, 0755));
+  for (const auto& entry : fs::directory_iterator(from)) {
+    KEYWARD_TRY(octets, read_file(entry.path(), 1U << 20));
+    KEYWARD_CHECK(replace_file(to + "/" + entry.path().filename().string(), octets, 0644));
+  }
+  return {};
+}
+
 }  // namespace
 
 int BackupCommand::run_key() const {
@@ -286,15 +297,10 @@ int BackupCommand::run_restore() const {
   const auto certificates = options_.certificates.empty()
                                 ? fs::path(places->issuer_chain).parent_path().string()
                                 : options_.certificates;
-  if (fs::exists(scratch.path() + "/certificates")) {
-    if (const auto made = make_directories(certificates, 0755); !made)
-      return complain(certificates, made.error());
-    for (const auto& entry : fs::directory_iterator(scratch.path() + "/certificates")) {
-      const auto target = certificates + "/" + entry.path().filename().string();
-      const auto octets = read_file(entry.path(), 1U << 20);
-      const auto kept = octets ? replace_file(target, *octets, 0644) : Status(fail(octets.error()));
-      if (!kept) return complain(target, kept.error());
-    }
+  for (const auto& [from, to] : {std::pair{"/certificates", certificates},
+                                 std::pair{"/included", certificates + "/included"}}) {
+    if (const auto placed = place_files(scratch.path() + from, to); !placed)
+      return complain(to, placed.error());
   }
   if (const auto moved = move_into(scratch.path() + "/state", places->state_root); !moved)
     return complain(places->state_root, moved.error());

@@ -58,6 +58,7 @@ const Expected kExpected[] = {
     {"hsm-signature", "serverInternal", 500, OrderFate::kInvalid},
     {"order-already-issued", "orderNotReady", 403, OrderFate::kInvalid},
     {"ledger-unavailable", "serverInternal", 503, OrderFate::kProcessing},
+    {"unprovisioned", "serverInternal", 503, OrderFate::kProcessing},
     {"revocation-reason", "badRevocationReason", 400, OrderFate::kInvalid},
     {"revocation-already", "alreadyRevoked", 400, OrderFate::kInvalid},
     {"revocation-unauthorized", "unauthorized", 403, OrderFate::kInvalid},
