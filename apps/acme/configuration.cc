@@ -63,6 +63,18 @@ void read_simulation(config::Section& section, Configuration& out) {
   if (out.quick_cooling) trial.recovery_cooling_ms = cooling_s * 1'000;
 }
 
+void load_operators_or_die(Configuration& config) {
+  if (config.operators.empty()) return;
+  const auto text = read_text_file(config.operators, limits::kOperatorsBytesMax);
+  auto operators =
+      text ? operate::Operators::parse(*text) : Result<operate::Operators>(fail(text.error()));
+  if (!operators) {
+    log::error("acme.operators", operators.error());
+    task::Task::exit(task::kExitConfig);
+  }
+  config.service.operators = std::move(*operators);
+}
+
 Configuration read(task::Task& task) {
   constexpr std::size_t kNamesMax = 16;
   Configuration out;
@@ -89,6 +101,7 @@ Configuration read(task::Task& task) {
   out.https.hosts = section.strings_or_empty("hosts", kNamesMax);
   out.tls_chain = section.string_or("tls_chain", "");
   out.tls_key = section.string_or("tls_key", "");
+  out.operators = section.string_or("operators", "");
   (void)appliance.text();  // shared with every task: the rest is for others
   return out;
 }
@@ -110,6 +123,7 @@ Configuration read_configuration_or_die(task::Task& task) {
     log::error(fault);
     task::Task::exit(task::kExitConfig);
   }
+  load_operators_or_die(config);
   complete_hosts(config);
   return config;
 }

@@ -19,6 +19,7 @@ struct Configuration {
   bool quick_cooling = false;
   std::string tenants_problem;  // empty, or what is wrong with the section [tenants]
   std::string tls_chain;  // the operator's own TLS certificate; empty: the appliance makes its own
+  std::string operators;  // path of the operators file; empty: none
   std::string tls_key;
 };
 

@@ -114,6 +114,11 @@ int run_request(const AccountOptions& options, AccountAction action) {
     if (!jwk) return fail_with(kExitFile, options.jwk_path + ": " + jwk.error().what);
     request.jwk = std::move(*jwk);
   }
+  if (!options.order_path.empty()) {
+    auto order = read_text_file(options.order_path, limits::kOperatorOrderBytesMax);
+    if (!order) return fail_with(kExitFile, options.order_path + ": " + order.error().what);
+    request.order = std::move(*order);
+  }
   const auto result = ask(options, request);
   if (result) return print(options, *result);
   const auto kind = result.error().kind;
@@ -141,6 +146,11 @@ AccountCommand::AccountCommand(CLI::App& app)
         ->check(CLI::Range(1, 3'600));
     command->add_flag("--json", o.json, "For programs");
   }
+  for (auto* command : {revoke_, rekey_})
+    command
+        ->add_option("--order", o.order_path,
+                     "Where operators are configured: their signed order (keywardctl order sign)")
+        ->check(CLI::ExistingFile);
   rekey_->add_option("--jwk", o.jwk_path, "File with the new public key as JWK")
       ->required()
       ->check(CLI::ExistingFile);

@@ -12,9 +12,10 @@ class App;
 namespace keyward::ctl {
 
 struct AccountOptions {
-  std::string directory;  // acme's own, e.g. .../state/acme
-  std::string account;    // its URL, or the last part of it
-  std::string jwk_path;   // rekey: file with the new public key as JWK
+  std::string directory;   // acme's own, e.g. .../state/acme
+  std::string account;     // its URL, or the last part of it
+  std::string jwk_path;    // rekey: file with the new public key as JWK
+  std::string order_path;  // revoke, rekey: the operators' signed order
   std::int64_t wait_s = 30;
   bool json = false;
 };

@@ -77,6 +77,7 @@ void print_report(const audit::AuditReport& report, json::Writer& out) {
   out.member_int("certificates", number(report.ledger.issued));
   out.member_int("revoked", number(report.ledger.revoked));
   out.member_int("signatures_intended", number(report.ledger.signatures_intended()));
+  out.member_int("orders", number(report.orders));
   out.member_int("heads", number(report.heads));
   out.member_int("unsigned_rows", number(report.unsigned_rows));
   if (report.last_head) {
@@ -96,7 +97,7 @@ void say_report(const audit::AuditReport& report) {
   if (report.broken) return say_finding(*report.broken);
   std::cout << "whole: " << report.ledger.rows << " rows, " << report.ledger.issued
             << " certificates, " << report.ledger.revoked << " revoked, " << report.ledger.lists
-            << " revocation lists\n";
+            << " revocation lists, " << report.orders << " operators' orders\n";
   if (!report.last_head) {
     std::cout << "NOT PROVEN: no signed head is in the export; its end, or all of it, may have been"
                  " replaced\n";
@@ -114,6 +115,10 @@ Result<audit::AuditReport> judge(const AuditOptions& options, audit::Bundle& bun
   KEYWARD_TRY(root, read_text_file(options.root, kPemBytesMax));
   audit::AuditOptions how;
   if (options.counter >= 0) how.counter = static_cast<std::uint64_t>(options.counter);
+  for (const auto& path : options.operators) {
+    KEYWARD_TRY(text, read_text_file(path, limits::kOperatorsBytesMax));
+    how.operators.push_back(std::move(text));
+  }
   how.progress = progress_of("verifying");
   KEYWARD_TRY(report, audit::audit_bundle(bundle, root, how));
   if (options.against.empty()) return std::move(report);
@@ -187,7 +192,14 @@ void print_why(const audit::Issuance& found, json::Writer& out) {
   }
   if (found.revocation) {
     out.key("revocation").begin_object().member_int("row", number(found.revocation->number));
-    out.member("time", utc_text(found.revocation->time_ms)).end_object();
+    out.member("time", utc_text(found.revocation->time_ms));
+    if (found.order) {
+      out.member("order_id", hex_encode(found.order->operator_order->id));
+      out.member_int("order_row", number(found.order->number)).key("ordered_by").begin_array();
+      for (const auto& name : found.order_signatories) out.string(name);
+      out.end_array();
+    }
+    out.end_object();
   }
   if (found.head) {
     out.key("head").begin_object().member_int("number", number(found.head->number));
@@ -223,6 +235,12 @@ void say_why(const audit::Issuance& found) {
   if (found.revocation)
     std::cout << "  revoked: row " << found.revocation->number << " of "
               << utc_text(found.revocation->time_ms) << "\n";
+  if (found.order) {
+    std::cout << "  revoked by order of";
+    for (const auto& name : found.order_signatories) std::cout << " " << name;
+    std::cout << ": order " << hex_encode(found.order->operator_order->id) << ", row "
+              << found.order->number << "\n";
+  }
   if (found.head)
     std::cout << "  covered by signed head " << found.head->number << "\n";
   else
@@ -260,13 +278,22 @@ AuditCommand::AuditCommand(CLI::App& app)
       ->check(CLI::ExistingFile);
   verify_->add_option("--against", o.against, "An older export: this one must continue it")
       ->check(CLI::ExistingFile);
+  verify_
+      ->add_option("--operators", o.operators,
+                   "Operators file of your own (repeatable): no others may have ordered anything")
+      ->check(CLI::ExistingFile);
   verify_->add_option("--counter", o.counter, "What the unit's TPM counter stands at")
       ->check(CLI::NonNegativeNumber);
   why_->add_option("--root", o.root, "PEM of the root: verify the whole export first")
       ->check(CLI::ExistingFile);
   why_->add_option("--serial", o.serial, "Hexadecimal")->required();
-  accept_->add_option("--reason", o.reason, "For the auditor; it is signed into the ledger's head")
-      ->required();
+  auto* reason = accept_->add_option("--reason", o.reason,
+                                     "For the auditor; it is signed into the ledger's head");
+  accept_
+      ->add_option("--order", o.order,
+                   "Where operators sign: their order accept-rollback (keywardctl order sign)")
+      ->check(CLI::ExistingFile)
+      ->excludes(reason);
 }
 
 bool AuditCommand::parsed() const { return command_->parsed(); }
@@ -360,13 +387,20 @@ int AuditCommand::run_accept() const {
   }
   auto found = audit::parse_acceptance(*text);
   if (!found) return complain(folder + std::string(audit::kRefusedFile), found.error());
-  if (options_.reason.empty() || options_.reason.size() > 500) {
-    std::cerr << "keywardctl: --reason must have 1 to 500 octets\n";
+  std::string accepted;
+  if (!options_.order.empty()) {
+    auto order = read_text_file(options_.order, limits::kOperatorOrderBytesMax);
+    if (!order) return complain(options_.order, order.error());
+    accepted = std::move(*order);
+  } else if (options_.reason.empty() || options_.reason.size() > 500) {
+    std::cerr << "keywardctl: --reason must have 1 to 500 octets (or --order FILE)\n";
     return 64;
+  } else {
+    found->reason = options_.reason;
+    accepted = audit::acceptance_text(*found);
   }
-  found->reason = options_.reason;
   const std::string path = folder + std::string(audit::kAcceptedFile);
-  if (const auto kept = replace_file(path, view_of(audit::acceptance_text(*found)), 0600); !kept)
+  if (const auto kept = replace_file(path, view_of(accepted), 0600); !kept)
     return complain(path, kept.error());
   // As the folder's owner: the signer reads it with its own user id.
   struct ::stat owner {};

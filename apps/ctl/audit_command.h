@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -21,6 +22,8 @@ struct AuditOptions {
   std::string against;        // verify: an older export
   std::int64_t counter = -1;  // verify: as the unit's TPM shows it
   std::string serial;
+  std::vector<std::string> operators;
+  std::string order;
   std::string reason;
   bool json = false;
 };

@@ -11,6 +11,7 @@
 #include "apps/ctl/ledger_command.h"
 #include "apps/ctl/operator_key.h"
 #include "apps/ctl/order_command.h"
+#include "apps/ctl/policy_command.h"
 #include "apps/ctl/roots_command.h"
 #include "apps/ctl/unlock_command.h"
 
@@ -52,6 +53,7 @@ int main(int argc, char** argv) {
   const ctl::IncidentCommand incident(app);
   const ctl::OperatorKeyCommand operator_key(app);
   const ctl::OrderCommand order(app);
+  const ctl::PolicyCommand policy(app);
   const ctl::RootsCommand roots(app);
   const ctl::UnlockCommand unlock(app);
 
@@ -68,6 +70,7 @@ int main(int argc, char** argv) {
   if (incident.parsed()) return incident.run();
   if (operator_key.parsed()) return operator_key.run();
   if (order.parsed()) return order.run();
+  if (policy.parsed()) return policy.run();
   if (roots.parsed()) return roots.run();
   if (unlock.parsed()) return unlock.run();
   if (show->parsed()) return ctl::show_ledger(ledger);

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/ctl/operator_key.h"
+#include "firmware/audit/notary.h"
 #include "firmware/operate/operator_file.h"
 #include "firmware/operate/order.h"
 #include "hal/base/clock.h"
@@ -105,7 +106,24 @@ Arguments one_argument(std::string_view name, const std::string& value, std::str
   return {inner(out.begin_object().member(name, value).end_object().take()), ""};
 }
 
+// What the signer found, word for word.
+Arguments accept_arguments(const OrderOptions& o) {
+  if (o.refused.empty() || o.reason.empty())
+    return {"", "--refused STATE/audit/refused.json and --reason are needed"};
+  const auto text = read_text_file(o.refused, 4'096);
+  const auto found =
+      text ? audit::parse_acceptance(*text) : Result<audit::Acceptance>(fail(text.error()));
+  if (!found) return {"", o.refused + ": " + found.error().what};
+  json::Writer out;
+  out.begin_object().member("code", found->code);
+  out.member_int("rows_found", static_cast<std::int64_t>(found->rows_found));
+  if (found->counter_found)
+    out.member_int("counter_found", static_cast<std::int64_t>(*found->counter_found));
+  return {inner(out.end_object().take()), ""};
+}
+
 Arguments arguments_of(const OrderOptions& o) {
+  if (o.order == "accept-rollback") return accept_arguments(o);
   if (o.order == "revoke") return revoke_arguments(o);
   if (o.order == "account-rekey") return rekey_arguments(o);
   if (o.order == "account-revoke") return one_argument("thumbprint", o.thumbprint, "--thumbprint");
@@ -342,6 +360,8 @@ OrderCommand::OrderCommand(CLI::App& app)
       ->check(CLI::ExistingFile);
   sign_->add_option("--account", o.account, "account-rekey: the account's URL");
   sign_->add_option("--policy", o.policy, "policy-approve: digest, from the signer's state");
+  sign_->add_option("--refused", o.refused, "accept-rollback: the signer's audit/refused.json")
+      ->check(CLI::ExistingFile);
   sign_->add_option("--kid", o.kid, "eab-revoke: the credential");
   for (auto* command : {cosign_, show_, send_})
     command->add_option("file", o.file, "The order")->required()->check(CLI::ExistingFile);

@@ -19,6 +19,7 @@ struct OrderOptions {
   std::string key, passphrase_file;
   std::string reason, lifetime = "1h";
   std::vector<std::string> serials;
+  std::string refused;  // accept-rollback: what the signer noted
   std::string reason_code, thumbprint, jwk, account, policy, kid;
   std::string file, out, state;
   std::int64_t wait_s = 30;

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "firmware/log/log.h"
+#include "firmware/operate/order.h"
 #include "firmware/wire/messages/anchor_advance.h"
 #include "firmware/x509/certificate.h"
 #include "hal/base/file.h"
@@ -42,6 +43,22 @@ Result<Bytes> take_certificate(const Configuration& config, const std::string& d
   return certificate.spki_der;
 }
 
+// Where there are operators, a loss is accepted by their order alone. What it names must be exactly
+// what was found, so that it cannot be used a second time.
+Result<audit::Acceptance> read_order(const operate::Operators& operators, std::string_view text) {
+  const auto verified = operate::verify_order(view_of(text), operators);
+  const auto order = verified ? operate::permit(*verified, operators, system_clock().utc_ms())
+                              : tl::unexpected<wire::Failure>(verified.error());
+  if (!order || order->head().order != "accept-rollback")
+    return fail(ErrorKind::kRefused, "not signed by an operator who may, or for something else");
+  auto arguments = operate::read_accept(*order);
+  if (!arguments) return fail(ErrorKind::kBadInput, "not what the signer found");
+  std::string reason = order->head().reason + " (ordered by";
+  for (const auto& signatory : order->signatories()) reason += " " + signatory.name;
+  return audit::Acceptance{std::move(arguments->code), reason + ")", arguments->rows_found,
+                           arguments->counter_found};
+}
+
 }  // namespace
 
 issue::Verdict<std::optional<std::uint64_t>> PlatformAnchor::read() {
@@ -70,6 +87,18 @@ Result<std::unique_ptr<AuditKeeper>> AuditKeeper::open(const Configuration& conf
   notary.key_label = config.audit_key_label;
   notary.every_rows = static_cast<std::uint64_t>(config.audit_every_rows);
   notary.every_ms = config.audit_every_ms;
+  if (const auto& operators = config.gate.operators) {
+    // It is looked at every two seconds: what is wrong with it is said once.
+    notary.read_acceptance = [&operators = *operators,
+                              said = std::string()](std::string_view text) mutable {
+      auto read = read_order(operators, text);
+      if (!read && said != text)
+        log::error("the acceptance is no operator's order: see keywardctl order sign",
+                   read.error());
+      said = text;
+      return read;
+    };
+  }
   if (!config.audit_certificate.empty()) {
     KEYWARD_TRY(spki, take_certificate(config, notary.directory));
     notary.certified_spki = std::move(spki);

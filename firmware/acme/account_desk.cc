@@ -4,6 +4,7 @@
 
 #include "firmware/acme/recovery.h"
 #include "firmware/log/log.h"
+#include "firmware/operate/order.h"
 #include "hal/base/file.h"
 
 namespace keyward::acme {
@@ -99,10 +100,47 @@ bool AccountDesk::save() const {
       .has_value();
 }
 
+std::optional<AccountResult> AccountDesk::check_order(const AccountRequest& request,
+                                                      const wire::AccountRecord& account) const {
+  const auto& operators = context_.config.operators;
+  if (!operators || request.action == AccountAction::kShow) return std::nullopt;
+  if (request.order.empty())
+    return refused(request, "order-required",
+                   "operators are configured: keywardctl order sign, then --order FILE");
+  const auto verified = operate::verify_order(view_of(request.order), *operators);
+  if (!verified) return refused(request, verified.error());
+  const auto order = operate::permit(*verified, *operators, context_.clock.utc_ms());
+  if (!order) return refused(request, order.error());
+  const bool revokes = request.action == AccountAction::kRevoke;
+  if (order->head().order != (revokes ? "account-revoke" : "account-rekey"))
+    return refused(request, "order-not-here", "the order is for something else");
+  const auto other = [&] {
+    return refused(request, "order-account",
+                   "the order names another account's key, or another "
+                   "new key");
+  };
+  if (revokes) {
+    const auto thumbprint = operate::read_account(*order);
+    if (!thumbprint) return refused(request, thumbprint.error());
+    if (*thumbprint != account.thumbprint) return other();
+    return std::nullopt;
+  }
+  const auto rekey = operate::read_rekey(*order);
+  if (!rekey) return refused(request, rekey.error());
+  const auto document = json::Document::parse(request.jwk, limits::kJwkBytesMax);
+  const auto jwk =
+      document ? jose::Jwk::from_json(document->root()) : Result<jose::Jwk>(fail(document.error()));
+  if (!jwk || jwk->thumbprint() != rekey->to.thumbprint() ||
+      (account.thumbprint != rekey->from && account.thumbprint != rekey->to.thumbprint()))
+    return other();
+  return std::nullopt;
+}
+
 AccountResult AccountDesk::carry_out(const AccountRequest& request) {
   auto found = context_.backend.store.ask(wire::AccountGet{request.account_id, std::nullopt});
   if (!found) return refused(request, found.error());
   if (!found->account) return refused(request, "account-unknown", "there is no such account");
+  if (auto refusal = check_order(request, *found->account)) return std::move(*refusal);
   switch (request.action) {
     case AccountAction::kShow:
       return done(context_, request, *found->account);

@@ -4,9 +4,13 @@
 // Requests stand in a file; each is carried out once and its result written beside it. A power cut
 // in between repeats it, which changes nothing: a revoked account stays revoked, and a key that is
 // the account's already is left. As with a recovery, no grant follows the new key.
+//
+// Where operators are configured, a revocation or another key needs their signed order
+// (`account-revoke`, `account-rekey`), which names the account's present key: it so counts once.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "firmware/acme/account_requests.h"
@@ -23,6 +27,9 @@ class AccountDesk {
   void look();
 
  private:
+  // Empty: done() may be. Else the refusal: "order-required", or the order's own code.
+  std::optional<AccountResult> check_order(const AccountRequest& request,
+                                           const wire::AccountRecord& account) const;
   AccountResult carry_out(const AccountRequest& request);
   AccountResult revoke(const AccountRequest& request);
   AccountResult rekey(const AccountRequest& request, const wire::AccountRecord& account);

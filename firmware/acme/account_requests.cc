@@ -60,6 +60,7 @@ Result<std::vector<AccountRequest>> parse_requests(ByteView text) {
       if (!row.get("jwk").is_object()) return fail(ErrorKind::kBadInput, "a rekey needs a jwk");
       request.jwk = row.get("jwk").print();
     }
+    request.order = row.get("order").string();
     out.push_back(std::move(request));
   }
   return out;
@@ -71,6 +72,7 @@ std::string requests_json(const std::vector<AccountRequest>& requests) {
   for (const auto& request : requests) {
     out.begin_object().member("id", request.id).member("action", to_string(request.action));
     out.member("account", request.account_id);
+    if (!request.order.empty()) out.member("order", request.order);
     if (!request.jwk.empty()) out.key("jwk").raw(request.jwk);
     out.end_object();
   }

@@ -24,7 +24,8 @@ struct AccountRequest {
   std::string id;  // made up by the command; carried out once
   AccountAction action = AccountAction::kShow;
   std::string account_id;
-  std::string jwk;  // rekey: the new public key, any JWK form
+  std::string jwk;      // rekey: the new public key, any JWK form
+  std::string order{};  // revoke, rekey: the operators' signed order, where there are operators
 };
 struct AccountResult {
   std::string id;

@@ -17,6 +17,7 @@
 #include "firmware/acme/problem.h"
 #include "firmware/acme/rate_limits.h"
 #include "firmware/acme/render.h"
+#include "firmware/operate/operators.h"
 #include "hal/base/clock.h"
 
 namespace keyward::acme {
@@ -33,6 +34,9 @@ struct ServiceConfig {
   // Accounts.
   // "ask": who agreed to other terms cannot order until they agree again; "continue".
   std::string terms_change = "ask";
+  // Whose signed orders revoke an account or give it another key at the unit; absent: whoever can
+  // write the request (account_desk.h).
+  std::optional<operate::Operators> operators{};
   bool recovery = false;  // another key for an account whose key was lost
   std::vector<std::string> recovery_methods = {"contact", "binding", "certificate"};
   std::int64_t recovery_cooling_ms = 24LL * 3'600'000;  // between the proof and the new key

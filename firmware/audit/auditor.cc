@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "firmware/operate/order.h"
 #include "firmware/x509/certificate.h"
 #include "firmware/x509/ledger_head_usage.h"
 #include "firmware/x509/tbs.h"
@@ -212,9 +213,11 @@ class HeadChain {
 // The rows, one after the other, against what stands before, the heads, and the CA's key.
 class RowPass {
  public:
-  RowPass(Bundle& bundle, const Trusted& trusted, const HeadChain& chain, AuditReport& report)
+  RowPass(Bundle& bundle, const Trusted& trusted, const HeadChain& chain,
+          const AuditOptions& options, AuditReport& report)
       : bundle_(bundle),
         trusted_(trusted),
+        options_(options),
         chain_(chain),
         report_(report),
         checker_(report.ledger) {}
@@ -334,6 +337,8 @@ class RowPass {
     }
     if (row.intent) open_.emplace(row.number, *row.intent);
     if (row.outcome) check_certificate(row);
+    if (row.operators) take_operators(row);
+    if (row.operator_order) check_order(row);
     while (!flaw && next_head_ < chain_.heads.size() &&
            chain_.heads[next_head_].row == row.number) {
       const auto& head = chain_.heads[next_head_];
@@ -381,6 +386,42 @@ class RowPass {
       complain(Flaw::kForged, "no issuing CA of this root signed the certificate");
   }
 
+  void take_operators(const issue::LedgerRow& row) {
+    const std::string text(text_of(row.operators->file));
+    operators_.reset();
+    const auto& known = options_.operators;
+    if (!known.empty() && !text.empty() && std::ranges::find(known, text) == known.end())
+      return complain(Flaw::kForged, "the operators are not those that were given");
+    std::string names;
+    if (!text.empty()) {
+      auto operators = operate::Operators::parse(text);
+      if (!operators) return complain(Flaw::kInconsistent, "the operators file is not readable");
+      for (const auto& one : operators->all()) names += " " + one.name;
+      operators_ = std::move(*operators);
+    }
+    report_.notes.push_back("row " + std::to_string(row.number) +
+                            (text.empty()
+                                 ? ": nobody may order anything from here on"
+                                 : ": orders count from here on by" + names + " (operators file " +
+                                       hex_encode(crypto::sha256(view_of(text))) + ")"));
+  }
+
+  // As the signer judged it. The row's time is a little later than the signer's look at the clock.
+  void check_order(const issue::LedgerRow& row) {
+    constexpr std::int64_t kJudgedBeforeMs = 60'000;
+    const auto& order = *row.operator_order;
+    if (!operators_) return complain(Flaw::kForged, "an order where nobody may order anything");
+    const auto verified = operate::verify_order(order.jws, *operators_);
+    if (!verified) return complain(Flaw::kForged, "the order: " + verified.error().code);
+    auto permitted = operate::permit(*verified, *operators_, row.time_ms);
+    if (!permitted && permitted.error().code == "order-expired")
+      permitted = operate::permit(*verified, *operators_, row.time_ms - kJudgedBeforeMs);
+    if (!permitted) return complain(Flaw::kForged, "the order: " + permitted.error().code);
+    if (permitted->head().order != order.order || permitted->head().id != order.id)
+      return complain(Flaw::kInconsistent, "the row says another order than its signature");
+    ++report_.orders;
+  }
+
   void finish() {
     auto& ledger = report_.ledger;
     ledger.open_intents = checker_.open_intents();
@@ -399,12 +440,14 @@ class RowPass {
 
   Bundle& bundle_;
   const Trusted& trusted_;
+  const AuditOptions& options_;
   const HeadChain& chain_;
   AuditReport& report_;
   issue::RowChecker checker_;
   std::size_t next_head_ = 0;
   issue::RowPlace place_{}, last_place_{};
   std::map<std::uint64_t, issue::IntentRow> open_;
+  std::optional<operate::Operators> operators_;
 };
 
 // Signed before the counter is advanced: the counter stands at the last head's value or one below.
@@ -458,7 +501,7 @@ Result<AuditReport> audit_bundle(Bundle& bundle, std::string_view root_pem,
   AuditReport report;
   HeadChain chain(trusted, report);
   KEYWARD_CHECK(chain.read(bundle));
-  RowPass rows(bundle, trusted, chain, report);
+  RowPass rows(bundle, trusted, chain, options, report);
   KEYWARD_CHECK(rows.run(options.progress));
   report.broken = rows.flaw;
   if (chain.flaw && (!report.broken || chain.flaw->row < report.broken->row))
@@ -484,24 +527,54 @@ Result<std::optional<Finding>> compare(Bundle& newer, Bundle& older) {
   }
 }
 
+namespace {
+
+constexpr std::size_t kOrdersKept = 64;  // a revocation follows its order at once
+
+void note_order(const issue::LedgerRow& order, const std::optional<operate::Operators>& operators,
+                Issuance& out) {
+  out.order = order;
+  const auto verified = operators ? operate::verify_order(order.operator_order->jws, *operators)
+                                  : operate::Verdict<operate::VerifiedOrder>(
+                                        tl::unexpected<wire::Failure>(wire::Failure{}));
+  if (!verified) return;
+  for (const auto& signatory : verified->signatories())
+    out.order_signatories.push_back(signatory.name);
+}
+
+}  // namespace
+
 Result<std::optional<Issuance>> find_issuance(Bundle& bundle, ByteView serial) {
   RecordCursor cursor(bundle);
   RecordCursor::Record record;
   std::optional<Issuance> out;
+  std::map<std::uint64_t, issue::LedgerRow> orders;  // that revoke; the newest alone are kept
+  std::optional<operate::Operators> operators;
   for (;;) {
     KEYWARD_TRY(more, cursor.next(record));
     if (!more) break;
     const auto row = wire::decode_body<issue::LedgerRow>(record.body);
     if (!row) continue;
+    if (row->operators) {
+      auto read = operate::Operators::parse(text_of(row->operators->file));
+      operators = read ? std::optional(std::move(*read)) : std::nullopt;
+    }
+    if (row->operator_order && row->operator_order->order == "revoke") {
+      orders.insert_or_assign(row->number, *row);
+      if (orders.size() > kOrdersKept) orders.erase(orders.begin());
+    }
     if (!out && row->intent && equal(row->intent->serial, serial))
-      out = Issuance{*row, {record.segment, record.offset}, {}, {}, {}, {}};
+      out = Issuance{*row, {record.segment, record.offset}, {}, {}, {}, {}, {}, {}};
     if (!out) continue;
     if (row->outcome && row->outcome->intent_row == out->intent.number) {
       out->outcome = *row;
       out->outcome_place = {record.segment, record.offset};
     }
-    if (row->revocation && row->revocation->intent_row == out->intent.number)
+    if (row->revocation && row->revocation->intent_row == out->intent.number) {
       out->revocation = *row;
+      const auto order = orders.find(row->revocation->order_row.value_or(0));
+      if (order != orders.end()) note_order(order->second, operators, *out);
+    }
   }
   if (!out) return out;
   const auto last = out->outcome ? out->outcome->number : out->intent.number;

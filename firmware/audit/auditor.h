@@ -22,9 +22,9 @@ enum class Flaw : std::uint8_t {
   kTruncated = 4,     // rows that a signed head covers are missing at the end
   kForked = 5,        // whole in itself, but not what a signed head (or the older export) says
   kInconsistent = 6,  // what a row says does not fit the rows before
-  kForged = 7,        // a certificate that the issuing CA did not sign
-  kHead = 8,          // a head that no certified audit key signed, or of another chain
-  kRolledBack = 9,    // the counter says that heads are missing
+  kForged = 7,      // a certificate that the issuing CA did not sign, an order that no operator did
+  kHead = 8,        // a head that no certified audit key signed, or of another chain
+  kRolledBack = 9,  // the counter says that heads are missing
 };
 std::string_view to_string(Flaw flaw);  // "dropped", …, "head", "rolled-back"
 
@@ -52,12 +52,16 @@ struct AuditReport {
   std::uint64_t heads = 0;      // signed and in order
   std::optional<KnownHead> last_head;
   std::uint64_t unsigned_rows = 0;  // whole, after the last head
+  std::uint64_t orders = 0;         // of operators, each verified with the keys in force
   std::vector<std::string> notes;   // what an auditor should ask about
   bool proven() const { return !broken && last_head.has_value(); }
 };
 
 struct AuditOptions {
   std::optional<std::uint64_t> counter;  // as the unit's TPM shows it
+  // Operators files that the auditor knows of himself, as they are. Not empty: any other in the
+  // ledger is a flaw. Empty: those in the ledger are believed, and each is noted.
+  std::vector<std::string> operators;
   BundleProgress progress;
 };
 // Errors: kUnavailable, kBadInput (file, root), kRefused (the issuing CA or the audit key is not the
@@ -74,7 +78,9 @@ struct Issuance {
   std::optional<issue::LedgerRow> outcome;
   issue::RowPlace outcome_place{};
   std::optional<issue::LedgerRow> revocation;
-  std::optional<KnownHead> head;  // the first that covers its outcome
+  std::optional<issue::LedgerRow> order;       // the operators' that it was revoked by
+  std::vector<std::string> order_signatories;  // their names, as the operators file has them
+  std::optional<KnownHead> head;               // the first that covers its outcome
 };
 // Believes the file: audit it first. Empty: no such serial.
 Result<std::optional<Issuance>> find_issuance(Bundle& bundle, ByteView serial);

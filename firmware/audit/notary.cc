@@ -14,7 +14,7 @@ using issue::refuse;
 using issue::refuse_for_now;
 using issue::Verdict;
 
-constexpr std::size_t kAcceptanceBytesMax = 4'096;
+constexpr std::size_t kAcceptanceBytesMax = limits::kOperatorOrderBytesMax;
 
 Verdict<void> refused(std::string_view code, std::string_view detail) {
   return refuse(code, detail);
@@ -106,7 +106,8 @@ Verdict<void> Notary::accept_or_refuse(wire::Failure failure) {
   if (!is_acceptable(failure.code)) return tl::unexpected<wire::Failure>(std::move(failure));
   Acceptance found{failure.code, "", rows_at_start_, counter_};
   const auto text = read_text_file(path(kAcceptedFile), kAcceptanceBytesMax);
-  const auto accepted = text ? parse_acceptance(*text) : Result<Acceptance>(fail(text.error()));
+  const auto accepted =
+      text ? config_.read_acceptance(*text) : Result<Acceptance>(fail(text.error()));
   if (accepted && accepted->code == found.code && accepted->counter_found == counter_ &&
       accepted->rows_found == found.rows_found && !accepted->reason.empty()) {
     accepted_ = *accepted;

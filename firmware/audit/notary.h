@@ -27,12 +27,16 @@ class Anchor {
   virtual issue::Verdict<std::uint64_t> advance(std::uint64_t from, const Digest256& line) = 0;
 };
 
+// What an operator wrote, read: kBadInput, kRefused (not signed by whoever must).
+using AcceptanceReader = std::function<Result<Acceptance>(std::string_view text)>;
+
 struct NotaryConfig {
   std::string directory;  // <signer state>/audit
   std::string key_label;
   std::optional<Bytes> certified_spki;  // of the audit certificate, if there is one
   std::uint64_t every_rows = limits::kAuditHeadRows;
   std::int64_t every_ms = limits::kAuditHeadMs;
+  AcceptanceReader read_acceptance = parse_acceptance;  // where operators sign: their order
 };
 
 class Notary {

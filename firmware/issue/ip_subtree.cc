@@ -38,6 +38,15 @@ Result<IpSubtree> IpSubtree::parse(std::string_view text) {
   return IpSubtree(std::move(base), bits);
 }
 
+bool IpSubtree::covers(const IpSubtree& other) const {
+  if (other.base_.size() != base_.size() || other.bits_ < bits_) return false;
+  for (unsigned bit = 0; bit < bits_; ++bit) {
+    const auto mask = static_cast<std::uint8_t>(0x80U >> (bit % 8));
+    if ((base_[bit / 8] & mask) != (other.base_[bit / 8] & mask)) return false;
+  }
+  return true;
+}
+
 std::string IpSubtree::text() const { return hex_encode(base_) + "/" + std::to_string(bits_); }
 
 bool IpSubtree::contains(const wire::Identifier& address) const {

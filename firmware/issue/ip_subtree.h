@@ -16,6 +16,7 @@ class IpSubtree {
   static Result<IpSubtree> parse(std::string_view text);
   // `address`: in canonical form. Another family is outside, and so is what is no address.
   bool contains(const wire::Identifier& address) const;
+  bool covers(const IpSubtree& other) const;  // each address of the other lies in this one
   std::string text() const;  // octets in hexadecimal, "/" and the length: one for each subtree
 
  private:

@@ -94,6 +94,7 @@ void AuditStage::open_ledger() {
   config.key_label = "issuing";
   config.account_per_hour = 10'000;
   config.overall_per_hour = 10'000;
+  config.operators = operators_;
   auto issuer = issue::load_issuer(chain_pem_, system_clock().utc_ms());
   ASSERT_TRUE(issuer);
   auto gate = issue::Gate::open(state(), config, std::move(*issuer), token_, system_clock());

@@ -80,6 +80,7 @@ class AuditStage : public ::testing::Test {
   TempDir directory_;
   LabelledToken token_;
   MadeUpCounter counter_;
+  std::optional<operate::Operators> operators_;
   ceremony::Plan plan_;
   std::string root_pem_, chain_pem_, audit_pem_;
   std::unique_ptr<issue::Gate> gate_;

@@ -1,12 +1,14 @@
 // The real signer with an audit key and the platform's counter: heads are signed and anchored, over
 // restarts and kills, and a ledger that was put back is noticed before anything is issued.
 #include <filesystem>
+#include <sstream>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "firmware/audit/head_file.h"
 #include "firmware/audit/notary.h"
+#include "firmware/operate/order.h"
 #include "hal/base/file.h"
 #include "tests/support/signer_stage/signer_stage.h"
 
@@ -22,6 +24,7 @@ constexpr const char* kAudit =
 
 class SignerAudit : public ::testing::Test {
  protected:
+  explicit SignerAudit(const std::string& more = "") : stage_(kAudit + more) {}
   task::Answer<wire::CertificateIssueReply> issue(const std::string& name) {
     const auto made = stage_.call(TaskId::kAcme, client_.new_order({dns(name)}));
     EXPECT_TRUE(made) << made.error().code;
@@ -61,7 +64,7 @@ class SignerAudit : public ::testing::Test {
     fs::copy(from, to, fs::copy_options::recursive);
   }
 
-  SignerStage stage_{kAudit};
+  SignerStage stage_;
   TestClient client_;
   crypto::PrivateKey key_ = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
   TempDir elsewhere_;
@@ -148,6 +151,70 @@ TEST_F(SignerAudit, StateRolledBack_IssuesNothingUntilTheOperatorAccepts) {
   EXPECT_TRUE(wait_covered());
   EXPECT_NE(read_text_file(audit_file("heads.jsonl"), 1u << 20).value_or("").size(), 0u);
   EXPECT_FALSE(file_exists(audit_file("accepted.json")));
+}
+
+// With an operators file the word of whoever can write into the signer's folder is not enough.
+class SignerAuditOperators : public SignerAudit {
+ protected:
+  SignerAuditOperators() : SignerAudit("operators = \"" + operators_path() + "\"\n") {
+    write_file(operators_path(),
+               view_of(R"({"version":1,"unit":"unit7","operators":[{"name":"ann","jwk":)" +
+                       jose::Jwk::from_public_key(ann_.public_key())->canonical() +
+                       R"(,"roles":["audit"]}]})"));
+    write_file(folder().path("ann.pem"), ann_.to_pem()->view());
+  }
+  static TempDir& folder() {
+    static TempDir directory;
+    return directory;
+  }
+  static std::string operators_path() { return folder().path("operators.json"); }
+  CommandResult ctl(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), std::string(std::getenv("KEYWARD_BIN")) + "/keywardctl");
+    return run_command(arguments);
+  }
+  crypto::PrivateKey ann_ = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
+};
+
+TEST_F(SignerAuditOperators, StateRolledBack_OnlyASignedOrderIsAccepted) {
+  stage_.start();
+  EXPECT_EQ(stage_.stop(), 0);
+  copy(stage_.state_directory(), elsewhere_.path("old"));
+  stage_.start();
+  ASSERT_TRUE(issue("one.example"));
+  EXPECT_EQ(stage_.stop(), 0);
+  copy(elsewhere_.path("old"), stage_.state_directory());
+  stage_.start("degraded");
+  ASSERT_TRUE(wait_until([&] { return file_exists(audit_file("refused.json")); }));
+
+  ASSERT_EQ(ctl({"audit", "accept-rollback", stage_.state_directory(), "--reason", "mine"}).status,
+            0);
+  ASSERT_TRUE(wait_until([&] {
+    return stage_.log().find("the acceptance is no operator's order") != std::string::npos;
+  }));
+  EXPECT_EQ(issue("two.example").error().code, "hsm-away");
+
+  const auto signed_order =
+      ctl({"order", "sign", "accept-rollback", "--operators", operators_path(), "--key",
+           folder().path("ann.pem"), "--refused", audit_file("refused.json"), "--reason",
+           "put back by the test", "--out", folder().path("accept.jws")});
+  ASSERT_EQ(signed_order.status, 0) << signed_order.output;
+  ASSERT_EQ(ctl({"audit", "accept-rollback", stage_.state_directory(), "--order",
+                 folder().path("accept.jws")})
+                .status,
+            0);
+  EXPECT_TRUE(stage_.wait_state("operational"));
+  EXPECT_TRUE(issue("three.example"));
+  EXPECT_TRUE(wait_covered());
+  const auto heads_text = read_text_file(audit_file("heads.jsonl"), 1u << 20).value_or("");
+  // The head is a JWS: its payload is in base64url.
+  bool named = false;
+  std::istringstream lines(heads_text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto parsed = audit::parse_line(line);
+    named = named || (parsed && parsed->head.accepted &&
+                      parsed->head.accepted->reason == "put back by the test (ordered by ann)");
+  }
+  EXPECT_TRUE(named);
 }
 
 }  // namespace

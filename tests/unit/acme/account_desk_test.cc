@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "firmware/operate/order.h"
 #include "hal/base/file.h"
 #include "tests/unit/acme/bench_service.h"
 
@@ -21,8 +22,10 @@ class Desk : public testing::Test {
     folder = world.dir.path() + "/" + std::string(kAccountsFolder);
     EXPECT_TRUE(make_directories(folder, 0700));
   }
-  AccountResult ask(AccountAction action, const std::string& account, std::string jwk = {}) {
-    requests.push_back({"r" + std::to_string(requests.size()), action, account, std::move(jwk)});
+  AccountResult ask(AccountAction action, const std::string& account, std::string jwk = {},
+                    std::string order = {}) {
+    requests.push_back(
+        {"r" + std::to_string(requests.size()), action, account, std::move(jwk), std::move(order)});
     EXPECT_TRUE(replace_file(folder + "/" + std::string(kRequestsFile),
                              to_bytes(requests_json(requests)), 0600));
     AccountResult out;
@@ -37,7 +40,8 @@ class Desk : public testing::Test {
     }));
     return out;
   }
-  World world;
+  std::optional<operate::Operators> operators;  // in force after a restart
+  World world{[this](ServiceConfig& config) { config.operators = operators; }};
   Client client{world};
   std::string folder;
   std::vector<AccountRequest> requests;
@@ -76,6 +80,39 @@ TEST_F(Desk, Refused_EachReason) {
   other.register_account();
   const auto jwk = jose::Jwk::from_public_key(other.key().public_key())->canonical();
   EXPECT_EQ(ask(AccountAction::kRekey, client.account_id(), jwk).code, "key-in-use");
+}
+
+TEST_F(Desk, WhereThereAreOperators_OnlyTheirSignedOrderCounts) {
+  const auto ann = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
+  operators = *operate::Operators::parse(
+      R"({"version":1,"unit":"unit7","operators":[{"name":"ann","jwk":)" +
+      jose::Jwk::from_public_key(ann.public_key())->canonical() + R"(,"roles":["account"]}]})");
+  world.restart();
+  world.service->start();
+  Client fresh(world), other(world);
+  const auto jwk_of = [](const Client& c) {
+    return jose::Jwk::from_public_key(c.key().public_key())->canonical();
+  };
+  const auto thumbprint = jose::Jwk::from_public_key(client.key().public_key())->thumbprint_text();
+  operate::OrderHead head{"account-rekey", "unit7", {7}, world.clock.utc_ms() / 1'000 * 1'000, 0,
+                          "lost"};
+  head.expires_ms = head.issued_ms + 60'000;
+  const auto order =
+      *operate::sign_order(ann, operate::order_payload(head, R"("thumbprint":")" + thumbprint +
+                                                                 R"(","jwk":)" + jwk_of(fresh)));
+  EXPECT_EQ(ask(AccountAction::kRekey, client.account_id(), jwk_of(fresh)).code, "order-required");
+  EXPECT_EQ(ask(AccountAction::kRevoke, client.account_id()).code, "order-required");
+  EXPECT_TRUE(ask(AccountAction::kShow, client.account_id()).done);
+  EXPECT_EQ(ask(AccountAction::kRevoke, client.account_id(), {}, order).code, "order-not-here");
+  EXPECT_EQ(ask(AccountAction::kRekey, client.account_id(), jwk_of(other), order).code,
+            "order-account");
+  auto forged = order;
+  forged[forged.find("signature") + 14] ^= 1;
+  EXPECT_EQ(ask(AccountAction::kRekey, client.account_id(), jwk_of(fresh), forged).code,
+            "order-signature");
+  EXPECT_EQ(world.store.count("account-rekey"), 0);
+  EXPECT_TRUE(ask(AccountAction::kRekey, client.account_id(), jwk_of(fresh), order).done);
+  EXPECT_EQ(world.store.count("account-rekey"), 1);
 }
 
 TEST_F(Desk, AfterARestart_NothingIsDoneTwice) {
