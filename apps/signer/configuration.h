@@ -7,12 +7,14 @@
 
 #include "board/compose.h"
 #include "firmware/issue/gate.h"
+#include "firmware/issue/policy_settings.h"
 #include "firmware/task/task.h"
 
 namespace keyward::signer {
 
 struct Configuration {
   issue::GateConfig gate;
+  issue::PolicySettings policy;  // as it was read, until complete()
   board::TokenSpec token;
   std::string issuer_chain;
   std::vector<std::string> alternate_chains;
@@ -23,15 +25,13 @@ struct Configuration {
   std::int64_t audit_every_rows = 0;
   std::int64_t audit_every_ms = 0;
   std::string audit_anchor;
-  std::string operators;        // path of the operators file; empty: nobody orders anything
-  std::string policy_approval;  // none, required
-  std::string crl_url;          // in certificates; empty: none
+  std::string operators;  // path of the operators file; empty: nobody orders anything
+  std::string crl_url;    // in certificates; empty: none
   bool simulator = false;
   bool test_keys = false;  // the CA's keys are known to others on purpose
   std::string state_dir;
   std::vector<std::string> appliance_names;
   std::vector<std::string> environment;
-  std::vector<std::string> permitted_ip;
   std::string problem;  // with the profiles or tenants; else empty
 };
 
