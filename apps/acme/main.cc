@@ -8,6 +8,7 @@
 #include "firmware/acme/service.h"
 #include "firmware/https/https_server.h"
 #include "firmware/log/log.h"
+#include "firmware/metrics/metrics.h"
 
 using namespace keyward;  // NOLINT(google-build-using-namespace): main.cc alone
 
@@ -52,6 +53,12 @@ int main(int argc, char** argv) {
     const std::lock_guard lock(server_mutex);
     server->reset();  // the requests under way are answered
     service.stop();
+  });
+  task.on_metrics([&] {
+    const std::lock_guard lock(server_mutex);
+    if (*server)
+      metrics::set("keyward_acme_connections", {},
+                   static_cast<std::int64_t>((*server)->connections()));
   });
   service.start();
   if (!own_tls) certificate.start();

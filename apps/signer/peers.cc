@@ -23,6 +23,7 @@ constexpr MessageType kFromAttestation[] = {
     MessageType::kGrantDevice,  MessageType::kGrantAccount, MessageType::kGrantAuthority,
     MessageType::kGrantRemote,  MessageType::kGrantAk,      MessageType::kEvidenceKeyFind,
     MessageType::kEvidenceAgree};
+constexpr MessageType kFromAdmin[] = {MessageType::kOperatorOrder};
 constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal, MessageType::kAnchorAdvance};
 
 // Issuance waits for the disk and the HSM: several threads share their costs (group commit,
@@ -31,6 +32,7 @@ constexpr task::PeerRule kPeers[] = {
     {TaskId::kAcme, true, kFromAcme, 4},
     {TaskId::kValidation, true, kFromValidation, 2},
     {TaskId::kAttestation, true, kFromAttestation, 2},
+    {TaskId::kAdmin, true, kFromAdmin, 1},
     {TaskId::kPlatform, false, kToPlatform, 0},
 };
 

@@ -49,7 +49,8 @@ unsigned uid_base(const Places& places) {
 constexpr std::size_t kPemBytesMax = 65'536;
 constexpr std::string_view kSections[] = {"supervisor", "appliance",   "acme",        "store",
                                           "validation", "attestation", "signer",      "platform",
-                                          "pkcs11",     "tpm",         "rate_limits", "tenants"};
+                                          "pkcs11",     "tpm",         "rate_limits", "tenants",
+                                          "admin"};
 
 struct Addition {
   std::string section, key, value;

@@ -27,6 +27,7 @@ struct HttpRequest {
   std::string accept;        // empty when absent
   Bytes body;                // whole body; at most limits::kRequestBodyBytesMax
   std::string peer_address;  // for the log and for rate limits
+  Bytes client_key{};  // SubjectPublicKeyInfo of the client's certificate; empty when it has none
 };
 
 struct HttpResponse {

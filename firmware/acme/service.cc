@@ -24,6 +24,7 @@
 #include "firmware/acme/terms.h"
 #include "firmware/acme/validating.h"
 #include "firmware/log/log.h"
+#include "firmware/metrics/metrics.h"
 
 namespace keyward::acme {
 namespace {
@@ -91,6 +92,32 @@ bool wants_terms(Resource resource) {
          resource == Resource::kAkActivate;
 }
 
+// By the route's first words, never by what the client wrote. "/acme/order/{}/finalize" is
+// "order.finalize".
+std::string metric_label(const Route* route) {
+  if (route == nullptr) return "none";
+  std::string out;
+  std::string_view rest = route->pattern;
+  while (!rest.empty()) {
+    const auto slash = rest.find('/');
+    const auto part = rest.substr(0, slash);
+    rest = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+    if (part.empty() || part == "acme" || part.starts_with("{")) continue;
+    out += (out.empty() ? "" : ".") + std::string(part);
+  }
+  return out;
+}
+
+void count_request(const Route* route, int status, std::chrono::steady_clock::time_point began) {
+  const std::string label = metric_label(route);
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - began);
+  metrics::count("keyward_acme_requests_total",
+                 {{"route", label}, {"status", std::to_string(status)}});
+  metrics::observe("keyward_acme_request_duration_seconds", {{"route", label}},
+                   static_cast<std::uint64_t>(took.count()));
+}
+
 }  // namespace
 
 Answer<IssuerInfo::Ptr> issuer_info(Context& context) {
@@ -152,6 +179,7 @@ bool Service::is_offered(Resource resource) const {
 }
 
 HttpResponse Service::handle(const HttpRequest& request) {
+  const auto began = std::chrono::steady_clock::now();
   const bool alias = !context_.config.directory_alias.empty() &&
                      request.raw_path == context_.config.directory_alias;
   const auto match = find_route(alias ? std::string_view(route_of(Resource::kDirectory).pattern)
@@ -165,6 +193,7 @@ HttpResponse Service::handle(const HttpRequest& request) {
     auto outcome = dispatch(request, *match);
     response = outcome ? std::move(*outcome) : outcome.error().response();
   }
+  count_request(match ? match->route : nullptr, response.status, began);
   if (is_html(response)) {  // for people: no nonce, and nothing for scripts of other origins
     if (request.method == "HEAD") response.body.clear();
     return response;

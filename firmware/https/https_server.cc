@@ -30,6 +30,7 @@ constexpr std::int64_t kFinishMs = 3'000;  // for requests under way when the se
 // civetweb serves one connection per thread and gives no place to keep state from the handshake on.
 struct ThisConnection {
   ConnectionTable::Entry* entry = nullptr;
+  const SSL* tls = nullptr;  // until on_close
   int requests = 0;
 };
 thread_local ThisConnection this_connection;
@@ -179,6 +180,7 @@ struct HttpsServer::Impl {
     if ((where & SSL_CB_HANDSHAKE_START) == 0 || this_connection.entry != nullptr) return;
     auto& self = *static_cast<Impl*>(SSL_CTX_get_app_data(::SSL_get_SSL_CTX(ssl)));
     this_connection.entry = self.table.open(::SSL_get_fd(ssl), self.options.handshake_ms);
+    this_connection.tls = ssl;
     this_connection.requests = 0;
   }
   static int give_context(void** ssl_context, void* user) {
@@ -231,6 +233,7 @@ int HttpsServer::Impl::serve(mg_connection* connection) {
   if (!fenced.request) return refuse(connection, fenced.refusal, is_head, true);
   acme::HttpRequest& request = fenced.request->request;
   request.peer_address = info.remote_addr;
+  if (options.client_key_known) request.client_key = TlsContext::client_key(this_connection.tls);
   if (const auto refusal = check_length(*fenced.request))
     return refuse(connection, *refusal, is_head, !fenced.request->expects_continue);
   if (const auto refusal = read_body(connection, *fenced.request))
@@ -394,7 +397,7 @@ Result<std::unique_ptr<HttpsServer>> HttpsServer::start(const HttpsOptions& opti
   if (::mg_check_feature(MG_FEATURES_IPV6) == 0 || ::mg_check_feature(MG_FEATURES_FILES) != 0)
     return fail(ErrorKind::kInternal, "civetweb is built in another way than this product needs");
   auto impl = std::make_unique<Impl>(options, handler);
-  KEYWARD_TRY(tls, TlsContext::create());
+  KEYWARD_TRY(tls, TlsContext::create({options.client_key_known, options.client_key_required}));
   impl->tls = std::move(tls);
   SSL_CTX_set_app_data(impl->tls->native(), impl.get());
   ::SSL_CTX_set_info_callback(impl->tls->native(), Impl::on_tls_event);

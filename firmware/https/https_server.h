@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@ struct HttpsOptions {
   std::string listen;              // "127.0.0.1:14000", "[::1]:14000"; port 0: the kernel chooses
   std::vector<std::string> hosts;  // names and addresses the Host header may have; any case
   std::uint16_t public_port = 0;   // the Host header's port; 0: the port listened on
+  // Client certificates by their keys (SubjectPublicKeyInfo, DER). Empty: clients are not asked.
+  std::function<bool(ByteView spki_der)> client_key_known{};
+  bool client_key_required = true;  // false: a client may also show none
   int connections_max = limits::kHttpConnectionsMax;
   int requests_per_connection_max = limits::kRequestsPerConnectionMax;
   std::int64_t handshake_ms = limits::kTlsHandshakeMs;

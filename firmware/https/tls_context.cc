@@ -83,16 +83,35 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_bytes,
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+Bytes spki_of(const X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = ::i2d_X509_PUBKEY(::X509_get_X509_PUBKEY(certificate), &der);
+  Bytes out;
+  if (size > 0) out.assign(der, der + size);
+  ::OPENSSL_free(der);
+  return out;
+}
+
 }  // namespace
 
 struct TlsContext::Impl {
   ContextPtr context;
+  ClientKeys clients;
   mutable std::mutex mutex;
   std::shared_ptr<const Identity> identity;
 
   std::shared_ptr<const Identity> current() const {
     std::lock_guard lock(mutex);
     return identity;
+  }
+
+  // In place of chain building: the key is one of those that are known, or the handshake ends.
+  static int check_client(X509_STORE_CTX* store, void* arg) {
+    const X509* leaf = ::X509_STORE_CTX_get0_cert(store);
+    const Bytes key = leaf == nullptr ? Bytes{} : spki_of(leaf);
+    const bool known = !key.empty() && static_cast<Impl*>(arg)->clients.is_known(key);
+    ::X509_STORE_CTX_set_error(store, known ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
+    return known ? 1 : 0;
   }
 
   // Called once in each handshake. The SSL object takes its own references.
@@ -109,8 +128,9 @@ TlsContext::~TlsContext() = default;
 ssl_ctx_st* TlsContext::native() const { return impl_->context.get(); }
 bool TlsContext::has_identity() const { return impl_->current() != nullptr; }
 
-Result<std::unique_ptr<TlsContext>> TlsContext::create() {
+Result<std::unique_ptr<TlsContext>> TlsContext::create(ClientKeys clients) {
   auto impl = std::make_unique<Impl>();
+  impl->clients = std::move(clients);
   impl->context.reset(::SSL_CTX_new(::TLS_server_method()));
   SSL_CTX* context = impl->context.get();
   if (context == nullptr)
@@ -133,7 +153,18 @@ Result<std::unique_ptr<TlsContext>> TlsContext::create() {
                                   SSL_MODE_ENABLE_PARTIAL_WRITE);
   ::SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
   ::SSL_CTX_set_cert_cb(context, Impl::show_identity, impl.get());
+  if (impl->clients.is_known) {
+    ::SSL_CTX_set_verify(
+        context, SSL_VERIFY_PEER | (impl->clients.required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+        nullptr);
+    ::SSL_CTX_set_cert_verify_callback(context, Impl::check_client, impl.get());
+  }
   return std::unique_ptr<TlsContext>(new TlsContext(std::move(impl)));
+}
+
+Bytes TlsContext::client_key(const ssl_st* connection) {
+  const X509* leaf = connection == nullptr ? nullptr : ::SSL_get0_peer_certificate(connection);
+  return leaf == nullptr ? Bytes{} : spki_of(leaf);
 }
 
 Status TlsContext::set_identity(const acme::TlsIdentity& identity) {

@@ -5,6 +5,7 @@ namespace {
 
 constexpr TaskRules kRules[] = {
     {"acme", true, true},     {"validation", true, true},  // a resolver binds source ports
+    {"admin", true, true},                                 // the management port
     {"store", false, false},  {"attestation", false, false},
     {"signer", false, false}, {"platform", false, false},
 };

@@ -45,6 +45,8 @@ class Reader {
     }
     task.uid_offset = static_cast<unsigned>(s.integer("uid_offset", 1, 999));
     task.sections = s.strings_or_empty("sections", 8);
+    task.optional = s.boolean_or("optional", false);
+    task.sees_run_dir = s.boolean_or("sees_run_dir", false);
     task.restart.max = static_cast<int>(s.integer("restart.max", 1, 1000));
     task.restart.window_ms = s.integer("restart.window_s", 1, 3600) * 1000;
     task.restart.backoff_min_ms = s.integer("restart.backoff_min_ms", 1, kHourMs);
@@ -135,6 +137,11 @@ std::int64_t backoff_ms(const RestartBudget& budget, int recent) {
 const TaskSpec* Graph::find(wire::TaskId id) const {
   const auto found = std::ranges::find(tasks, id, &TaskSpec::id);
   return found == tasks.end() ? nullptr : &*found;
+}
+
+void Graph::leave_out(wire::TaskId id) {
+  std::erase_if(tasks, [id](const auto& task) { return task.id == id; });
+  std::erase_if(edges, [id](const auto& edge) { return edge.from == id || edge.to == id; });
 }
 
 std::vector<int> Graph::ranks() const {

@@ -30,6 +30,8 @@ struct TaskSpec {
   std::string executable;  // a file name, looked up in one directory
   unsigned uid_offset = 0;
   std::vector<std::string> sections;  // of the installation file, beside its own and [appliance]
+  bool optional = false;              // only if the installation file has its section
+  bool sees_run_dir = false;          // may read status, metrics and log
   RestartBudget restart;
   std::int64_t silence_ms = 0;
   std::int64_t start_ms = 0;
@@ -48,7 +50,8 @@ struct Graph {
   std::vector<TaskSpec> tasks;
   std::vector<EdgeSpec> edges;
   const TaskSpec* find(wire::TaskId id) const;
-  std::vector<int> ranks() const;  // ascending, each once
+  void leave_out(wire::TaskId id);  // and its edges
+  std::vector<int> ranks() const;   // ascending, each once
 };
 
 struct GraphResult {

@@ -68,8 +68,16 @@ InstallationResult read(config::Document document, const Graph& graph) {
     }
   }
   for (const auto& task : graph.tasks) {
+    if (task.optional && !root.has(task.name)) {
+      in.left_out.push_back(task.id);
+      continue;
+    }
     // toml++ writes plain keys before tables, so that our own key must stand first.
     std::string text = "state_dir = " + quoted(in.state_root + "/" + task.name) + "\n";
+    if (task.sees_run_dir) text += "run_dir = " + quoted(in.run_dir) + "\n";
+    if (task.sees_run_dir && root.table(task.name).has("run_dir")) {
+      own_problems.push_back("'" + task.name + ".run_dir' is the supervisor's to choose");
+    }
     if (root.table(task.name).has("state_dir")) {
       own_problems.push_back("'" + task.name + ".state_dir' is the supervisor's to choose");
     }

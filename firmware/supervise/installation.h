@@ -22,6 +22,7 @@ struct Installation {
   std::vector<std::string> zeroise_also;  // beside the state, destroyed with it; absolute paths
   BoardSandbox sandbox;  // from the board's sandbox.toml (key `sandbox`); else empty
   std::vector<std::string> environment;  // NAME=VALUE, what tasks get beside the built-in few
+  std::vector<wire::TaskId> left_out;    // optional tasks without a section
   std::map<wire::TaskId, std::string> task_configs;  // TOML as ControlStart carries it
 };
 

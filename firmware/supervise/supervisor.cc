@@ -116,6 +116,7 @@ Supervisor::Supervisor(Graph graph, Installation installation, Options options)
   impl_->graph = std::move(graph);
   impl_->installation = std::move(installation);
   impl_->options = std::move(options);
+  for (const auto id : impl_->installation.left_out) impl_->graph.leave_out(id);
 }
 Supervisor::~Supervisor() = default;
 

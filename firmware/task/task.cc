@@ -49,6 +49,7 @@ struct Task::Impl {
   Server server;
   std::vector<std::function<void()>> stop_hooks;
   std::vector<std::function<void()>> metrics_hooks;
+  Bytes last_metrics;
   std::vector<std::string> layers;  // of isolation that took effect
 
   const PeerRule& rule_for(const wire::PeerEnd& end) const {
@@ -63,6 +64,14 @@ struct Task::Impl {
     const auto sent = send_frame(control.get(), wire::encode_frame(0, message), {},
                                  Deadline::after_ms(kControlSendMs));
     if (!sent) die("the supervisor is gone", sent.error());
+  }
+  // Only what is new: a quiet task has nothing to say.
+  void send_metrics() {
+    const wire::ControlMetrics report{metrics::snapshot()};
+    Bytes frame = wire::encode_frame(0, report);
+    if (frame == last_metrics) return;
+    last_metrics = std::move(frame);
+    send(report);
   }
   void bind(const wire::PeerEnd& end, UniqueFd fd, bool serving) {
     const PeerRule& rule = rule_for(end);
@@ -199,7 +208,7 @@ int Task::run() {
   while (true) {
     if (next_metrics.passed()) {
       for (const auto& hook : impl_->metrics_hooks) hook();
-      impl_->send(wire::ControlMetrics{metrics::snapshot()});
+      impl_->send_metrics();
       next_metrics = Deadline::after_ms(limits::kMetricsSendMs);
     }
     if (next_beat.passed()) {

@@ -39,13 +39,14 @@ constexpr TaskCase kTasks[] = {{"acme", wire::TaskId::kAcme, true},
                                {"validation", wire::TaskId::kValidation, true},
                                {"attestation", wire::TaskId::kAttestation, false},
                                {"signer", wire::TaskId::kSigner, false},
-                               {"platform", wire::TaskId::kPlatform, false}};
+                               {"platform", wire::TaskId::kPlatform, false},
+                               {"admin", wire::TaskId::kAdmin, true}};
 
 // What each attempt must end with. "killed": SIGSYS, the kill list.
 struct AttemptCase {
   const char* name;
   const char* offline;  // tasks without a network
-  const char* online;   // acme, validation
+  const char* online;   // acme, validation, admin
 };
 constexpr AttemptCase kAttempts[] = {
     {"own-file", "got-out", "got-out"},  // the filter lets work

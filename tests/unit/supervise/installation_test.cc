@@ -47,6 +47,22 @@ TEST(Installation_TaskText, HoldsOwnSectionsAndNoOthers) {
   EXPECT_THAT(configs[TaskId::kPlatform], HasSubstr("tcti"));
 }
 
+TEST(Installation_OptionalTask, IsLeftOutWithoutItsSectionAndSeesTheRunDirectoryWithIt) {
+  auto without = parse_installation(kFull, "k", shipped());
+  EXPECT_THAT(without.installation.left_out, ElementsAre(TaskId::kAdmin));
+  EXPECT_FALSE(without.installation.task_configs.contains(TaskId::kAdmin));
+  auto with = parse_installation(kFull + "[admin]\nlisten = \"a:2\"\n", "k", shipped());
+  ASSERT_THAT(with.problems, IsEmpty());
+  EXPECT_THAT(with.installation.left_out, IsEmpty());
+  EXPECT_THAT(with.installation.task_configs[TaskId::kAdmin], HasSubstr("run_dir = \"/r\""));
+  EXPECT_THAT(parse_installation(kFull + "[admin]\nrun_dir = \"/x\"\n", "k", shipped()).problems,
+              ElementsAre(HasSubstr("admin.run_dir")));
+  Graph graph = shipped();
+  graph.leave_out(TaskId::kAdmin);
+  EXPECT_EQ(graph.find(TaskId::kAdmin), nullptr);
+  for (const auto& edge : graph.edges) EXPECT_NE(edge.from, TaskId::kAdmin);
+}
+
 TEST(Installation_TaskSectionAbsent, TaskStillHasItsStateDirectory) {
   auto result = parse_installation(kFull, "k", shipped());
   auto store = config::Document::parse(result.installation.task_configs[TaskId::kStore], "store");

@@ -1,0 +1,16 @@
+#include "apps/admin/peers.h"
+
+namespace keyward::manage {
+namespace {
+
+using wire::MessageType;
+using wire::TaskId;
+
+constexpr MessageType kToSigner[] = {MessageType::kOperatorOrder};
+constexpr task::PeerRule kPeers[] = {{TaskId::kSigner, false, kToSigner}};
+
+}  // namespace
+
+std::span<const task::PeerRule> peers() { return kPeers; }
+
+}  // namespace keyward::manage
