@@ -187,7 +187,8 @@ PkixSpec good_pkix(ByteView nonce, const crypto::PublicKey& attested) {
 Bytes make_pkix(const PkixSpec& spec, const PrivateKey& key) {
   std::vector<Bytes> elements;
   for (const auto& element : spec.elements) elements.push_back(element_der(element));
-  const Bytes tbs = sequence_of({x509::der_unsigned(spec.version), sequence_of(elements)});
+  const Bytes tbs =
+      spec.raw_tbs.value_or(sequence_of({x509::der_unsigned(spec.version), sequence_of(elements)}));
   std::vector<Bytes> blocks;
   if (spec.sign) {
     Bytes sid;

@@ -74,6 +74,7 @@ struct PkixSpec {
   std::optional<Bytes> certificate;   // [2]
   std::optional<Bytes> algorithm;     // in place of the right one
   std::vector<Bytes> intermediates;
+  std::optional<Bytes> raw_tbs;  // what is signed, in place of version and elements
 };
 PkixSpec good_pkix(ByteView nonce, const crypto::PublicKey& attested);
 Bytes make_pkix(const PkixSpec& spec, const crypto::PrivateKey& key);
