@@ -158,6 +158,22 @@ class PlatformTest : public ::testing::Test {
     return text.find("safe: no") != std::string::npos ? "unsafe" : "unreadable: " + text;
   }
 
+  // TPM_PT_LOCKOUT_COUNTER as tpm2-tools print it, read past the task.
+  std::string lockout_counter() const {
+    const std::string command =
+        "TSS2_LOG=all+none tpm2_getcap properties-variable -T " + device_.tcti();
+    std::FILE* pipe = ::popen(command.c_str(), "r");
+    if (pipe == nullptr) return "no tpm2_getcap";
+    std::string text(16'384, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), pipe));
+    ::pclose(pipe);
+    const std::string name = "TPM2_PT_LOCKOUT_COUNTER: ";
+    const auto at = text.find(name);
+    if (at == std::string::npos) return "unreadable: " + text;
+    const auto begin = at + name.size();
+    return text.substr(begin, text.find('\n', begin) - begin);
+  }
+
   test::Swtpm device_;
   UniqueFd control_;
   UniqueFd signer_;
@@ -289,6 +305,35 @@ TEST_F(PlatformTest, TpmReset_BetweenTwoRequests_CostsNone) {
   EXPECT_EQ(ask(), "0815");
   device_.power_cut();
   device_.start();
+  EXPECT_EQ(ask(), "0815");
+}
+
+// PIN, sealed key and counter are used, and then the power fails: none of them may cost one of the tries
+// after which a TPM locks itself.
+TEST_F(PlatformTest, PowerLoss_FiveTimesWithEverythingUsed_LeavesTheLockoutCounterAtZero) {
+  seal("0815");
+  start("tcti = \"" + device_.tcti() +
+        "\"\npcrs = [7]\nprobe_ms = 100\nanchor_index = 0x01800100\n");
+  EXPECT_EQ(next_state().state, "operational");
+  const Bytes secret = to_bytes("a key for encrypted evidence");
+  const auto sealed = call(wire::KeySeal{secret});
+  ASSERT_TRUE(sealed) << code_;
+  auto counter = call_on(signer_.get(), wire::AnchorAdvance{0, std::nullopt});
+  ASSERT_TRUE(counter && counter->value) << code_;
+  for (int loss = 1; loss <= 5; ++loss) {
+    EXPECT_EQ(ask(), "0815");
+    const auto opened = call(wire::KeyUnseal{sealed->sealed});
+    ASSERT_TRUE(opened) << code_;
+    const auto before = *counter->value;
+    counter = call_on(signer_.get(), wire::AnchorAdvance{before, Digest256{1}});
+    ASSERT_TRUE(counter && counter->value) << code_;
+    EXPECT_EQ(*counter->value, before + 1);
+    device_.power_cut();
+    EXPECT_EQ(next_state().state, "degraded");
+    device_.start();
+    EXPECT_EQ(next_state().state, "operational");
+    EXPECT_EQ(lockout_counter(), "0x0") << "after power loss " << loss;
+  }
   EXPECT_EQ(ask(), "0815");
 }
 

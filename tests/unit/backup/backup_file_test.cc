@@ -182,6 +182,33 @@ TEST_F(BackupFile, ChunksExchangedDroppedOrRepeated_AreRefusedByName) {
   EXPECT_EQ(why(), changed);
 }
 
+// What was written by the first release of the format stays readable for ever. The file and its key (of
+// this test alone, secret to nobody) were made once and are not made anew: a change of the format needs a new
+// version and leaves this test as it is.
+TEST_F(BackupFile, CommittedFileOfVersion1_ComesBack) {
+  const char* source = std::getenv("KEYWARD_SOURCE");
+  ASSERT_NE(source, nullptr) << "run by ctest, or set KEYWARD_SOURCE to the repository's root";
+  const std::string folder = std::string(source) + "/tests/unit/backup/data/";
+  path_ = folder + "v1.kwbackup";
+  const auto pem = read_text_file(folder + "v1-key.pem", 4'096);
+  ASSERT_TRUE(pem);
+  const auto key = crypto::PrivateKey::from_pem(*pem);
+  ASSERT_TRUE(key);
+  const auto header = read_header(path_);
+  ASSERT_TRUE(header) << header.error().what;
+  EXPECT_EQ(header->id, kId);
+  EXPECT_EQ(header->unit, "unit-7");
+  EXPECT_EQ(header->created_utc_ms, 1'000);
+  const auto parts = read(*key);
+  ASSERT_TRUE(parts) << parts.error().what;
+  // One part goes over the end of a chunk.
+  const std::map<std::string, Bytes> wanted = {{"keyward.toml", to_bytes("# of a unit\n")},
+                                               {"state/empty", {}},
+                                               {"state/store/keyward.db", Bytes(70'000, 0x5a)}};
+  EXPECT_EQ(*parts, wanted);
+  EXPECT_FALSE(read(key_));  // with another key
+}
+
 TEST_F(BackupFile, AnotherVersionOrFile_IsNamed) {
   ASSERT_TRUE(replace_file(path_, view_of("keyward-backup 2\n0000"), 0600));
   EXPECT_EQ(why(), "this is no backup of version 1");
