@@ -13,6 +13,7 @@
 #include "apps/ctl/order_command.h"
 #include "apps/ctl/policy_command.h"
 #include "apps/ctl/roots_command.h"
+#include "apps/ctl/time_command.h"
 #include "apps/ctl/unlock_command.h"
 
 int main(int argc, char** argv) {
@@ -56,6 +57,7 @@ int main(int argc, char** argv) {
   const ctl::PolicyCommand policy(app);
   const ctl::RootsCommand roots(app);
   const ctl::UnlockCommand unlock(app);
+  const ctl::TimeCommand time(app);
 
   app.footer(
       "Exit status: 0 done, 1 failed, 2 a finding (the ledger is broken), 78 a file is wrong, "
@@ -73,6 +75,7 @@ int main(int argc, char** argv) {
   if (policy.parsed()) return policy.run();
   if (roots.parsed()) return roots.run();
   if (unlock.parsed()) return unlock.run();
+  if (time.parsed()) return time.run();
   if (show->parsed()) return ctl::show_ledger(ledger);
   if (verify->parsed()) return ctl::verify_ledger(ledger);
   return 1;

@@ -129,6 +129,13 @@ task::Answer<wire::AnchorAdvanceReply> Loop::advance_anchor(const wire::AnchorAd
       wire::failure_from(value.error(), away ? "tpm-away" : "tpm-failed"));
 }
 
+Result<hal::TpmClock> Loop::read_clock() {
+  const std::lock_guard lock(tpm_lock_);
+  auto clock = tpm_.read_clock();
+  if (clock || clock.error().kind != ErrorKind::kUnavailable) return clock;
+  return tpm_.read_clock();
+}
+
 Result<SecretBytes> Loop::unseal_locked() {
   auto pin = pin_.unseal();
   if (pin || pin.error().kind != ErrorKind::kUnavailable) return pin;

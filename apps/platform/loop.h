@@ -49,6 +49,9 @@ class Loop {
   // "tpm-failed".
   task::Answer<wire::AnchorAdvanceReply> advance_anchor(const wire::AnchorAdvance& request);
 
+  // The TPM's own clock, for TimeKeeper.
+  Result<hal::TpmClock> read_clock();
+
   // Asks the TPM every `interval_ms` whether it is there, in a thread of its own.
   void watch(std::int64_t interval_ms);
   // Ends the watch and sends TPM2_Shutdown(CLEAR): without it the TPM takes the end for a power

@@ -3,8 +3,10 @@
 #include "apps/platform/guard.h"
 #include "apps/platform/loop.h"
 #include "apps/platform/peers.h"
+#include "apps/platform/time.h"
 #include "board/compose.h"
 #include "firmware/log/log.h"
+#include "hal/linux/time_sources.h"
 
 namespace {
 
@@ -57,6 +59,9 @@ int main(int argc, char** argv) {
 
   platform::Loop loop(**tpm, **pin, anchor_index,
                       [&](auto state, auto detail) { task.report_state(state, detail); });
+  platform::TimeKeeper time(task.state_dir(), hal::make_linux_time_sources(),
+                            [&] { return loop.read_clock(); });
+  task.server().on<wire::TimeGet>(TaskId::kSigner, [&](const auto& r) { return time.get(r); });
   task.server().on<wire::PinUnseal>(TaskId::kSigner, [&](const auto&) { return loop.unseal(); });
   task.server().on<wire::AnchorAdvance>(TaskId::kSigner,
                                         [&](const auto& r) { return loop.advance_anchor(r); });

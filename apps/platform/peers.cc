@@ -7,7 +7,8 @@ namespace {
 using wire::MessageType;
 using wire::TaskId;
 
-constexpr MessageType kFromSigner[] = {MessageType::kPinUnseal, MessageType::kAnchorAdvance};
+constexpr MessageType kFromSigner[] = {MessageType::kPinUnseal, MessageType::kAnchorAdvance,
+                                       MessageType::kTimeGet};
 constexpr MessageType kFromAttestation[] = {MessageType::kKeySeal, MessageType::kKeyUnseal};
 constexpr task::PeerRule kPeers[] = {
     // One thread each, and one lock for both: the TPM does one thing at a time.

@@ -22,7 +22,20 @@ void read_token(config::Section pkcs11, Configuration& out) {
   out.token.in_process = pkcs11.boolean_or("in_process", false);
   out.token.health_interval_ms = pkcs11.integer_or("health_interval_ms", 0, 3'600'000, 0);
   out.token.refused_pins_path = out.state_dir + "/refused-pins";
+  for (auto& table : pkcs11.tables("tokens"))
+    out.token.replicas.push_back(
+        {table.string_or("module", out.token.module_path), table.string("token_label")});
+  out.stuck_exit_ms =
+      pkcs11.integer_or("stuck_exit_s", 0, 86'400, limits::kTokenStuckExitMs / 1'000) * 1'000;
   out.environment = pkcs11.strings_or_empty("environment", kEnvironmentMax);
+}
+
+std::optional<hal::TimeLevel> level_from(std::string_view text) {
+  if (text == "any") return hal::TimeLevel::kNone;
+  if (text == "rtc") return hal::TimeLevel::kRtc;
+  if (text == "operator") return hal::TimeLevel::kOperator;
+  if (text == "synchronised") return hal::TimeLevel::kSynchronised;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -49,6 +62,9 @@ Configuration read_configuration(task::Task& task) {
   out.audit_every_ms = own.integer_or("audit_every_s", 1, limits::kAuditHeadMs / 1'000,
                                       limits::kAuditHeadMs / 1'000) *
                        1'000;
+  out.time_level = own.string_or("time_level", "any");
+  out.gate.time.jump_ms =
+      own.integer_or("time_jump_hours", 0, 8'760, limits::kTimeJumpMs / 3'600'000) * 3'600'000;
   auto appliance = own.table("appliance");
   out.gate.base_url = appliance.string("base_url");
   out.appliance_names = appliance.strings_or_empty("names", kNamesMax);
@@ -59,6 +75,16 @@ Configuration read_configuration(task::Task& task) {
 }
 
 Status complete(Configuration& config) {
+  const auto level = level_from(config.time_level);
+  if (!level) return fail(ErrorKind::kBadInput, "time_level is any, rtc, operator or synchronised");
+  config.gate.time.level_min = *level;
+  if (config.token.replicas.size() >= limits::kTokenReplicasMax)
+    return fail(ErrorKind::kBadInput, "too many [[pkcs11.tokens]]");
+  for (const auto& replica : config.token.replicas) {
+    if (replica.token_label == config.token.token_label &&
+        replica.module_path == config.token.module_path)
+      return fail(ErrorKind::kBadInput, "a token stands twice under [pkcs11]");
+  }
   if (config.test_keys && !config.simulator)
     return fail(ErrorKind::kRefused, "test_keys is for simulators alone");
   if (!config.problem.empty()) {

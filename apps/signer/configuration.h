@@ -25,8 +25,10 @@ struct Configuration {
   std::int64_t audit_every_rows = 0;
   std::int64_t audit_every_ms = 0;
   std::string audit_anchor;
-  std::string operators;  // path of the operators file; empty: nobody orders anything
-  std::string crl_url;    // in certificates; empty: none
+  std::string operators;           // path of the operators file; empty: nobody orders anything
+  std::string crl_url;             // in certificates; empty: none
+  std::string time_level;          // any, rtc, operator, synchronised
+  std::int64_t stuck_exit_ms = 0;  // 0: never
   bool simulator = false;
   bool test_keys = false;  // the CA's keys are known to others on purpose
   std::string state_dir;

@@ -6,6 +6,7 @@
 #include "apps/signer/audit.h"
 #include "firmware/log/log.h"
 #include "firmware/wire/messages/pin_unseal.h"
+#include "firmware/wire/messages/time_get.h"
 
 namespace keyward::signer {
 namespace {
@@ -14,7 +15,9 @@ constexpr std::int64_t kTickMs = 200;
 constexpr std::int64_t kPinWaitMsMin = 200;  // platform starts beside us
 constexpr std::int64_t kPinWaitMsMax = 10'000;
 constexpr std::int64_t kPinCallMs = 30'000;  // a TPM that was just started
+constexpr std::int64_t kTimeCallMs = 2'000;
 constexpr int kExitLedger = 1;
+constexpr int kExitStuck = 1;
 
 }  // namespace
 
@@ -66,14 +69,46 @@ KeyKeeper::Report KeyKeeper::tick() {
     task::Task::exit(kExitLedger);
   }
   const auto status = token_.status();
+  leave_if_stuck(status);
+  ask_for_time();
   if (!pin_given_ || status.state == hal::TokenState::kLocked) return ask_for_pin();
   if (status.state != hal::TokenState::kReady)
     return {"degraded", "the HSM is away: " + status.detail};
-  if (!key_taken_) return take_key();
+  if (!key_taken_) {
+    if (auto report = take_key(); !key_taken_) return report;
+  }
   if (const auto why_not = gate_.why_not_issuing(); !why_not.empty()) return {"degraded", why_not};
+  if (const auto why_not = gate_.time_guard().why_not(gate_.ledger().last_time_ms());
+      !why_not.empty())
+    return {"degraded", why_not};
   if (const auto trouble = audit_.trouble(); !trouble.empty())
     return {"degraded", issuing_words() + "; " + trouble};
   return {"operational", issuing_words()};
+}
+
+// Calls that never return hold the module: C_Finalize must not run beside them, so nothing in this
+// process brings the token back. The supervisor starts a new one; nothing under way is lost by it.
+void KeyKeeper::leave_if_stuck(const hal::TokenStatus& status) const {
+  if (stuck_exit_ms_ == 0 || status.stuck_ms < stuck_exit_ms_) return;
+  log::error("calls are stuck in the HSM's module: ending, so that a new process begins anew",
+             {{"stuck_ms", status.stuck_ms}, {"detail", status.detail}});
+  task::Task::exit(kExitStuck);
+}
+
+void KeyKeeper::ask_for_time() {
+  auto& guard = gate_.time_guard();
+  const auto now_ms = system_clock().monotonic_ms();
+  if (now_ms < next_time_ms_ || !guard.wants_level()) return;
+  const auto floor_ms = static_cast<std::uint64_t>(gate_.ledger().last_time_ms());
+  const auto reply = task_.peer(wire::TaskId::kPlatform).call(wire::TimeGet{floor_ms}, kTimeCallMs);
+  next_time_ms_ = now_ms + limits::kTimePollMs;
+  const auto top = static_cast<std::uint64_t>(hal::TimeLevel::kSynchronised);
+  if (!reply || reply->level > top) {
+    guard.note(hal::TimeLevel::kNone, system_clock().utc_ms(), "the platform does not answer");
+    return;
+  }
+  guard.note(static_cast<hal::TimeLevel>(reply->level), static_cast<std::int64_t>(reply->utc_ms),
+             reply->detail);
 }
 
 // Asks with a growing pause. A PIN that the token refused once is never sent again by the HAL, so

@@ -46,13 +46,14 @@ class InFlight {
 class KeyKeeper {
  public:
   KeyKeeper(task::Task& task, issue::Gate& gate, hal::SigningToken& token, std::string key_label,
-            issue::KeyOrigin origin, AuditKeeper& audit)
+            issue::KeyOrigin origin, AuditKeeper& audit, std::int64_t stuck_exit_ms)
       : task_(task),
         gate_(gate),
         token_(token),
         key_label_(std::move(key_label)),
         origin_(origin),
-        audit_(audit) {}
+        audit_(audit),
+        stuck_exit_ms_(stuck_exit_ms) {}
   ~KeyKeeper() { stop(); }
   void start();
   void stop();
@@ -65,6 +66,8 @@ class KeyKeeper {
   };
   void run();
   Report tick();
+  void leave_if_stuck(const hal::TokenStatus& status) const;
+  void ask_for_time();
   Report ask_for_pin();
   Report take_key();
   std::string issuing_words() const;
@@ -76,6 +79,7 @@ class KeyKeeper {
   std::string key_label_;
   issue::KeyOrigin origin_;
   AuditKeeper& audit_;
+  const std::int64_t stuck_exit_ms_;  // 0: never
   std::thread thread_;
   std::mutex mutex_;
   std::condition_variable stop_changed_;
@@ -85,6 +89,7 @@ class KeyKeeper {
   bool key_taken_ = false;
   std::int64_t pin_wait_ms_ = 0;
   std::int64_t next_pin_ms_ = 0;
+  std::int64_t next_time_ms_ = 0;
 };
 
 // Makes revocation lists when they are due (issue::Crl says when), and tries again after a failure.

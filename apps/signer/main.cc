@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
   if (!audit) die("the audit state cannot be used", audit.error(), task::kExitConfig);
   signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label,
                            config.test_keys ? issue::KeyOrigin::kTest : issue::KeyOrigin::kToken,
-                           **audit);
+                           **audit, config.stuck_exit_ms);
   keeper.start();
   signer::CrlKeeper lists(**gate, in_flight);
   lists.start();

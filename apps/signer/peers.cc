@@ -24,7 +24,8 @@ constexpr MessageType kFromAttestation[] = {
     MessageType::kGrantRemote,  MessageType::kGrantAk,      MessageType::kEvidenceKeyFind,
     MessageType::kEvidenceAgree};
 constexpr MessageType kFromAdmin[] = {MessageType::kOperatorOrder};
-constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal, MessageType::kAnchorAdvance};
+constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal, MessageType::kAnchorAdvance,
+                                       MessageType::kTimeGet};
 
 // Issuance waits for the disk and the HSM: several threads share their costs (group commit,
 // sessions).

@@ -2,6 +2,7 @@
 // tasks.
 #include "board/compose.h"
 #include "hal/pkcs11/pkcs11_token.h"
+#include "hal/replica/replicated_token.h"
 
 namespace keyward::board {
 
@@ -24,7 +25,24 @@ hal::Pkcs11Config config_of(const TokenSpec& spec) {
 }  // namespace
 
 Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec) {
-  return hal::open_pkcs11_token(config_of(spec));
+  if (spec.replicas.empty()) return hal::open_pkcs11_token(config_of(spec));
+  std::vector<TokenSpec::Replica> all = spec.replicas;
+  all.insert(all.begin(), {spec.module_path, spec.token_label});
+  std::vector<std::unique_ptr<hal::SigningToken>> tokens;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    auto config = config_of(spec);
+    config.module_path = all[i].module_path;
+    config.token_label = all[i].token_label;
+    // The one in reserve is known to be well before it is needed.
+    if (config.quirks.health_interval_ms == 0)
+      config.quirks.health_interval_ms = limits::kTokenReplicaHealthMs;
+    // Each has its own memory: the same PIN may be wrong in one of them alone.
+    if (i > 0 && !config.refused_pins_path.empty())
+      config.refused_pins_path += "-" + std::to_string(i + 1);
+    KEYWARD_TRY(token, hal::open_pkcs11_token(std::move(config)));
+    tokens.push_back(std::move(token));
+  }
+  return hal::make_replicated_token(std::move(tokens));
 }
 
 Status initialize_signing_token(const TokenSpec& spec, const SecretBytes& so_pin,

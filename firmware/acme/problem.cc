@@ -82,6 +82,8 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"rate-account", ProblemType::kRateLimited, OrderFate::kStaysReady},
     {"rate-overall", ProblemType::kRateLimited, OrderFate::kStaysReady},
     {"clock-behind-ledger", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"clock-jumped", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"clock-unset", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"issuer-expired", ProblemType::kServerInternal,
      OrderFate::kProcessing},  // or the clock is not set yet
     {"lint-failed", ProblemType::kServerInternal, OrderFate::kInvalid},

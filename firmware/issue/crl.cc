@@ -220,6 +220,7 @@ Verdict<Bytes> Crl::record_and_sign(const ListIntentRow& intent, const Bytes& tb
 
 Verdict<void> Crl::check_ready(std::int64_t now_ms) const {
   if (!off_.empty()) return refuse("crl-not-offered", off_);
+  if (time_guard_ != nullptr) ISSUE_CHECK(time_guard_->check(ledger_->last_time_ms()));
   if (now_ms + limits::kClockStepBackMsMax < ledger_->last_time_ms()) {
     return refuse_for_now("clock-behind-ledger", "the clock is behind the ledger's last entry",
                           60'000);

@@ -19,6 +19,7 @@
 
 #include "firmware/issue/issuer.h"
 #include "firmware/issue/ledger.h"
+#include "firmware/issue/time_guard.h"
 #include "firmware/issue/verdict.h"
 #include "firmware/wire/messages/crl_get.h"
 
@@ -83,6 +84,8 @@ class Crl {
   // Reads the newest list back. A damaged or foreign file counts as none: a new list follows.
   void start(Ledger& ledger);
 
+  // Before start(); outlives this. Without one only a clock behind the ledger is refused.
+  void set_time_guard(TimeGuard& guard) { time_guard_ = &guard; }
   // The CA key was found and checked.
   void set_key_ready(bool ready) { key_ready_ = ready; }
   // Why no list is made, for the log; empty: they are.
@@ -120,6 +123,7 @@ class Crl {
   std::string off_;
   std::atomic<bool> key_ready_ = false;
   Ledger* ledger_ = nullptr;
+  TimeGuard* time_guard_ = nullptr;
   // What the ledger says at start.
   std::optional<ListIntentRow> last_intent_;
   std::optional<std::uint64_t> last_intent_row_;

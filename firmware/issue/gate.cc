@@ -35,6 +35,7 @@ Gate::Gate(GateConfig config, Issuer issuer, TicketKey ticket_key, hal::SigningT
       ticket_key_(std::move(ticket_key)),
       token_(token),
       clock_(clock),
+      time_guard_(config_.time, clock),
       grant_rules_{config_.names.appliance_names},
       budget_(config_.account_per_hour, config_.overall_per_hour),
       certificates_(config_.possession) {}
@@ -76,6 +77,7 @@ Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfi
   gate->policy_digest_ = issue::policy_digest(gate->config_, gate->issuer_);
   KEYWARD_CHECK(gate->record_operators());
   gate->finish_orders();
+  gate->crl_->set_time_guard(gate->time_guard_);
   gate->crl_->start(*gate->ledger_);
   if (gate->ledger_->torn_bytes_cut() > 0) {
     log::warning("a torn last row was cut off the ledger",
@@ -437,13 +439,7 @@ Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Gran
   return {};
 }
 
-// The floor of trusted time is the ledger's last row: a clock that was set back would hide an
-// issuance.
-Verdict<void> Gate::check_clock() const {
-  if (clock_.utc_ms() + limits::kClockStepBackMsMax >= ledger_->last_time_ms()) return {};
-  return refuse_for_now("clock-behind-ledger", "the clock is behind the ledger's last entry",
-                        60'000);
-}
+Verdict<void> Gate::check_clock() const { return time_guard_.check(ledger_->last_time_ms()); }
 
 Verdict<Validity> Gate::check_time(const TicketedRequest& order, const Profile& profile,
                                    const std::vector<Grant>& grants, const Wanted& wanted) const {

@@ -34,6 +34,7 @@
 #include "firmware/issue/serial.h"
 #include "firmware/issue/tenants.h"
 #include "firmware/issue/ticket.h"
+#include "firmware/issue/time_guard.h"
 #include "firmware/wire/messages/ak_issue.h"
 #include "firmware/wire/messages/certificate_issue.h"
 #include "firmware/wire/messages/certificate_revoke.h"
@@ -68,6 +69,7 @@ struct GateConfig {
   std::optional<operate::Operators> operators{};       // whose orders count; absent: nobody's
   bool policy_approval_required = false;  // nothing is issued under a policy that none approved
   std::size_t ledger_segment_bytes_max = limits::kLedgerSegmentBytesMax;
+  TimeRules time;  // when the clock is good enough to sign by
 };
 
 // The client's own signature was verified with the key whose thumbprint this is.
@@ -227,6 +229,7 @@ class Gate {
   Ledger& ledger() { return *ledger_; }
   GrantBook& grants() { return *grants_; }
   Crl& crl() { return *crl_; }
+  TimeGuard& time_guard() { return time_guard_; }
   Verdict<wire::CrlGetReply> crl_part(const wire::CrlGet& request) { return crl_->get(request); }
 
  private:
@@ -334,6 +337,7 @@ class Gate {
   TicketKey ticket_key_;
   hal::SigningToken& token_;
   const Clock& clock_;
+  mutable TimeGuard time_guard_;
   GrantRules grant_rules_;
   KeyCache keys_;
   Serials serials_;

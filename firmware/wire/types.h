@@ -98,6 +98,7 @@ enum class MessageType : std::uint16_t {
   kKeySeal = 0x0502,
   kKeyUnseal = 0x0504,
   kAnchorAdvance = 0x0506,  // signer alone
+  kTimeGet = 0x0508,        // signer alone
 };
 
 }  // namespace keyward::wire

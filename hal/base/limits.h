@@ -223,13 +223,27 @@ inline constexpr std::size_t kSignMessageBytesMax =
 inline constexpr std::int64_t kTokenReconnectMsMin =
     100;  // first back-off after a failed reconnection
 inline constexpr std::int64_t kTokenReconnectMsMax =
-    5'000;  // cap: an HSM that is back is used within this time
+    2'000;  // cap: an HSM that is back issues within five seconds, login and clients' polls included
 inline constexpr std::int64_t kTokenStallMsDefault =
     5'000;  // a call in the module for longer is taken as stuck
 inline constexpr std::int64_t kTokenAdminCallMs =
     30'000;  // find, generate, random, login; RSA-4096 in a TPM takes many seconds
 inline constexpr std::int64_t kTokenCloseMs =
-    2'000;  // patience with calls in the module at the end
+    2'000;                                           // patience with calls in the module at the end
+inline constexpr std::size_t kTokenReplicasMax = 4;  // tokens that hold the same keys
+inline constexpr std::int64_t kTokenReplicaHealthMs =
+    10'000;  // a token in reserve is asked for a signature so often, unless the board says
+inline constexpr std::int64_t kTokenStuckExitMs =
+    120'000;  // a token lost to calls that never return: only a new process gets rid of them
+
+// ---- trusted time
+inline constexpr std::int64_t kTimePollMs = 5'000;  // the signer asks the platform so often
+inline constexpr std::int64_t kTimeJumpMs =
+    86'400'000;  // further ahead at once, with nobody's word for it: held
+inline constexpr std::int64_t kTimeRefuseRetryMs = 60'000;  // told to clients meanwhile
+inline constexpr std::int64_t kTimeAgreeMs =
+    10'000;  // RTC, operator's word and kernel clock may differ by so much
+inline constexpr std::size_t kTimeFileBytesMax = 4'096;  // the operator's word; the anchor
 
 // ---- acme
 inline constexpr std::size_t kAccountCacheMax = 16'384;  // cached account keys (about 4 KiB each)

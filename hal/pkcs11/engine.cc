@@ -338,6 +338,8 @@ TokenStatus Engine::status() {
   out.reconnects = std::max<std::int64_t>(times_ready_ - 1, 0);
   out.signatures_made = signatures_made_;
   if (state_ == TokenState::kReady) out.session_age_ms = now_ms() - ready_since_ms_;
+  if (state_ != TokenState::kReady && stuck_ > 0) out.stuck_ms = now_ms() - lost_at_ms_;
+  if (climb_since_ms_ != 0) out.stuck_ms = std::max(out.stuck_ms, now_ms() - climb_since_ms_);
   return out;
 }
 

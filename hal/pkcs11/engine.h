@@ -129,6 +129,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool recovering_ =
       false;  // the first attempt since the loss is under way: calls may wait for it,
   std::int64_t lost_at_ms_ = 0;  // but not longer than stall_ms: the attempt may itself be stuck
+  std::int64_t climb_since_ms_ = 0;  // 0: no attempt is under way
   std::uint64_t generation_ = 1;
   std::shared_ptr<Module> module_;
   std::optional<CK_SLOT_ID> slot_;

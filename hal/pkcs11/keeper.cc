@@ -158,6 +158,7 @@ void Engine::reconnect(Lock& lock) {
   std::vector<Session> old = std::move(idle_);
   idle_.clear();
   open_sessions_ = 0;
+  climb_since_ms_ = now_ms();
   lock.unlock();
   old.clear();
   Attempt attempt = climb(has_pin ? &pin : nullptr, labels);
@@ -167,6 +168,7 @@ void Engine::reconnect(Lock& lock) {
     (void)pin_memory_.remember(pin);
   }
   lock.lock();
+  climb_since_ms_ = 0;
   adopt(lock, std::move(attempt), pin_serial);
 }
 

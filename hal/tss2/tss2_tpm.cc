@@ -210,5 +210,15 @@ Status Tss2Tpm::shutdown_orderly() {
       "tpm: Shutdown failed");
 }
 
+Result<TpmClock> Tss2Tpm::read_clock() {
+  KEYWARD_TRY(connection, connect());
+  EsysMem<TPMS_TIME_INFO> info;
+  KEYWARD_CHECK(connection->check(
+      ::Esys_ReadClock(connection->esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, out(info)),
+      "tpm: ReadClock failed"));
+  return TpmClock{info->clockInfo.clock, info->clockInfo.resetCount, info->clockInfo.restartCount,
+                  info->clockInfo.safe == TPM2_YES};
+}
+
 }  // namespace tss2
 }  // namespace keyward::hal

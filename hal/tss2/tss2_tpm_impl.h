@@ -35,6 +35,7 @@ class Tss2Tpm final : public Tpm {
   Result<std::vector<Bytes>> pcr_read(const PcrSelection& selection) override;
   Status pcr_extend(std::uint8_t pcr, ByteView sha256_digest) override;
   Status shutdown_orderly() override;
+  Result<TpmClock> read_clock() override;
 
   Result<TpmObjectPtr> create_ek(TpmKeyType type) override;
   Result<TpmKeyBlob> create_key(const TpmKeyTemplate& wanted) override;

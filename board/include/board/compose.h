@@ -27,11 +27,17 @@ struct TokenSpec {
   bool in_process = false;  // software in this process (SoftHSM itself, never p11-kit-client):
                             // callers make the calls themselves
   std::int64_t health_interval_ms = 0;  // self-test signature after so long idle; 0: none
+  struct Replica {
+    std::string module_path;
+    std::string token_label;
+  };
+  std::vector<Replica> replicas;  // more tokens that hold the same keys under the same PIN
   std::string
       refused_pins_path;  // keeps digests of refused PINs over restarts; empty: in memory alone
 };
 
-// Target keyward_board_<name>_token.
+// Target keyward_board_<name>_token. With replicas: one signs, the others are in reserve
+// (hal/replica).
 Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& spec);
 // For ceremonies: makes the token `spec.token_label` in a free slot and sets its PINs. kRefused: it
 // exists. Not beside a live SigningToken of the same module.

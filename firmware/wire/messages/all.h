@@ -72,6 +72,7 @@
 #include "firmware/wire/messages/recovery_update.h"
 #include "firmware/wire/messages/remote_verify.h"
 #include "firmware/wire/messages/ticket_mint.h"
+#include "firmware/wire/messages/time_get.h"
 #include "firmware/wire/messages/url_fetch.h"
 #include "firmware/wire/messages/verifier_relay.h"
 #include "firmware/wire/messages/work_list.h"
@@ -104,6 +105,6 @@ using AllMessages = MessageList<
     EvidenceAgreeReply, EvidenceAgree, EvidenceKeyFindReply, EvidenceKeyFind, EvidenceKeyGetReply,
     EvidenceKeyGet, GrantAkReply, GrantAk, GrantRemoteReply, GrantRemote, KeySealReply, KeySeal,
     KeyUnsealReply, KeyUnseal, RemoteVerifyReply, RemoteVerify, VerifierRelayReply, VerifierRelay,
-    AnchorAdvanceReply, AnchorAdvance>;
+    AnchorAdvanceReply, AnchorAdvance, TimeGetReply, TimeGet>;
 
 }  // namespace keyward::wire

@@ -57,6 +57,9 @@ struct TokenStatus {
   std::uint64_t signatures_made =
       0;  // successful C_Sign calls for callers (self-tests not counted)
   std::int64_t session_age_ms = 0;
+  // How long a token that is away has been held up by calls that do not return from the module; 0:
+  // none are. Only the end of the process gets rid of them.
+  std::int64_t stuck_ms = 0;
 };
 
 class SigningToken {

@@ -12,6 +12,7 @@
 
 #include "hal/base/bytes.h"
 #include "hal/base/result.h"
+#include "hal/trusted_time.h"
 
 namespace keyward::hal {
 
@@ -70,6 +71,10 @@ class Tpm {
   virtual Result<std::vector<Bytes>> pcr_read(const PcrSelection& selection) = 0;
   virtual Status pcr_extend(std::uint8_t pcr, ByteView sha256_digest) = 0;
   virtual Status shutdown_orderly() = 0;  // TPM2_Shutdown(CLEAR)
+  // TPM2_ReadClock (Commands §29.1). A stand-in that has none keeps the default.
+  virtual Result<TpmClock> read_clock() {
+    return fail(ErrorKind::kUnavailable, "tpm: no clock here");
+  }
 
   // Keys. Every object made here is noda unless the template says otherwise.
   virtual Result<TpmObjectPtr> create_ek(TpmKeyType type) = 0;  // TCG EK template L-1 / L-2

@@ -1,5 +1,7 @@
 #include "tests/support/acme_client/acme_client.h"
 
+#include <chrono>
+
 #include <poll.h>
 
 #include "firmware/x509/csr.h"
@@ -59,9 +61,21 @@ void AcmeClient::keep_nonce(const HttpReply& reply) {
   if (!fresh.empty()) nonce_ = fresh;
 }
 
+Result<HttpReply> AcmeClient::timed(std::string_view method, const std::string& path,
+                                    std::string_view content_type, const std::string& body) {
+  const auto begin = std::chrono::steady_clock::now();
+  auto reply = http_.request(method, path, content_type, body);
+  if (observer_) {
+    const auto took = std::chrono::steady_clock::now() - begin;
+    observer_(path, reply ? reply->status : 0,
+              std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  }
+  return reply;
+}
+
 Result<std::string> AcmeClient::nonce() {
   if (nonce_.empty()) {
-    KEYWARD_TRY(reply, http_.request("HEAD", path_of(url_of("newNonce")), "", ""));
+    KEYWARD_TRY(reply, timed("HEAD", path_of(url_of("newNonce")), "", ""));
     keep_nonce(reply);
   }
   if (nonce_.empty()) return fail(ErrorKind::kUnavailable, "the server gave no nonce");
@@ -70,7 +84,7 @@ Result<std::string> AcmeClient::nonce() {
 
 Result<HttpReply> AcmeClient::post_raw(const std::string& url, const std::string& body,
                                        std::string_view content_type) {
-  KEYWARD_TRY(reply, http_.request("POST", path_of(url), content_type, body));
+  KEYWARD_TRY(reply, timed("POST", path_of(url), content_type, body));
   keep_nonce(reply);
   return reply;
 }

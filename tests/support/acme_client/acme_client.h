@@ -31,11 +31,17 @@ class AcmeClient {
                              std::string_view content_type = "application/jose+json");
   Result<std::string> nonce();
   TlsClient& http() { return http_; }
+  // Told of each request: path, status (0: no answer) and how long it took.
+  using Observer = std::function<void(std::string_view path, int status, std::int64_t us)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
   const crypto::PrivateKey& key() const { return key_; }
   std::string path_of(const std::string& url) const;
 
  private:
   void keep_nonce(const HttpReply& reply);
+  Result<HttpReply> timed(std::string_view method, const std::string& path,
+                          std::string_view content_type, const std::string& body);
+  Observer observer_;
   std::string origin_;
   std::string directory_path_;
   TlsClient http_;

@@ -103,6 +103,10 @@ CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
   });
 }
 CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+  CK_SESSION_INFO info{};
+  if (state != nullptr && state->close_all.exchange(0) != 0 &&
+      real->C_GetSessionInfo(session, &info) == CKR_OK)
+    (void)real->C_CloseAllSessions(info.slotID);
   return Passage(ShimCall::kSignInit).run([&] {
     return real->C_SignInit(session, mechanism, key);
   });

@@ -56,6 +56,10 @@ void ShimControl::resume(ShimCall call) {
   ::syscall(SYS_futex, &at(call).stalled, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
+void ShimControl::close_sessions() { state_->close_all = 1; }
+
+bool ShimControl::sessions_closed() const { return state_->close_all == 0; }
+
 void ShimControl::corrupt_signatures(std::uint32_t count) { at(ShimCall::kSign).corrupt = count; }
 
 }  // namespace keyward::test

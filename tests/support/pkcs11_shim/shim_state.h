@@ -56,6 +56,8 @@ struct ShimState {
   static constexpr std::uint64_t kMagic = 0x6b65797770313101;
   std::uint64_t magic;
   ShimCallState call[static_cast<std::size_t>(ShimCall::kCount)];
+  std::atomic<std::uint32_t>
+      close_all;  // the next C_SignInit closes all sessions of its token first
 };
 
 class ShimControl {
@@ -77,6 +79,9 @@ class ShimControl {
   void stall(ShimCall call);
   void resume(ShimCall call);
   void corrupt_signatures(std::uint32_t count);
+  // All sessions of the token end behind the back of their owner (which logs out, too).
+  void close_sessions();
+  bool sessions_closed() const;  // the command was carried out
 
  private:
   ShimCallState& at(ShimCall call) const { return state_->call[static_cast<std::size_t>(call)]; }

@@ -23,7 +23,8 @@ constexpr std::int64_t kReplyMs = 30'000;
 
 }  // namespace
 
-SignerStage::SignerStage(std::string extra_toml) : extra_toml_(std::move(extra_toml)) {
+SignerStage::SignerStage(std::string extra_toml, std::string pkcs11_toml)
+    : extra_toml_(std::move(extra_toml)), pkcs11_toml_(std::move(pkcs11_toml)) {
   if (extra_toml_.find("crl_hours") == std::string::npos)
     extra_toml_ = "crl_hours = 0\n" + extra_toml_;
   shim_ = std::make_unique<ShimControl>(directory_.path("shim"));
@@ -33,6 +34,11 @@ SignerStage::SignerStage(std::string extra_toml) : extra_toml_(std::move(extra_t
                                 [this](const auto&) -> task::Answer<wire::PinUnsealReply> {
                                   return wire::PinUnsealReply{to_bytes(softhsm_.pin().view())};
                                 });
+  platform_.on<wire::TimeGet>(
+      wire::TaskId::kSigner, [this](const auto&) -> task::Answer<wire::TimeGetReply> {
+        return wire::TimeGetReply{time_level_.load(),
+                                  static_cast<std::uint64_t>(system_clock().utc_ms()), "played"};
+      });
   platform_.on<wire::AnchorAdvance>(wire::TaskId::kSigner,
                                     [this](const auto& request) { return advance(request); });
 }
@@ -70,7 +76,7 @@ std::string SignerStage::config() const {
          "[pkcs11]\nmodule = \"" + KEYWARD_SHIM_PATH + "\"\ntoken_label = \"" + softhsm_.label() +
          "\"\nsessions_max = 4\n" + "environment = [\"SOFTHSM2_CONF=" + softhsm_.conf_path() +
          "\", \"KEYWARD_SHIM_MODULE=" + SoftHsm::module_path() +
-         "\", \"KEYWARD_SHIM_STATE=" + shim_->path() + "\"]\n";
+         "\", \"KEYWARD_SHIM_STATE=" + shim_->path() + "\"]\n" + pkcs11_toml_;
 }
 
 void SignerStage::start(const std::string& state) {

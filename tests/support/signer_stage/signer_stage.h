@@ -13,6 +13,7 @@
 #include "firmware/wire/messages/anchor_advance.h"
 #include "firmware/wire/messages/grant_device.h"
 #include "firmware/wire/messages/grant_name.h"
+#include "firmware/wire/messages/time_get.h"
 #include "tests/support/command/command.h"
 #include "tests/support/issuing/issuing.h"
 #include "tests/support/pkcs11_shim/shim_state.h"
@@ -26,7 +27,8 @@ class SignerStage {
   // `extra_toml`: lines for the signer's own section (permitted_dns, budgets.* ...). Without
   // "crl_hours" in it no revocation lists are made: their signatures come when they are due, and
   // would be counted at odds with the step that a test looks at.
-  explicit SignerStage(std::string extra_toml = "");
+  // `pkcs11_toml`: likewise for [pkcs11].
+  explicit SignerStage(std::string extra_toml = "", std::string pkcs11_toml = "");
   ~SignerStage();
 
   void start(const std::string& state = "operational");  // and waits until the signer says so
@@ -65,6 +67,8 @@ class SignerStage {
     std::atomic<bool> away = false;
   };
   Counter& counter() { return counter_; }
+  // How far the platform says that the clock is trusted (hal::TimeLevel).
+  std::atomic<std::uint64_t>& time_level() { return time_level_; }
   bool wait_state(const std::string& state) { return process_.wait_state(state); }
   std::string ledger_directory() const { return directory_.path("state/ledger"); }
   std::string log() const { return log_text(directory_.path("signer.log")); }
@@ -90,7 +94,9 @@ class SignerStage {
 
   TempDir directory_;
   Counter counter_;
+  std::atomic<std::uint64_t> time_level_ = 0;
   std::string extra_toml_;
+  std::string pkcs11_toml_;
   SoftHsm softhsm_;
   std::unique_ptr<ShimControl> shim_;
   std::optional<crypto::PublicKey> issuer_key_;

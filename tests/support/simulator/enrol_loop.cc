@@ -35,8 +35,9 @@ CommandResult ledger(const Simulator& simulator, std::vector<std::string> words)
 
 }  // namespace
 
-EnrolLoop::EnrolLoop(const Simulator& simulator, int clients)
-    : directory_url_(simulator.env("KEYWARD_DIRECTORY")),
+EnrolLoop::EnrolLoop(const Simulator& simulator, int clients, std::int64_t patience_ms)
+    : patience_ms_(patience_ms),
+      directory_url_(simulator.env("KEYWARD_DIRECTORY")),
       ca_file_(simulator.env("KEYWARD_CA_FILE")),
       manufacturer_(simulator.dir() + "/manufacturer/") {
   for (int i = 0; i < clients; ++i) threads_.emplace_back([this, i] { run(i); });
@@ -83,11 +84,13 @@ void EnrolLoop::run(int number) {
     const auto key = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
     auto spec = StatementMaker::good();
     spec.ak.permanent_identifier = name;
-    auto result = known ? enrol_device(client, name, key,
-                                       [&](const std::string& key_authorization) {
-                                         spec.key_authorization = key_authorization;
-                                         return maker.attestation_object(spec, key);
-                                       })
+    auto result = known ? enrol_device(
+                              client, name, key,
+                              [&](const std::string& key_authorization) {
+                                spec.key_authorization = key_authorization;
+                                return maker.attestation_object(spec, key);
+                              },
+                              patience_ms_)
                         : tl::expected<EnrolledChain, EnrolFailure>(tl::unexpected<EnrolFailure>(
                               EnrolFailure{"start", 0, "not reachable"}));
     const std::lock_guard lock(mutex_);

@@ -17,7 +17,8 @@ namespace keyward::test {
 
 class EnrolLoop {
  public:
-  EnrolLoop(const Simulator& simulator, int clients);
+  // A client gives an order up after `patience_ms`.
+  EnrolLoop(const Simulator& simulator, int clients, std::int64_t patience_ms = 60'000);
   ~EnrolLoop() { stop(); }
   EnrolLoop(const EnrolLoop&) = delete;
   EnrolLoop& operator=(const EnrolLoop&) = delete;
@@ -35,6 +36,7 @@ class EnrolLoop {
 
  private:
   void run(int number);
+  const std::int64_t patience_ms_;
   std::string directory_url_, ca_file_, manufacturer_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> enrolled_{0}, failed_{0};

@@ -12,6 +12,7 @@
 #include "board/compose.h"
 #include "firmware/task/channel.h"
 #include "firmware/task/task.h"
+#include "firmware/timekeep/records.h"
 #include "firmware/wire/messages/anchor_advance.h"
 #include "firmware/wire/messages/control_start.h"
 #include "firmware/wire/messages/control_state.h"
@@ -21,7 +22,10 @@
 #include "firmware/wire/messages/key_seal.h"
 #include "firmware/wire/messages/key_unseal.h"
 #include "firmware/wire/messages/pin_unseal.h"
+#include "firmware/wire/messages/time_get.h"
 #include "hal/base/file.h"
+#include "hal/linux/time_sources.h"
+#include "hal/tss2/tss2_tpm.h"
 #include "tests/support/swtpm/swtpm.h"
 
 namespace keyward {
@@ -228,6 +232,58 @@ TEST_F(PlatformTest, AnchorAdvance_WithoutAnIndex_NotConfigured) {
   EXPECT_EQ(next_state().state, "operational");
   EXPECT_FALSE(call_on(signer_.get(), wire::AnchorAdvance{}));
   EXPECT_EQ(code_, "anchor-not-configured");
+}
+
+// Which level this machine's own clock has is not ours to say; with an operator's word it is his at
+// least, and behind the ledger it is none.
+TEST_F(PlatformTest, TimeGet_OperatorsWordAndTheFloor) {
+  seal("0815");
+  start();
+  EXPECT_EQ(next_state().state, "operational");
+  const int fd = signer_.get();
+  const auto before = call_on(fd, wire::TimeGet{});
+  ASSERT_TRUE(before) << code_;
+  EXPECT_GE(before->level, static_cast<std::uint64_t>(hal::TimeLevel::kFloor));
+  EXPECT_FALSE(before->detail.empty());
+  const auto now = hal::make_linux_time_sources()->kernel();
+  const auto word = timekeep::to_text({now.boot_id, now.utc_ms, now.boottime_ms});
+  const auto path = device_.directory() + "/" + std::string(timekeep::kWordFile);
+  ASSERT_TRUE(replace_file(path, view_of(word), 0644));
+  const auto after = call_on(fd, wire::TimeGet{});
+  ASSERT_TRUE(after) << code_;
+  EXPECT_GE(after->level, static_cast<std::uint64_t>(hal::TimeLevel::kOperator));
+  const auto behind =
+      call_on(fd, wire::TimeGet{static_cast<std::uint64_t>(now.utc_ms + 3'600'000)});
+  ASSERT_TRUE(behind) << code_;
+  EXPECT_EQ(behind->level, static_cast<std::uint64_t>(hal::TimeLevel::kNone));
+  ASSERT_TRUE(replace_file(path, view_of("{}"), 0644));
+  EXPECT_TRUE(call_on(fd, wire::TimeGet{})) << "a damaged word is no word";
+}
+
+// A real TPM2_ReadClock: it runs, and a power cycle shows in the count.
+TEST(TpmClock_, RunsAndCountsResets) {
+  test::Swtpm device;
+  hal::TpmClock first;
+  {
+    const auto tpm = hal::make_tpm(device.tcti());
+    ASSERT_TRUE(tpm);
+    const auto read = (*tpm)->read_clock();
+    ASSERT_TRUE(read) << read.error().what;
+    first = *read;
+    ::usleep(20'000);
+    const auto later = (*tpm)->read_clock();
+    ASSERT_TRUE(later);
+    EXPECT_GT(later->clock_ms, first.clock_ms);
+    EXPECT_EQ(later->reset_count, first.reset_count);
+    ASSERT_TRUE((*tpm)->shutdown_orderly());
+  }
+  device.stop();
+  device.start();
+  const auto tpm = hal::make_tpm(device.tcti());
+  ASSERT_TRUE(tpm);
+  const auto again = (*tpm)->read_clock();
+  ASSERT_TRUE(again) << again.error().what;
+  EXPECT_NE(again->reset_count, first.reset_count);
 }
 
 TEST_F(PlatformTest, KeyUnseal_DamagedOrShort_KeyUnusable) {

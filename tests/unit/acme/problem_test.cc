@@ -52,6 +52,8 @@ const Expected kExpected[] = {
     {"rate-account", "rateLimited", 429, OrderFate::kStaysReady},
     {"rate-overall", "rateLimited", 429, OrderFate::kStaysReady},
     {"clock-behind-ledger", "serverInternal", 503, OrderFate::kProcessing},
+    {"clock-jumped", "serverInternal", 503, OrderFate::kProcessing},
+    {"clock-unset", "serverInternal", 503, OrderFate::kProcessing},
     {"issuer-expired", "serverInternal", 503, OrderFate::kProcessing},
     {"lint-failed", "serverInternal", 500, OrderFate::kInvalid},
     {"hsm-away", "serverInternal", 503, OrderFate::kProcessing},
