@@ -95,6 +95,9 @@ Status allow_only(std::string_view task, const std::vector<std::string>& extra_c
   if (rules->serves || with_network) {
     for (const auto name : serving_calls()) code |= add(filter.get(), SCMP_ACT_ALLOW, name);
   }
+  if (rules->clock) {
+    for (const auto name : clock_calls()) code |= add(filter.get(), SCMP_ACT_ALLOW, name);
+  }
   for (const auto name : fatal_calls()) code |= add(filter.get(), SCMP_ACT_KILL_PROCESS, name);
   for (const auto& name : extra_calls) {
     if (std::ranges::find(fatal_calls(), name) != fatal_calls().end())

@@ -7,7 +7,7 @@ constexpr TaskRules kRules[] = {
     {"acme", true, true},     {"validation", true, true},  // a resolver binds source ports
     {"admin", true, true},                                 // the management port
     {"store", false, false},  {"attestation", false, false},
-    {"signer", false, false}, {"platform", false, false},
+    {"signer", false, false}, {"platform", false, false, true},
 };
 
 }  // namespace
@@ -45,10 +45,9 @@ const std::vector<std::string_view>& common_calls() {
       "timerfd_settime", "timerfd_gettime", "signalfd", "signalfd4", "nanosleep", "clock_nanosleep",
       "pause", "alarm", "getitimer", "setitimer", "timer_create", "timer_settime", "timer_gettime",
       "timer_getoverrun", "timer_delete",
-      // time, chance, what is this machine (reading how the clock is kept needs no right; setting it
-      // by the same call needs CAP_SYS_TIME, which no task has)
-      "clock_gettime", "clock_getres", "adjtimex", "clock_adjtime", "gettimeofday", "time", "times",
-      "getrandom", "uname", "sysinfo", "getcpu", "getrusage", "getrlimit", "setrlimit",
+      // time, chance, what is this machine
+      "clock_gettime", "clock_getres", "gettimeofday", "time", "times", "getrandom", "uname",
+      "sysinfo", "getcpu", "getrusage", "getrlimit", "setrlimit",
       // threads and signals of its own
       "futex", "futex_waitv", "set_robust_list", "get_robust_list", "set_tid_address", "rseq",
       "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam",
@@ -62,6 +61,12 @@ const std::vector<std::string_view>& common_calls() {
       // sockets that are there already, and pairs
       "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockopt",
       "setsockopt", "getsockname", "getpeername", "socketpair", "connect"};
+  return calls;
+}
+
+// One call reads and sets: only the task that judges the clock has it (firmware/timekeep).
+const std::vector<std::string_view>& clock_calls() {
+  static const std::vector<std::string_view> calls = {"adjtimex", "clock_adjtime"};
   return calls;
 }
 

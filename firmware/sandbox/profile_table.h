@@ -14,6 +14,7 @@ struct TaskRules {
   std::string_view task;
   bool network = false;  // sockets of the internet, and the name space that has them
   bool serves = false;   // bind, listen, accept
+  bool clock = false;    // how the kernel's clock is kept (adjtimex); to set it needs CAP_SYS_TIME
 };
 
 // Null: no such task.
@@ -23,6 +24,7 @@ const TaskRules* rules_of(std::string_view task);
 // process. Names that the kernel or libseccomp does not know are skipped.
 const std::vector<std::string_view>& common_calls();
 const std::vector<std::string_view>& serving_calls();
+const std::vector<std::string_view>& clock_calls();
 const std::vector<std::string_view>& fatal_calls();
 
 // What each task may read beside its own: libraries, name resolution, the kernel's description.
