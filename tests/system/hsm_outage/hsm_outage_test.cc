@@ -14,7 +14,8 @@
 #include "hal/base/file.h"
 #include "tests/support/pkcs11_shim/shim_state.h"
 #include "tests/support/simulator/enrol_loop.h"
-#include "tests/system/hsm_outage/walker.h"
+
+#include "walker.h"
 
 #ifndef KEYWARD_STALL_S
 #define KEYWARD_STALL_S 12

@@ -1,4 +1,4 @@
-#include "tests/system/hsm_outage/walker.h"
+#include "walker.h"
 
 #include <algorithm>
 
