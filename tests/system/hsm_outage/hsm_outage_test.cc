@@ -97,7 +97,8 @@ class HsmOutage : public ::testing::Test {
     const auto during = walkers_->take();
     EXPECT_GT(count_of(during), 0u) << what;
     for (const char* kind : {"newNonce", "newOrder", "authz", "challenge", "order"}) {
-      const auto first = before_.find(kind), then = during.find(kind);
+      const auto first = before_.find(kind);
+      const auto then = during.find(kind);
       if (first == before_.end() || then == during.end()) continue;
       const auto was = p99_us(first->second), is = p99_us(then->second);
       std::cout << "[ MEASURED ] " << what << ": " << kind << " p99 " << was / 1'000
