@@ -43,6 +43,8 @@ void serve_gate(task::Server& server, InFlight& in_flight, issue::Gate& gate) {
   gates.on<wire::AkIssue>(TaskId::kAcme, &Gate::issue_ak);
   gates.on<wire::CrlGet>(TaskId::kAcme, &Gate::crl_part);
 
+  gates.on<wire::OperatorOrder>(TaskId::kAdmin, &Gate::carry_out);
+
   gates.on<wire::GrantName>(TaskId::kValidation, &Gate::grant_name);
 
   gates.on<wire::GrantDevice>(TaskId::kAttestation, &Gate::grant_device);

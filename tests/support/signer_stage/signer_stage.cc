@@ -84,6 +84,7 @@ void SignerStage::start(const std::string& state) {
   const std::vector<wire::PeerEnd> peers{{TaskId::kAcme, true},
                                          {TaskId::kValidation, true},
                                          {TaskId::kAttestation, true},
+                                         {TaskId::kAdmin, true},
                                          {TaskId::kPlatform, false}};
   ends_.clear();
   if (!process_.start("keyward-signer", TaskId::kSigner, config(), peers,
@@ -91,7 +92,7 @@ void SignerStage::start(const std::string& state) {
     die("keyward-signer does not start");
   running_ = true;
   platform_.serve(TaskId::kSigner, process_.take(TaskId::kPlatform), 1);
-  for (const auto task : {TaskId::kAcme, TaskId::kValidation, TaskId::kAttestation})
+  for (const auto task : {TaskId::kAcme, TaskId::kValidation, TaskId::kAttestation, TaskId::kAdmin})
     ends_[task] = process_.take(task);
   if (!process_.wait_ready() || !process_.wait_state(state))
     die("keyward-signer does not become " + state + ":\n" + log());
