@@ -52,8 +52,6 @@ void serve_gate(task::Server& server, InFlight& in_flight, issue::Gate& gate) {
   gates.on<wire::GrantAuthority>(TaskId::kAttestation, &Gate::grant_authority);
   gates.on<wire::GrantRemote>(TaskId::kAttestation, &Gate::grant_remote);
   gates.on<wire::GrantAk>(TaskId::kAttestation, &Gate::grant_ak);
-
-  gates.on<wire::OperatorOrder>(TaskId::kAdmin, &Gate::carry_out);
 }
 
 }  // namespace keyward::signer
