@@ -107,7 +107,8 @@ TEST_F(Desk, WhereThereAreOperators_OnlyTheirSignedOrderCounts) {
   EXPECT_EQ(ask(AccountAction::kRekey, client.account_id(), jwk_of(other), order).code,
             "order-account");
   auto forged = order;
-  forged[forged.find("signature") + 14] ^= 1;
+  auto& digit = forged[forged.find("signature") + 14];
+  digit = digit == 'A' ? 'B' : 'A';
   EXPECT_EQ(ask(AccountAction::kRekey, client.account_id(), jwk_of(fresh), forged).code,
             "order-signature");
   EXPECT_EQ(world.store.count("account-rekey"), 0);
