@@ -6,12 +6,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include "board/compose.h"
+#include "board/compose.h"
 #include "firmware/issue/timestamp.h"
 #include "firmware/json/json.h"
 #include "firmware/timekeep/judge.h"
 #include "hal/base/file.h"
 #include "hal/base/limits.h"
-#include "hal/linux/time_sources.h"
 
 namespace keyward::ctl {
 namespace {
@@ -69,7 +70,7 @@ bool TimeCommand::parsed() const { return command_->parsed(); }
 int TimeCommand::run() const { return set_->parsed() ? set() : show(); }
 
 int TimeCommand::show() const {
-  const auto sources = hal::make_linux_time_sources();
+  const auto sources = board::make_time_sources();
   const auto kernel = sources->kernel();
   const auto rtc = sources->rtc_utc_ms();
   const auto judged = judge(directory_, kernel, rtc);
@@ -98,7 +99,7 @@ int TimeCommand::set() const {
                        "the clock was not set: run this as root, outside a container; or set it "
                        "otherwise and leave --at out");
   }
-  const auto kernel = hal::make_linux_time_sources()->kernel();
+  const auto kernel = board::make_time_sources()->kernel();
   if (kernel.boot_id.empty()) return fail_with(kExitFailed, "the kernel does not name this boot");
   const auto text =
       timekeep::to_text(timekeep::Word{kernel.boot_id, kernel.utc_ms, kernel.boottime_ms});

@@ -6,7 +6,6 @@
 #include "apps/platform/time.h"
 #include "board/compose.h"
 #include "firmware/log/log.h"
-#include "hal/linux/time_sources.h"
 
 namespace {
 
@@ -59,7 +58,7 @@ int main(int argc, char** argv) {
 
   platform::Loop loop(**tpm, **pin, anchor_index,
                       [&](auto state, auto detail) { task.report_state(state, detail); });
-  platform::TimeKeeper time(task.state_dir(), hal::make_linux_time_sources(),
+  platform::TimeKeeper time(task.state_dir(), board::make_time_sources(),
                             [&] { return loop.read_clock(); });
   task.server().on<wire::TimeGet>(TaskId::kSigner, [&](const auto& r) { return time.get(r); });
   task.server().on<wire::PinUnseal>(TaskId::kSigner, [&](const auto&) { return loop.unseal(); });

@@ -1,6 +1,8 @@
 // Owns the lines of the signer's peer table. Must not know what the messages do.
 #include "apps/signer/peers.h"
 
+#include "hal/base/limits.h"
+
 namespace keyward::signer {
 namespace {
 
@@ -28,9 +30,10 @@ constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal, MessageType::kAn
                                        MessageType::kTimeGet};
 
 // Issuance waits for the disk and the HSM: several threads share their costs (group commit,
-// sessions).
+// sessions). For acme there are three times as many as it has issuances under way
+// (limits::kIssueJobThreads): while the HSM's module answers nothing, these wait, and new orders go on.
 constexpr task::PeerRule kPeers[] = {
-    {TaskId::kAcme, true, kFromAcme, 4},
+    {TaskId::kAcme, true, kFromAcme, 3 * limits::kIssueJobThreads},
     {TaskId::kValidation, true, kFromValidation, 2},
     {TaskId::kAttestation, true, kFromAttestation, 2},
     {TaskId::kAdmin, true, kFromAdmin, 1},

@@ -12,6 +12,7 @@
 #include "hal/signing_token.h"
 #include "hal/tamper.h"
 #include "hal/tpm.h"
+#include "hal/trusted_time.h"
 #include "hal/watchdog.h"
 
 namespace keyward::board {
@@ -61,5 +62,8 @@ Result<std::unique_ptr<hal::Watchdog>> make_watchdog(const std::string& path);
 // Target keyward_board_<name>_tamper. Empty path: the board has no such input. `active`: the value that
 // means "opened".
 Result<std::unique_ptr<hal::Tamper>> make_tamper(const std::string& path, int active);
+
+// Target keyward_board_<name>_time: what the unit's clocks are read from.
+std::unique_ptr<hal::TimeSources> make_time_sources();
 
 }  // namespace keyward::board
