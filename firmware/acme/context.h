@@ -69,6 +69,9 @@ struct ServiceConfig {
   std::vector<std::string> persist_issuers;  // dns-persist-01; empty: that method is not offered
   std::string account_hash_prefix;           // dns-persist-01
 
+  // Tests alone: no threads; Service::turn() does the work (docs/simulation.md).
+  bool background_threads = true;
+
   // Simulators alone (apps/acme refuses them elsewhere): what clients of other servers expect.
   std::string directory_alias;    // a second path of the directory; empty: none
   int nonce_reject_percent = 0;   // good nonces that are refused all the same, to try clients
@@ -152,8 +155,10 @@ struct Context {
   IssuerInfo issuer;
   CrlCache crl;
   // Last, so that their threads end before what the jobs use.
-  JobQueue validations{limits::kValidationJobThreads, limits::kBackgroundJobsMax};
-  JobQueue issuances{limits::kIssueJobThreads, limits::kBackgroundJobsMax};
+  JobQueue validations{config.background_threads ? limits::kValidationJobThreads : 0,
+                       limits::kBackgroundJobsMax};
+  JobQueue issuances{config.background_threads ? limits::kIssueJobThreads : 0,
+                     limits::kBackgroundJobsMax};
 };
 
 // What the signer last said; it is asked when it has not answered yet.

@@ -50,6 +50,7 @@ bool JobQueue::has(const std::string& key) const {
 
 bool JobQueue::wait(const std::string& key, std::int64_t wait_ms) {
   std::unique_lock lock(mutex_);
+  if (threads_.empty()) return !entries_.contains(key);  // nobody would finish it meanwhile
   return finished_.wait_for(lock, std::chrono::milliseconds(wait_ms),
                             [&] { return !entries_.contains(key); });
 }
@@ -85,16 +86,30 @@ void JobQueue::run() {
       work_.wait_for(lock, std::chrono::milliseconds(left));
       continue;
     }
-    const std::string key = due_.begin()->second;
-    due_.erase(due_.begin());
-    const auto& entry = entries_.at(key);
-    const Job job = entry.job;
-    const int attempt = entry.attempt;
-    lock.unlock();
-    const auto again_ms = job(attempt);
-    lock.lock();
-    finish(key, again_ms);
+    try_one(lock, due_.begin());
   }
+}
+
+void JobQueue::try_one(std::unique_lock<std::mutex>& lock,
+                       std::multimap<std::int64_t, std::string>::iterator at) {
+  const std::string key = at->second;
+  due_.erase(at);
+  const auto& entry = entries_.at(key);
+  const Job job = entry.job;
+  const int attempt = entry.attempt;
+  lock.unlock();
+  const auto again_ms = job(attempt);
+  lock.lock();
+  finish(key, again_ms);
+}
+
+bool JobQueue::turn(std::uint64_t choice) {
+  std::unique_lock lock(mutex_);
+  const auto end = due_.upper_bound(now_ms());
+  const auto count = static_cast<std::uint64_t>(std::distance(due_.begin(), end));
+  if (stopped_ || count == 0) return false;
+  try_one(lock, std::next(due_.begin(), static_cast<std::ptrdiff_t>(choice % count)));
+  return true;
 }
 
 void JobQueue::finish(const std::string& key, std::optional<std::int64_t> again_ms) {

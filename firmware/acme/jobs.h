@@ -27,6 +27,8 @@ class JobQueue {
   // Does one try. Empty: finished. A value: try again after so many milliseconds.
   using Job = std::function<std::optional<std::int64_t>(int attempt)>;
 
+  // With 0 threads jobs run only when the owner turns them (turn): one after the other, in an order
+  // that the owner chooses. The simulation of the whole system needs that (docs/simulation.md).
   JobQueue(int threads, std::size_t jobs_max);
   ~JobQueue();  // stops, and waits for the tries under way
 
@@ -39,6 +41,9 @@ class JobQueue {
   // Brings the next try of a waiting key forward: now, but no sooner than `pause_ms` after the end
   // of the last one. Nothing happens to a key that runs, that is due sooner, or that is not here.
   void hasten(const std::string& key, std::int64_t pause_ms);
+  // Does the next try of one job that is due, the (choice mod number of due ones)th by time; false:
+  // none is due. For queues without threads.
+  bool turn(std::uint64_t choice);
   void stop();
 
  private:
@@ -49,6 +54,8 @@ class JobQueue {
   };
   using Entries = std::map<std::string, Entry>;
   void run();
+  void try_one(std::unique_lock<std::mutex>& lock,
+               std::multimap<std::int64_t, std::string>::iterator at);
   void finish(const std::string& key, std::optional<std::int64_t> again_ms);
 
   const std::size_t jobs_max_;

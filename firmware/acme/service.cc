@@ -388,6 +388,12 @@ bool Service::refresh_profiles() {
   return true;
 }
 
+bool Service::turn(std::uint64_t choice) {
+  if (choice % 2 == 0)
+    return context_.validations.turn(choice / 2) || context_.issuances.turn(choice / 2);
+  return context_.issuances.turn(choice / 2) || context_.validations.turn(choice / 2);
+}
+
 bool Service::resume_work() {
   auto reply = context_.backend.store.ask(wire::WorkList{});
   if (!reply) return false;

@@ -36,6 +36,9 @@ class Service final : public HttpHandler {
   bool refresh_profiles();  // asks the signer what it offers
   bool resume_work();       // asks the store what is unfinished or due
 
+  // Without background threads: one try of one job that is due; false: none is. `choice` picks it.
+  bool turn(std::uint64_t choice);
+
   void set_state(ApplianceState state) { state_ = state; }
   ApplianceState state() const { return state_; }
 
