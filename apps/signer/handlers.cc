@@ -1,5 +1,12 @@
 #include "apps/signer/handlers.h"
 
+#include <atomic>
+#include <memory>
+
+#include "apps/signer/peers.h"
+#include "firmware/issue/verdict.h"
+#include "hal/base/limits.h"
+
 namespace keyward::signer {
 namespace {
 
@@ -24,13 +31,45 @@ class Registrar {
   issue::Gate& gate_;
 };
 
+// Lets so many issuances in and sends the others away for a while: a module that answers nothing must
+// not hold all the threads that serve acme.
+class Turnstile {
+ public:
+  bool enter() {
+    if (under_way_.fetch_add(1) < kIssuancesAtOnceMax) return true;
+    leave();
+    return false;
+  }
+  void leave() { under_way_.fetch_sub(1); }
+
+ private:
+  std::atomic<int> under_way_ = 0;
+};
+
+template <class Request, class Method>
+void serve_issuance(task::Server& server, InFlight& in_flight, issue::Gate& gate,
+                    std::shared_ptr<Turnstile> turnstile, Method method) {
+  server.on<Request>(TaskId::kAcme,
+                     [&in_flight, &gate, turnstile,
+                      method](const Request& r) -> task::Answer<typename Request::Reply> {
+                       if (!turnstile->enter())
+                         return issue::refuse_for_now("hsm-away",
+                                                      "the HSM has more to do than it can",
+                                                      limits::kHsmAwayRetryMs);
+                       auto answer = in_flight.run([&] { return (gate.*method)(r); });
+                       turnstile->leave();
+                       return answer;
+                     });
+}
+
 }  // namespace
 
 void serve_gate(task::Server& server, InFlight& in_flight, issue::Gate& gate) {
   Registrar gates(server, in_flight, gate);
   using issue::Gate;
   gates.on<wire::TicketMint>(TaskId::kAcme, &Gate::mint_ticket);
-  gates.on<wire::CertificateIssue>(TaskId::kAcme, &Gate::issue);
+  const auto turnstile = std::make_shared<Turnstile>();
+  serve_issuance<wire::CertificateIssue>(server, in_flight, gate, turnstile, &Gate::issue);
   server.on<wire::IssuerGet>(TaskId::kAcme, [&](const auto&) {
     return in_flight.run([&] { return gate.issuer_chain(); });
   });
@@ -40,7 +79,7 @@ void serve_gate(task::Server& server, InFlight& in_flight, issue::Gate& gate) {
   gates.on<wire::GrantWithdraw>(TaskId::kAcme, &Gate::withdraw_grants);
   gates.on<wire::PossessionMint>(TaskId::kAcme, &Gate::mint_possession);
   gates.on<wire::PossessionVerify>(TaskId::kAcme, &Gate::verify_possession);
-  gates.on<wire::AkIssue>(TaskId::kAcme, &Gate::issue_ak);
+  serve_issuance<wire::AkIssue>(server, in_flight, gate, turnstile, &Gate::issue_ak);
   gates.on<wire::CrlGet>(TaskId::kAcme, &Gate::crl_part);
 
   gates.on<wire::OperatorOrder>(TaskId::kAdmin, &Gate::carry_out);

@@ -1,8 +1,6 @@
 // Owns the lines of the signer's peer table. Must not know what the messages do.
 #include "apps/signer/peers.h"
 
-#include "hal/base/limits.h"
-
 namespace keyward::signer {
 namespace {
 
@@ -30,10 +28,10 @@ constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal, MessageType::kAn
                                        MessageType::kTimeGet};
 
 // Issuance waits for the disk and the HSM: several threads share their costs (group commit,
-// sessions). For acme there are three times as many as it has issuances under way
-// (limits::kIssueJobThreads): while the HSM's module answers nothing, these wait, and new orders go on.
+// sessions). For acme there are more than may issue at a time (kIssuancesAtOnceMax): while the HSM's
+// module answers nothing, those wait, and new orders go on.
 constexpr task::PeerRule kPeers[] = {
-    {TaskId::kAcme, true, kFromAcme, 3 * limits::kIssueJobThreads},
+    {TaskId::kAcme, true, kFromAcme, kIssuancesAtOnceMax + 8},
     {TaskId::kValidation, true, kFromValidation, 2},
     {TaskId::kAttestation, true, kFromAttestation, 2},
     {TaskId::kAdmin, true, kFromAdmin, 1},

@@ -5,8 +5,12 @@
 #include <span>
 
 #include "firmware/task/task.h"
+#include "hal/base/limits.h"
 
 namespace keyward::signer {
+
+// Issuances that wait for the disk or the HSM at a time; the threads for acme beyond these mint tickets.
+inline constexpr int kIssuancesAtOnceMax = 6 * limits::kIssueJobThreads;
 
 std::span<const task::PeerRule> peers();
 
