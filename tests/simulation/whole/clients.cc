@@ -104,13 +104,14 @@ void Client::make_account() {
 }
 
 void Client::make_order() {
+  const auto cuts = world_.figures.power_cuts;  // before: the power may fail during the call
   const auto made =
       post("/acme/new-order", R"({"identifiers":[{"type":"dns","value":")" + name_ + "\"}]}");
   if (!made || made->status != 201) return;
   order_url_ = header_of(*made, "Location");
   finalize_url_ = text_at(*made, "finalize");
   order_kept_ = false;
-  cuts_at_order_ = world_.figures.power_cuts;
+  cuts_at_order_ = cuts;
   certificate_key_ = *crypto::PrivateKey::generate(crypto::KeyKind::kEcP256);
   stage_ = Stage::kProve;
 }

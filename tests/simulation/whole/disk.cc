@@ -18,8 +18,11 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kSectorBytes = 512;  // what a disk writes whole or not at all
 
 std::vector<unsigned char> content_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  std::vector<unsigned char> out(in ? static_cast<std::size_t>(in.tellg()) : 0);
+  in.seekg(0);
+  in.read(reinterpret_cast<char*>(out.data()), static_cast<std::streamsize>(out.size()));
+  return out;
 }
 
 void put_content(const std::string& path, const std::vector<unsigned char>& content) {
