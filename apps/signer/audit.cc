@@ -117,7 +117,12 @@ std::string AuditKeeper::why_not() {
   const auto checked = notary_->check();
   next_check_ms_ = system_clock().monotonic_ms() + kCheckMs;
   why_not_.clear();
-  if (checked) return {};
+  if (checked) {
+    // Nothing is issued on an accepted loss before a signed head says who accepted it.
+    if (notary_->accepts_a_loss()) make("acceptance");
+    if (notary_->accepts_a_loss()) why_not_ = trouble();
+    return why_not_;
+  }
   const auto& failure = checked.error();
   why_not_ = "the ledger is not taken: " + failure.code + ": " + failure.detail;
   if (failure.code == "ledger-rolled-back" || failure.code == "ledger-behind-head")

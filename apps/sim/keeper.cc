@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -160,10 +159,24 @@ class Keeper {
 
 }  // namespace
 
+namespace {
+
+// A lock of the open file: it goes on into the keeper that is forked, and whoever only asks for it
+// takes nothing (a question by flock would make a start beside it believe that it runs already).
+struct flock whole_file() {
+  struct flock out {};
+  out.l_type = F_WRLCK;
+  out.l_whence = SEEK_SET;
+  return out;
+}
+
+}  // namespace
+
 Result<UniqueFd> take_lock(const Places& places) {
   UniqueFd fd(::open(places.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return fail(ErrorKind::kUnavailable, "cannot open the lock file", errno);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+  auto lock = whole_file();
+  if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0)
     return fail(ErrorKind::kRefused, "another keyward-sim holds this folder");
   return fd;
 }
@@ -171,7 +184,8 @@ Result<UniqueFd> take_lock(const Places& places) {
 bool is_running(const Places& places) {
   if (!file_exists(places.lock())) return false;
   const UniqueFd fd(::open(places.lock().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  return fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0;
+  auto lock = whole_file();
+  return fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 int keep(const Places& places, bool foreground) { return Keeper(places, foreground).run(); }

@@ -152,6 +152,8 @@ int wait_until_ready(const Places& places, const Settings& settings, pid_t keepe
       show_tail(places.log());
       return 1;
     }
+    if (keeper == 0 && !is_running(places))
+      return complain("it was running and ended meanwhile: start it again");
     if (deadline.passed()) {
       complain("not ready in time: " + what +
                "; it goes on in the background (`keyward-sim logs`, `keyward-sim down`)");

@@ -36,7 +36,7 @@ struct Head {
   std::int64_t time_ms = 0;  // UTC
   std::optional<std::uint64_t>
       counter;        // the TPM counter's value once this head stands; absent: no
-  std::string cause;  // "rows", "time", "start", "stop"
+  std::string cause;  // "rows", "time", "start", "stop", "acceptance"
   std::optional<Acceptance> accepted;
 };
 

@@ -140,6 +140,11 @@ bool Notary::cleared() const {
   return cleared_;
 }
 
+bool Notary::accepts_a_loss() const {
+  const std::lock_guard lock(mutex_);
+  return cleared_ && accepted_.has_value();
+}
+
 std::uint64_t Notary::unsigned_rows_locked() const {
   const auto rows = ledger_.rows();
   if (!file_.last() || accepted_) return rows;

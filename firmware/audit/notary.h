@@ -53,6 +53,8 @@ class Notary {
   // From "ledger-behind-head" on an operator may accept them (accepted.json; operations/audit.md).
   issue::Verdict<void> check();
   bool cleared() const;
+  // An operator's acceptance waits for the head that puts it on record.
+  bool accepts_a_loss() const;
   bool due() const;
   // Signs and anchors what is not yet; without anything new nothing happens. "audit-not-cleared",
   // "ledger-unavailable", "hsm-away", "hsm-signature", the anchor's.
