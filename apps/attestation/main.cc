@@ -63,39 +63,56 @@ std::unique_ptr<eab::Admissions> open_admissions(const std::string& state_dir, t
   return std::move(*admissions);
 }
 
+struct Configuration {
+  attest::DevicePolicyConfig device;
+  std::int64_t grant_lifetime_ms;
+  AuthorityConfig authority;
+  std::vector<attest::VendorConfig> vendors;
+  attestation::DevicesConfig devices;
+  attestation::AttestationCaConfig ak;
+  attestation::RemoteConfig remote;
+  std::string state_dir;
+};
+
+Configuration read_configuration_or_die(task::Task& task) {
+  auto config = task.config();
+  Configuration out{attest::read_device_policy(config),
+                    config.integer_or("grant_lifetime_h", 1, 24, 24) * kHourMs,
+                    read_authority_config(config),
+                    attest::read_vendors(config),
+                    attestation::read_devices_config(config),
+                    attestation::read_attestation_ca_config(config),
+                    attestation::read_remote_config(config),
+                    task.state_dir()};
+  (void)config.table("appliance").text();  // shared with every task; nothing in it is for this one
+  task.finish_config_or_die();
+  return out;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (task::print_peers(argc, argv, attestation::peers())) return 0;
   task::Task task(TaskId::kAttestation, attestation::peers());
-  auto config = task.config();
-  const auto device_config = attest::read_device_policy(config);
-  const auto grant_lifetime_ms = config.integer_or("grant_lifetime_h", 1, 24, 24) * kHourMs;
-  const auto authority_config = read_authority_config(config);
-  const auto vendor_config = attest::read_vendors(config);
-  const auto devices_config = attestation::read_devices_config(config);
-  const auto ak_config = attestation::read_attestation_ca_config(config);
-  const auto remote_config = attestation::read_remote_config(config);
-  const auto state_dir = task.state_dir();
-  (void)config.table("appliance").text();  // shared with every task; nothing in it is for this one
-  task.finish_config_or_die();
+  const auto config = read_configuration_or_die(task);
+  const auto& state_dir = config.state_dir;
 
-  auto device_policy = attest::load_device_policy(device_config);
+  auto device_policy = attest::load_device_policy(config.device);
   if (!device_policy) die("cannot load what statements are judged by", device_policy.error());
   if (device_policy->tpm_allow_rs1)
     log::warning("attestation keys may sign with SHA-1 (tpm_allow_rs1)");
   auto mint = challenge::TokenMint::open(state_dir + "/challenge-token.key");
   if (!mint) die("cannot open the challenge token key", mint.error());
   auto& signer = task.peer(TaskId::kSigner);
-  auto authority_rules = authority_policy(authority_config);
+  auto authority_rules = authority_policy(config.authority);
   auto spent =
       attest::SpentTokens::open(state_dir + "/authority-tokens.spent", system_clock().utc_ms());
   if (!spent) die("cannot open the record of spent authority tokens", spent.error());
   const auto admissions = open_admissions(state_dir, signer);
 
-  auto vendors = attest::load_vendors(vendor_config);
+  auto vendors = attest::load_vendors(config.vendors);
   if (!vendors) die("cannot load vendors", vendors.error());
-  const auto opened = attestation::Devices::open(devices_config, state_dir);
+  const auto opened = attestation::Devices::open(config.devices, state_dir);
   if (!opened) die("cannot open the inventory of devices", opened.error());
   auto& devices = **opened;
   if (devices.identity_by_enrolment())
@@ -103,21 +120,21 @@ int main(int argc, char** argv) {
       return devices.identifiers_of_key(ak);
     };
   const auto attestation_ca =
-      attestation::AttestationCa::open(ak_config, state_dir, devices, signer);
+      attestation::AttestationCa::open(config.ak, state_dir, devices, signer);
   if (!attestation_ca) die("cannot open the attestation CA", attestation_ca.error());
 
   const auto taken = attest::format_names(*device_policy);
   attestation::Loop loop(
-      *mint, std::move(*device_policy), grant_lifetime_ms, !authority_rules.roots.empty(),
+      *mint, std::move(*device_policy), config.grant_lifetime_ms, !authority_rules.roots.empty(),
       !vendors->empty(),
       [&](const Digest256& thumbprint) { return admissions->is_admitted(thumbprint); }, devices,
       signer);
   attestation::Authority authority(*mint, std::move(authority_rules), std::move(*vendors),
                                    std::move(*spent), signer);
-  attestation::EvidenceKeys evidence_keys(remote_config.key, state_dir, signer,
+  attestation::EvidenceKeys evidence_keys(config.remote.key, state_dir, signer,
                                           task.peer(TaskId::kPlatform));
-  attestation::Remote remote(*mint, attestation::load_policies_or_die(remote_config.policies),
-                             evidence_keys, grant_lifetime_ms, devices, signer);
+  attestation::Remote remote(*mint, attestation::load_policies_or_die(config.remote.policies),
+                             evidence_keys, config.grant_lifetime_ms, devices, signer);
   task.server().on<wire::DeviceTokenMint>(TaskId::kAcme, [&](const auto& request) {
     const bool is_remote = request.method == wire::ValidationMethod::kRemoteAttest01;
     return is_remote ? remote.mint(request) : loop.mint(request);
