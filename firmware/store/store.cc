@@ -47,6 +47,17 @@ std::string_view code_of(ErrorKind kind) {
   return "store-internal";
 }
 
+// A file of before housekeeping gave space back: written anew, once.
+Status make_shrinkable(Connection& db) {
+  KEYWARD_TRY(index, db.prepare_one("PRAGMA auto_vacuum"));
+  {
+    Query query(db, index);
+    KEYWARD_TRY(row, query.next());
+    if (row && query.integer(0) == 2) return {};
+  }
+  return db.run("VACUUM");
+}
+
 }  // namespace
 
 Store::Store(Options options, Clock& clock)
@@ -74,6 +85,7 @@ Status Store::start() {
       return fail(ErrorKind::kUnavailable, "the file system takes no write-ahead log");
   }
   KEYWARD_CHECK(migrate(db, clock_.utc_ms()));
+  KEYWARD_CHECK(make_shrinkable(db));
   db.forget_statements();
   KEYWARD_CHECK(db.prepare(kSqlTexts));
   UniqueFd log(::open((path_ + "-wal").c_str(), O_RDWR | O_CLOEXEC));

@@ -195,6 +195,7 @@ class Store {
                       const wire::ChallengeUpdate& request);
   // sweep.cc
   Result<std::int64_t> sweep_table(Connection& db, Table table, std::int64_t now_ms);
+  Status give_back();
   Status sweep_order(Connection& db, std::int64_t number, std::int64_t now_ms);
   Result<std::array<std::int64_t, kTables>> sweep_batch(Connection& db, std::int64_t now_ms,
                                                         std::array<bool, kTables>& at_end);

@@ -105,6 +105,25 @@ Result<std::array<std::int64_t, Store::kTables>> Store::sweep_batch(
   return fail(done.error());
 }
 
+// Free pages beyond an eighth of the file go back to the file system, a few in one transaction: what
+// was deleted makes room for others on the disk, and what stays spares the next rows the growing.
+Status Store::give_back() {
+  for (int turn = 0; turn < limits::kVacuumTurnsMax; ++turn) {
+    const std::lock_guard lock(writer_mutex_);
+    Query all(*writer_, kPageCount);
+    KEYWARD_CHECK(all.next());
+    Query free(*writer_, kFreePageCount);
+    KEYWARD_CHECK(free.next());
+    const auto kept = std::max(all.integer(0) / 8, limits::kVacuumKeptPages);
+    const auto count = std::min(free.integer(0) - kept, limits::kVacuumPagesMax);
+    if (count <= 0) return {};
+    KEYWARD_CHECK(
+        writer_->run(("PRAGMA incremental_vacuum(" + std::to_string(count) + ")").c_str()));
+    log_->committed();
+  }
+  return {};
+}
+
 Result<Swept> Store::sweep() {
   if (failed()) return fail(ErrorKind::kCorrupt, "the database was taken out of service");
   Swept swept;
@@ -123,6 +142,7 @@ Result<Swept> Store::sweep() {
     if (swept.all() != before) log_->committed();
     if (std::all_of(at_end.begin(), at_end.end(), [](bool end) { return end; })) break;
   }
+  KEYWARD_CHECK(give_back());
   const std::lock_guard lock(writer_mutex_);
   const auto before = writer_->changes_ever();
   KEYWARD_CHECK(

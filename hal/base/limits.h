@@ -344,6 +344,9 @@ inline constexpr std::int64_t kMailRetentionMs =
 inline constexpr int kSweepRowsMax = 256;    // rows looked at in one short transaction
 inline constexpr int kSweepBatchesMax = 32;  // such transactions in one turn of housekeeping
 inline constexpr std::int64_t kSweepIntervalMs = 5'000;
+inline constexpr std::int64_t kVacuumPagesMax = 512;  // given back in one transaction (2 MiB)
+inline constexpr int kVacuumTurnsMax = 8;             // such transactions in one turn
+inline constexpr std::int64_t kVacuumKeptPages = 1'024;  // kept at least for what comes (4 MiB)
 inline constexpr std::int64_t kStoreFlushMs =
     1'000;  // longest that an unpromised write is not durable
 
