@@ -46,6 +46,17 @@ const char* fault_of(const Configuration& config) {
   return fault_of_authz_settings(trial);
 }
 
+// What one client address may have of the front end (docs/operations/floods.md).
+void read_shares(config::Section& section, https::HttpsOptions& out) {
+  constexpr std::int64_t kPerSecondMax = 1'000'000;
+  out.connections_per_address_max = static_cast<int>(section.integer_or(
+      "connections_per_address", 0, limits::kHttpConnectionsMax, limits::kHttpPerAddressMax));
+  out.connects_per_address_s =
+      section.integer_or("connects_per_address_s", 0, kPerSecondMax, limits::kHttpConnectsPerS);
+  out.requests_per_address_s =
+      section.integer_or("requests_per_address_s", 0, kPerSecondMax, limits::kHttpRequestsPerS);
+}
+
 // What clients of other test servers expect.
 void read_simulation(config::Section& section, Configuration& out) {
   auto& trial = out.service;
@@ -99,6 +110,7 @@ Configuration read(task::Task& task) {
   out.simulator = appliance.boolean_or("simulator", false);
   read_simulation(section, out);
   out.https.hosts = section.strings_or_empty("hosts", kNamesMax);
+  read_shares(section, out.https);
   out.tls_chain = section.string_or("tls_chain", "");
   out.tls_key = section.string_or("tls_key", "");
   out.operators = section.string_or("operators", "");

@@ -3,12 +3,12 @@
 #include <mutex>
 
 #include "apps/acme/configuration.h"
+#include "apps/acme/front_metrics.h"
 #include "apps/acme/peers.h"
 #include "firmware/acme/appliance_certificate.h"
 #include "firmware/acme/service.h"
 #include "firmware/https/https_server.h"
 #include "firmware/log/log.h"
-#include "firmware/metrics/metrics.h"
 
 using namespace keyward;  // NOLINT(google-build-using-namespace): main.cc alone
 
@@ -54,11 +54,10 @@ int main(int argc, char** argv) {
     server->reset();  // the requests under way are answered
     service.stop();
   });
+  acme::FrontMetrics front;
   task.on_metrics([&] {
     const std::lock_guard lock(server_mutex);
-    if (*server)
-      metrics::set("keyward_acme_connections", {},
-                   static_cast<std::int64_t>((*server)->connections()));
+    if (*server) front.report(**server);
   });
   service.start();
   if (!own_tls) certificate.start();

@@ -12,6 +12,7 @@
 #include "firmware/config/toml_text.h"
 #include "firmware/crypto/crypto.h"
 #include "hal/base/file.h"
+#include "hal/base/limits.h"
 #include "hal/base/unique_fd.h"
 
 namespace keyward::simulator {
@@ -47,10 +48,9 @@ unsigned uid_base(const Places& places) {
 }
 
 constexpr std::size_t kPemBytesMax = 65'536;
-constexpr std::string_view kSections[] = {"supervisor", "appliance",   "acme",        "store",
-                                          "validation", "attestation", "signer",      "platform",
-                                          "pkcs11",     "tpm",         "rate_limits", "tenants",
-                                          "admin"};
+constexpr std::string_view kSections[] = {
+    "supervisor", "appliance", "acme", "store",       "validation", "attestation", "signer",
+    "platform",   "pkcs11",    "tpm",  "rate_limits", "tenants",    "admin"};
 
 struct Addition {
   std::string section, key, value;
@@ -108,6 +108,14 @@ Lines attestation_lines(const Places& places) {
   return {{"ak_roots", quoted_list({places.manufacturer() + "/ca.pem", places.root_certificate()})},
           {"attestation_ca.enabled", "true"},
           {"attestation_ca.ek_roots", quoted_list({places.ek_roots()})}};
+}
+
+// All clients of a simulator have one address: its share is most of what there is.
+Lines acme_lines(const Settings& settings) {
+  return {{"listen", quoted("127.0.0.1:" + number(settings.port))},
+          {"connections_per_address", number(limits::kHttpConnectionsMax * 3 / 4)},
+          {"connects_per_address_s", "0"},
+          {"requests_per_address_s", "0"}};
 }
 
 }  // namespace
@@ -194,8 +202,7 @@ Status write_installation(const Places& places, const Settings& s, bool separate
                                    {{"base_url", quoted(base_url(s))},
                                     {"names", quoted_list({kApplianceName, "127.0.0.1"})},
                                     {"simulator", "true"}}) +
-                           section(s, "acme", {{"listen", quoted("127.0.0.1:" + number(s.port))}}) +
-                           section(s, "store", {}) +
+                           section(s, "acme", acme_lines(s)) + section(s, "store", {}) +
                            section(s, "validation",
                                    {{"http_port", number(s.http_port)},
                                     {"egress_allow", quoted_list({"127.0.0.0/8"})},

@@ -117,7 +117,7 @@ void post_issuance(Context& context, const std::string& ticket, const std::strin
       [&context, ticket, account_id](int attempt) {
         return try_in_background(context, ticket, account_id, attempt);
       },
-      delay_ms);
+      delay_ms, account_id);
   // Full: the periodic look at the store, or the client's next poll, takes the order up.
   if (!posted) log::warning("issuance not queued", {{"why", posted.error().what}});
 }

@@ -9,6 +9,9 @@
 namespace keyward::acme {
 namespace {
 
+constexpr std::int64_t kDearMs = 10'000;    // spent of late: more than quick looks ever take
+constexpr std::int64_t kRunningMs = 1'000;  // what one that runs counts before its time is known
+
 std::int64_t now_ms() { return system_clock().monotonic_ms(); }
 
 }  // namespace
@@ -32,15 +35,79 @@ bool JobQueue::has_room() const {
   return !stopped_ && entries_.size() < jobs_max_;
 }
 
-Status JobQueue::post(const std::string& key, Job job, std::int64_t delay_ms) {
+Status JobQueue::post(const std::string& key, Job job, std::int64_t delay_ms,
+                      const std::string& owner) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return fail(ErrorKind::kUnavailable, "jobs: stopped");
   if (entries_.contains(key)) return {};
-  if (entries_.size() >= jobs_max_) return fail(ErrorKind::kExhausted, "jobs: full");
-  entries_.emplace(key, Entry{std::move(job), 0, 0});
+  if (entries_.size() >= jobs_max_ && !displace_for(owner))
+    return fail(ErrorKind::kExhausted, "jobs: full");
+  entries_.emplace(key, Entry{std::move(job), owner, 0, 0});
+  if (!owner.empty()) ++owners_[owner].entries;
   due_.emplace(now_ms() + delay_ms, key);
   work_.notify_one();
   return {};
+}
+
+// Takes the place of the last waiting job of whoever has most, if he has more than the newcomer
+// would.
+bool JobQueue::displace_for(const std::string& owner) {
+  const auto own = owners_.find(owner);
+  int most = (own == owners_.end() ? 0 : own->second.entries) + 1;
+  auto victim = due_.end();
+  for (auto at = due_.begin(); at != due_.end(); ++at) {
+    const auto& other = entries_.at(at->second).owner;
+    if (other.empty() || other == owner) continue;
+    const int entries = owners_.at(other).entries;
+    if (entries < most || (entries == most && victim == due_.end())) continue;
+    most = entries;
+    victim = at;
+  }
+  if (victim == due_.end()) return false;
+  const auto entry = entries_.find(victim->second);
+  due_.erase(victim);
+  forget(entry);
+  finished_.notify_all();
+  return true;
+}
+
+void JobQueue::forget(Entries::iterator at) {
+  const auto owner = owners_.find(at->second.owner);
+  entries_.erase(at);
+  if (owner == owners_.end()) return;
+  --owner->second.entries;
+  if (owners_.size() <= jobs_max_) return;  // remembered a while, for what they took
+  std::erase_if(owners_, [](const auto& other) { return other.second.entries == 0; });
+}
+
+std::int64_t JobQueue::spent_ms(Owner& owner, std::int64_t now) const {
+  const auto halves = (now - owner.spent_at_ms) / limits::kJobsSpentHalfMs;
+  if (halves > 0) {
+    owner.spent_ms >>= std::min<std::int64_t>(halves, 62);
+    owner.spent_at_ms += halves * limits::kJobsSpentHalfMs;
+  }
+  return owner.spent_ms + owner.running * kRunningMs;
+}
+
+// The one that goes next of those due; the end: none may now.
+JobQueue::Due::iterator JobQueue::pick(std::int64_t now) {
+  const int threads = static_cast<int>(threads_.size());
+  const int of_one_max = std::max(1, threads / 2);
+  const int of_dear_max = std::max(1, threads - std::max(1, threads / 4));
+  auto best = due_.end();
+  std::int64_t least = 0;
+  for (auto at = due_.begin(); at != due_.end() && at->first <= now; ++at) {
+    const auto& name = entries_.at(at->second).owner;
+    if (name.empty()) return at;  // few, and nobody's to multiply
+    auto& owner = owners_.at(name);
+    const auto spent = spent_ms(owner, now);
+    if (owner.running >= of_one_max) continue;
+    if (spent - owner.running * kRunningMs >= kDearMs && running_dear_ >= of_dear_max) continue;
+    if (best != due_.end() && spent >= least) continue;
+    best = at;
+    least = spent;
+  }
+  return best;
 }
 
 bool JobQueue::has(const std::string& key) const {
@@ -81,26 +148,43 @@ void JobQueue::run() {
       work_.wait(lock);
       continue;
     }
-    const auto left = due_.begin()->first - now_ms();
-    if (left > 0) {
-      work_.wait_for(lock, std::chrono::milliseconds(left));
+    const auto now = now_ms();
+    if (const auto next = pick(now); next != due_.end()) {
+      try_one(lock, next);
       continue;
     }
-    try_one(lock, due_.begin());
+    // What is due but may not yet is looked at again when something ends.
+    const auto later = due_.upper_bound(now);
+    if (later == due_.end())
+      work_.wait(lock);
+    else
+      work_.wait_for(lock, std::chrono::milliseconds(later->first - now));
   }
 }
 
-void JobQueue::try_one(std::unique_lock<std::mutex>& lock,
-                       std::multimap<std::int64_t, std::string>::iterator at) {
+void JobQueue::try_one(std::unique_lock<std::mutex>& lock, Due::iterator at) {
   const std::string key = at->second;
   due_.erase(at);
   const auto& entry = entries_.at(key);
   const Job job = entry.job;
   const int attempt = entry.attempt;
+  const auto began = now_ms();
+  Owner* owner = entry.owner.empty() ? nullptr : &owners_.at(entry.owner);
+  const bool dear =
+      owner != nullptr && spent_ms(*owner, began) - owner->running * kRunningMs >= kDearMs;
+  if (owner != nullptr) ++owner->running;
+  if (dear) ++running_dear_;
   lock.unlock();
   const auto again_ms = job(attempt);
   lock.lock();
+  if (dear) --running_dear_;
+  if (owner != nullptr) {
+    --owner->running;
+    owner->spent_ms += now_ms() - began;
+  }
   finish(key, again_ms);
+  // Somebody may have waited for a share of the threads.
+  if (owner != nullptr) work_.notify_all();
 }
 
 bool JobQueue::turn(std::uint64_t choice) {
@@ -115,7 +199,7 @@ bool JobQueue::turn(std::uint64_t choice) {
 void JobQueue::finish(const std::string& key, std::optional<std::int64_t> again_ms) {
   const auto at = entries_.find(key);
   if (!again_ms) {
-    entries_.erase(at);
+    forget(at);
     finished_.notify_all();
     return;
   }

@@ -1,8 +1,14 @@
 // Owns work that outlives a request: a bounded set of keyed jobs, tried again later when a peer is
 // away. Must not know what a job does.
 //
-// A key is in the set once: posting it again while it waits or runs changes nothing. Threads: any;
-// jobs run on the queue's own threads.
+// A key is in the set once: posting it again while it waits or runs changes nothing.
+//
+// A job may have an owner: the account that asked for it. No owner keeps more than half of the
+// threads; those whose jobs took long of late (a name whose server is silent takes twenty seconds)
+// have three quarters of them together, so that one is always near for the others; and of the jobs
+// that are due, the one goes first whose owner was served least. When the set is full, an owner of
+// many loses his last waiting one to an owner of fewer. So a job with an owner must be one that is
+// found again in the store. Threads: any; jobs run on the queue's own threads.
 #pragma once
 
 #include <condition_variable>
@@ -34,7 +40,8 @@ class JobQueue {
 
   bool has_room() const;
   // kExhausted: the set is full. kUnavailable: stopped.
-  Status post(const std::string& key, Job job, std::int64_t delay_ms = 0);
+  Status post(const std::string& key, Job job, std::int64_t delay_ms = 0,
+              const std::string& owner = {});
   bool has(const std::string& key) const;
   // Waits until the key is finished; false: it is not, after `wait_ms`.
   bool wait(const std::string& key, std::int64_t wait_ms);
@@ -49,13 +56,24 @@ class JobQueue {
  private:
   struct Entry {
     Job job;
+    std::string owner;  // "": nobody's, and not to be displaced
     int attempt = 0;
     std::int64_t tried_at_ms = 0;  // monotonic; the end of the last try
   };
+  struct Owner {
+    int entries = 0;
+    int running = 0;
+    std::int64_t spent_ms = 0;  // halves every limits::kJobsSpentHalfMs
+    std::int64_t spent_at_ms = 0;
+  };
   using Entries = std::map<std::string, Entry>;
+  using Due = std::multimap<std::int64_t, std::string>;
   void run();
-  void try_one(std::unique_lock<std::mutex>& lock,
-               std::multimap<std::int64_t, std::string>::iterator at);
+  Due::iterator pick(std::int64_t now_ms);
+  void try_one(std::unique_lock<std::mutex>& lock, Due::iterator at);
+  std::int64_t spent_ms(Owner& owner, std::int64_t now_ms) const;
+  bool displace_for(const std::string& owner);
+  void forget(Entries::iterator at);
   void finish(const std::string& key, std::optional<std::int64_t> again_ms);
 
   const std::size_t jobs_max_;
@@ -63,7 +81,9 @@ class JobQueue {
   std::condition_variable work_;
   std::condition_variable finished_;
   Entries entries_;
-  std::multimap<std::int64_t, std::string> due_;  // waiting entries by time
+  Due due_;  // waiting entries by time
+  std::map<std::string, Owner> owners_;
+  int running_dear_ = 0;  // jobs of owners that took long
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };

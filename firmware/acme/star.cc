@@ -190,9 +190,12 @@ Outcome<void> cancel_order(Context& context, const SignedRequest& request) {
 void post_renewal(Context& context, const std::string& ticket, const std::string& account_id) {
   const auto key = "star:" + ticket;
   if (context.in_flight.has(ticket) || context.issuances.has(key)) return;
-  const auto posted = context.issuances.post(key, [&context, ticket, account_id](int attempt) {
-    return renew(context, ticket, account_id, attempt);
-  });
+  const auto posted = context.issuances.post(
+      key,
+      [&context, ticket, account_id](int attempt) {
+        return renew(context, ticket, account_id, attempt);
+      },
+      0, account_id);
   // Full: the next look at the store takes it up.
   if (!posted) log::warning("renewal not queued", {{"why", posted.error().what}});
 }

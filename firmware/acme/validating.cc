@@ -172,7 +172,8 @@ void resume_validation(Context& context, const std::string& authz_id,
       job_key(authz_id, challenge_id), [&context, place = Place{authz_id, challenge_id, account_id},
                                         looks = std::make_shared<Looks>()](int attempt) {
         return try_validation(context, place, attempt, *looks);
-      });
+      },
+      0, account_id);
   // Full: the periodic look at the store, or the client's next poll, takes the challenge up.
   if (!posted) log::warning("validation not queued", {{"why", posted.error().what}});
 }

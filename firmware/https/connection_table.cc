@@ -1,10 +1,12 @@
-// Owns the deadlines of open connections. Must not know HTTP, TLS or civetweb.
+// Owns the places and deadlines of open connections. Must not know HTTP, TLS or civetweb.
 #include "firmware/https/connection_table.h"
 
 #include <algorithm>
 #include <chrono>
 
 #include <sys/socket.h>
+
+#include "hal/base/limits.h"
 
 namespace keyward::https {
 namespace {
@@ -13,8 +15,10 @@ constexpr std::int64_t kAfterBodyCutMs = 2'000;  // to send the refusal of a lat
 std::int64_t now() { return system_clock().monotonic_ms(); }
 }  // namespace
 
-ConnectionTable::ConnectionTable(std::size_t busy_from, std::int64_t busy_wait_ms)
-    : busy_from_(busy_from), busy_wait_ms_(busy_wait_ms), thread_([this] { run(); }) {}
+ConnectionTable::ConnectionTable(const Options& options)
+    : options_(options),
+      connects_(options.connects_per_s, options.connects_per_s * limits::kHttpBurstS),
+      thread_([this] { run(); }) {}
 
 ConnectionTable::~ConnectionTable() {
   {
@@ -25,14 +29,55 @@ ConnectionTable::~ConnectionTable() {
   thread_.join();
 }
 
+std::size_t ConnectionTable::open_of(AddressKey address) const {
+  const auto at = open_.find(address);
+  return at == open_.end() ? 0 : at->second;
+}
+
+ConnectionTable::Entry* ConnectionTable::add(int fd, AddressKey address, Phase phase) {
+  Entry& entry = entries_.emplace_back();
+  entry.fd = fd;
+  entry.address = address;
+  entry.phase = phase;
+  ++open_[address];
+  ++open_all_;
+  return &entry;
+}
+
+ConnectionTable::Verdict ConnectionTable::admit(int fd, AddressKey address,
+                                                std::int64_t deadline_after_ms) {
+  Entry* entry = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    const auto now_ms = now();
+    if (finishing_) return Verdict::kStopping;
+    if (options_.per_address != 0 && open_of(address) >= options_.per_address &&
+        !make_room_of(address, now_ms))
+      return Verdict::kAddressFull;
+    if (open_all_ >= options_.places && !make_room_for(address, now_ms)) return Verdict::kFull;
+    // Cut connections still have their workers for a moment; more of them than there is room to
+    // queue would hold up whoever accepts.
+    if (entries_.size() >= 2 * options_.places) return Verdict::kFull;
+    // Last, so that who is refused a place pays nothing.
+    if (connects_.take(address, now_ms, 0) > 0) return Verdict::kTooFast;
+    entry = add(fd, address, Phase::kQueued);
+  }
+  enter(entry, Phase::kQueued, deadline_after_ms);
+  return Verdict::kAdmitted;
+}
+
 ConnectionTable::Entry* ConnectionTable::open(int fd, std::int64_t deadline_after_ms) {
   Entry* entry = nullptr;
   {
     std::lock_guard lock(mutex_);
-    if (entries_.size() >= busy_from_) make_room(now());
-    entry = &entries_.emplace_back();
-    entry->fd = fd;
+    for (Entry& other : entries_)
+      if (other.fd == fd && other.phase == Phase::kQueued) entry = &other;
+    if (entry == nullptr) entry = add(fd, 0, Phase::kHandshake);  // accepted by somebody else
     if (finishing_) ::shutdown(fd, SHUT_RDWR);
+    if (entry->cut) {
+      entry->phase = Phase::kHandshake;
+      return entry;
+    }
   }
   enter(entry, Phase::kHandshake, deadline_after_ms);
   return entry;
@@ -57,13 +102,14 @@ bool ConnectionTable::was_cut(const Entry* entry) {
 
 void ConnectionTable::close(Entry* entry) {
   std::lock_guard lock(mutex_);
+  cut(*entry);
   entries_.remove_if([entry](const Entry& other) { return &other == entry; });
   if (entries_.empty()) emptied_.notify_all();
 }
 
 bool ConnectionTable::is_busy() {
   std::lock_guard lock(mutex_);
-  return finishing_ || entries_.size() > busy_from_;
+  return finishing_ || open_all_ > options_.busy_from;
 }
 
 std::size_t ConnectionTable::size() {
@@ -87,26 +133,83 @@ void ConnectionTable::finish(Deadline deadline) {
   cut_if([](const Entry&) { return true; });
 }
 
-void ConnectionTable::make_room(std::int64_t now_ms) {
+std::uint64_t ConnectionTable::displaced() {
+  std::lock_guard lock(mutex_);
+  return displaced_;
+}
+
+// It counts no more, though its worker has it until it notices.
+void ConnectionTable::cut(Entry& entry) {
+  if (entry.cut) return;
+  entry.cut = true;
+  --open_all_;
+  const auto at = open_.find(entry.address);
+  if (--at->second == 0) open_.erase(at);
+}
+
+void ConnectionTable::displace(Entry& entry) {
+  cut(entry);
+  ++displaced_;
+  ::shutdown(entry.fd, SHUT_RDWR);
+}
+
+// `at_once`: an address that holds more than its share is not asked how long it waits.
+bool ConnectionTable::may_lose_place(const Entry& entry, std::int64_t now_ms, bool at_once) const {
+  if (entry.cut) return false;
+  const auto waited_ms = now_ms - entry.since_ms;
+  switch (entry.phase) {
+    case Phase::kQueued:
+    case Phase::kHandshake:
+    case Phase::kWaiting:
+    case Phase::kPaced:
+      return at_once || waited_ms >= options_.busy_wait_ms;
+    case Phase::kBody:  // something is under way: it gets a fair time
+    case Phase::kResponse:
+      return waited_ms >= limits::kHttpUnfairWaitMs;
+    case Phase::kDraining:
+      return true;
+    case Phase::kWorking:
+      return false;
+  }
+  return false;
+}
+
+bool ConnectionTable::make_room_of(AddressKey address, std::int64_t now_ms) {
   Entry* longest = nullptr;
   for (Entry& entry : entries_) {
-    if (entry.phase != Phase::kWaiting || entry.cut || now_ms - entry.since_ms < busy_wait_ms_)
-      continue;
+    if (entry.address != address || !may_lose_place(entry, now_ms, false)) continue;
     if (longest == nullptr || entry.since_ms < longest->since_ms) longest = &entry;
   }
-  if (longest == nullptr) return;
-  longest->cut = true;
-  ::shutdown(longest->fd, SHUT_RDWR);
+  if (longest != nullptr) displace(*longest);
+  return longest != nullptr;
+}
+
+bool ConnectionTable::make_room_for(AddressKey address, std::int64_t now_ms) {
+  const auto own = open_of(address);
+  Entry* victim = nullptr;
+  std::size_t victims = 0;  // places of its address
+  for (Entry& entry : entries_) {
+    if (entry.cut) continue;
+    const auto open = open_of(entry.address);
+    if (open < victims || !may_lose_place(entry, now_ms, open > own + 1)) continue;
+    if (victim != nullptr && open == victims && entry.since_ms >= victim->since_ms) continue;
+    victim = &entry;
+    victims = open;
+  }
+  if (victim != nullptr) displace(*victim);
+  return victim != nullptr;
 }
 
 void ConnectionTable::cut_late(std::int64_t now_ms) {
   wake_ms_ = now_ms + kSleepMs;
   for (Entry& entry : entries_) {
     if (entry.deadline_ms == 0) continue;
+    // At the end the listener may have closed what no worker took.
+    if (finishing_ && entry.phase == Phase::kQueued) continue;
     if (entry.deadline_ms <= now_ms) {
       const bool may_answer = entry.phase == Phase::kBody && !entry.cut;
       ::shutdown(entry.fd, may_answer ? SHUT_RD : SHUT_RDWR);
-      entry.cut = true;
+      cut(entry);
       entry.deadline_ms = may_answer ? now_ms + kAfterBodyCutMs : 0;
     }
     if (entry.deadline_ms != 0) wake_ms_ = std::min(wake_ms_, entry.deadline_ms);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cctype>
+#include <cerrno>
 #include <chrono>
 #include <ctime>
 #include <thread>
@@ -11,9 +13,12 @@
 #include <civetweb.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "firmware/https/address_pace.h"
 #include "firmware/https/connection_table.h"
 #include "firmware/https/request_fence.h"
 #include "firmware/https/tls_context.h"
@@ -34,6 +39,8 @@ struct ThisConnection {
   int requests = 0;
 };
 thread_local ThisConnection this_connection;
+// Of the thread that accepts for this server; see keyward_https_accept.
+thread_local void* door_of_thread = nullptr;
 
 std::string_view reason_phrase(int status) {
   switch (status) {
@@ -146,15 +153,31 @@ void knock(std::uint16_t port, const std::stop_token& stop) {
   }
 }
 
+ConnectionTable::Options places_of(const HttpsOptions& options) {
+  ConnectionTable::Options out;
+  out.places = static_cast<std::size_t>(options.connections_max);
+  out.per_address = static_cast<std::size_t>(options.connections_per_address_max);
+  out.busy_from = out.places - std::max<std::size_t>(1, out.places / 8);
+  out.busy_wait_ms = options.busy_wait_ms;
+  out.connects_per_s = options.connects_per_address_s;
+  return out;
+}
+
+// The client is to see at once that it was turned away, and nothing of it is to stay here.
+void reset(int fd) {
+  const linger now{1, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  ::close(fd);
+}
+
 }  // namespace
 
 struct HttpsServer::Impl {
   Impl(const HttpsOptions& from, acme::HttpHandler& to)
       : options(from),
         handler(to),
-        table(
-            static_cast<std::size_t>(from.connections_max - std::max(1, from.connections_max / 8)),
-            from.busy_wait_ms) {}
+        table(places_of(from)),
+        requests(from.requests_per_address_s, from.requests_per_address_s * limits::kHttpBurstS) {}
   ~Impl() {
     if (context == nullptr) return;
     table.finish(Deadline::after_ms(kFinishMs));
@@ -167,6 +190,8 @@ struct HttpsServer::Impl {
   acme::HttpHandler& handler;
   Authority authority;
   ConnectionTable table;
+  AddressPace requests;
+  std::atomic<std::uint64_t> full{0}, address_full{0}, too_fast{0}, paced{0}, limited{0};
   std::unique_ptr<TlsContext> tls;
   mg_context* context = nullptr;
   std::uint16_t listening_port = 0;
@@ -174,6 +199,14 @@ struct HttpsServer::Impl {
   static Impl& of(const mg_connection* connection) {
     return *static_cast<Impl*>(::mg_get_user_data(::mg_get_context(connection)));
   }
+
+  // ---- the door
+  // Once in each of civetweb's threads; 0 is the one that accepts.
+  static void* on_thread(const mg_context* server, int kind) {
+    if (kind == 0) door_of_thread = ::mg_get_user_data(server);
+    return nullptr;
+  }
+  bool admit(int fd, const sockaddr* from);
 
   // ---- TLS: the first sign of a connection that we get is its handshake's start.
   static void on_tls_event(const SSL* ssl, int where, int) {
@@ -217,12 +250,41 @@ struct HttpsServer::Impl {
   std::optional<Refusal> read_body(mg_connection* connection, FencedRequest& fenced);
   std::optional<Refusal> check_length(const FencedRequest& fenced) const;
   int refuse(mg_connection* connection, const Refusal& refusal, bool is_head, bool drain);
+  bool pace();
   bool answer(mg_connection* connection, const acme::HttpResponse& response, bool is_head,
               bool close);
   void drain(mg_connection* connection);
   Status listen();
   Status set_port();
 };
+
+bool HttpsServer::Impl::admit(int fd, const sockaddr* from) {
+  using Verdict = ConnectionTable::Verdict;
+  const Verdict verdict = table.admit(fd, address_key(from), options.handshake_ms);
+  if (verdict == Verdict::kFull) ++full;
+  if (verdict == Verdict::kAddressFull) ++address_full;
+  if (verdict == Verdict::kTooFast) ++too_fast;
+  return verdict == Verdict::kAdmitted;
+}
+
+// Who asks too fast waits for his turn, on a place that is his and that others may need more. False:
+// he would wait too long. A refusal would be answered with the next request, and closing with the
+// next handshake: waiting costs nothing.
+bool HttpsServer::Impl::pace() {
+  const auto wait_ms = requests.take(this_connection.entry->address, system_clock().monotonic_ms(),
+                                     limits::kHttpPaceMs);
+  if (wait_ms > limits::kHttpPaceMs) {
+    ++limited;
+    return false;
+  }
+  if (wait_ms <= 0) return true;
+  ++paced;
+  table.enter(this_connection.entry, Phase::kPaced, limits::kHttpPaceMs + options.header_ms);
+  pollfd gone{this_connection.entry->fd, POLLRDHUP, 0};
+  (void)::poll(&gone, 1, static_cast<int>(wait_ms));
+  table.enter(this_connection.entry, Phase::kWorking, 0);
+  return true;
+}
 
 int HttpsServer::Impl::serve(mg_connection* connection) {
   table.enter(this_connection.entry, Phase::kWorking, 0);
@@ -231,6 +293,9 @@ int HttpsServer::Impl::serve(mg_connection* connection) {
   const bool is_head = std::string_view(info.request_method) == "HEAD";
   FenceResult fenced = fence(raw_request(info), authority);
   if (!fenced.request) return refuse(connection, fenced.refusal, is_head, true);
+  if (!pace())
+    return refuse(connection, {429, "this address sends too many requests a second"}, is_head,
+                  true);
   acme::HttpRequest& request = fenced.request->request;
   request.peer_address = info.remote_addr;
   if (options.client_key_known) request.client_key = TlsContext::client_key(this_connection.tls);
@@ -350,9 +415,10 @@ Status HttpsServer::Impl::listen() {
                             "listen_backlog",
                             "512",
                             "connection_queue",
-                            "64",
+                            threads.c_str(),
                             nullptr};
   mg_callbacks callbacks{};
+  callbacks.init_thread = on_thread;
   callbacks.begin_request = on_request;
   callbacks.http_error = on_error;
   callbacks.log_message = on_log;
@@ -417,5 +483,22 @@ Status HttpsServer::set_identity(const acme::TlsIdentity& identity) {
 }
 std::uint16_t HttpsServer::port() const { return impl_->listening_port; }
 std::size_t HttpsServer::connections() const { return impl_->table.size(); }
+HttpsServer::Turned HttpsServer::turned() const {
+  return {impl_->full,  impl_->address_full, impl_->too_fast, impl_->table.displaced(),
+          impl_->paced, impl_->limited};
+}
 
 }  // namespace keyward::https
+
+// In place of accept() in civetweb (tools/cmake/civetweb.cmake). Refusing here costs neither a
+// worker nor a handshake, and never waits.
+extern "C" int keyward_https_accept(int listener, sockaddr* from, socklen_t* from_bytes) {
+  constexpr int kOutOfFilesMs = 20;
+  const int fd = ::accept(listener, from, from_bytes);
+  if (fd < 0 && (errno == EMFILE || errno == ENFILE)) ::poll(nullptr, 0, kOutOfFilesMs);
+  auto* door = static_cast<keyward::https::HttpsServer::Impl*>(keyward::https::door_of_thread);
+  if (fd < 0 || door == nullptr || door->admit(fd, from)) return fd;
+  keyward::https::reset(fd);
+  errno = ECONNABORTED;
+  return -1;
+}

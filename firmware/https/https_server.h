@@ -35,6 +35,10 @@ struct HttpsOptions {
   std::int64_t idle_ms = limits::kKeepAliveIdleMs;
   std::int64_t body_ms = limits::kBodyDeadlineMs;
   std::int64_t response_ms = limits::kResponseDeadlineMs;
+  // Of one client address (an IPv6 /64); 0: no limit of its own.
+  int connections_per_address_max = 0;
+  std::int64_t connects_per_address_s = 0;  // beyond: the connection is reset
+  std::int64_t requests_per_address_s = 0;  // beyond: the answer waits; much beyond: 429
   std::int64_t busy_wait_ms =
       1'000;  // when nearly all workers are taken, connections idle this long are closed
 };
@@ -52,6 +56,16 @@ class HttpsServer {
   Status set_identity(const acme::TlsIdentity& identity);  // kBadInput; the old one stays then
   std::uint16_t port() const;
   std::size_t connections() const;
+  // Since the start: what was turned away or held up, and why.
+  struct Turned {
+    std::uint64_t full = 0;          // no place was left
+    std::uint64_t address_full = 0;  // the address had its share of them
+    std::uint64_t too_fast = 0;      // the address connects too often
+    std::uint64_t displaced = 0;     // lost the place that it waited in
+    std::uint64_t paced = 0;         // requests that were made to wait
+    std::uint64_t limited = 0;       // requests refused with 429
+  };
+  Turned turned() const;
 
   struct Impl;
 

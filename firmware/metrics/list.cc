@@ -16,6 +16,8 @@ constexpr Spec kList[] = {
     {"keyward_acme_request_duration_seconds", kHistogram, "route",
      "Time from a request's header to its answer."},
     {"keyward_acme_requests_total", kCounter, "route,status", "Requests answered."},
+    {"keyward_acme_turned_away_total", kCounter, "why",
+     "Connections and requests of the front end that were refused, displaced or made to wait."},
     // ---- store
     {"keyward_store_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
     {"keyward_store_operation_duration_seconds", kHistogram, "message",

@@ -258,6 +258,17 @@ inline constexpr std::int64_t kNonceEarlierLifeMs =
 inline constexpr int kHttpConnectionsMax = 512;  // worker threads; one connection each
 inline constexpr int kRequestsPerConnectionMax =
     1'000;  // then the connection is closed, so that none starves
+inline constexpr std::int64_t kHttpPerAddressMax =
+    128;  // connections of one address (an IPv6 /64): a quarter of the workers
+inline constexpr std::int64_t kHttpConnectsPerS =
+    200;  // new connections of one address a second: a handshake is the dearest thing to ask for
+inline constexpr std::int64_t kHttpRequestsPerS =
+    1'000;  // requests of one address a second; what comes faster is made to wait
+inline constexpr std::int64_t kHttpBurstS = 2;        // so many seconds' worth may come at once
+inline constexpr std::int64_t kHttpPaceMs = 1'000;    // longest such wait; beyond it 429
+inline constexpr std::size_t kHttpPacesMax = 16'384;  // addresses remembered, of each kind (2 MB)
+inline constexpr std::int64_t kHttpUnfairWaitMs =
+    2'000;  // a slow body or reader keeps its place so long when all are taken
 inline constexpr std::int64_t kBodyDeadlineMs = 10'000;    // whole body; a drip is cut
 inline constexpr std::int64_t kTlsHandshakeMs = 10'000;    // a client that does not finish is cut
 inline constexpr std::int64_t kHeaderDeadlineMs = 10'000;  // whole request header; a drip is cut
@@ -274,6 +285,8 @@ inline constexpr std::size_t kHeadersMax = 48;  // civetweb drops more than 64 s
 inline constexpr std::size_t kBackgroundJobsMax =
     1'024;                                        // validations and waiting finalizations, each
 inline constexpr int kValidationJobThreads = 16;  // as many as validation has workers
+inline constexpr std::int64_t kJobsSpentHalfMs =
+    60'000;  // what an account's jobs took counts half as much after this time
 inline constexpr int kIssueJobThreads = 4;  // the signer's queue is the narrow place, not these
 inline constexpr std::int64_t kJobBackoffMsMin = 500;  // first pause of a job whose peer is away
 inline constexpr std::int64_t kJobBackoffMsMax =

@@ -47,6 +47,9 @@ target_compile_definitions(keyward_civetweb PRIVATE
   USE_STACK_SIZE=1048576 NDEBUG
   MG_EXTERNAL_FUNCTION_mg_cry_internal_impl MG_EXTERNAL_FUNCTION_log_access)
 target_include_directories(keyward_civetweb PRIVATE "${CMAKE_CURRENT_LIST_DIR}/civetweb")
+# civetweb asks nobody whom it may accept, and waits when its queue is full: firmware/https stands at the
+# door. Declared by the system's own header under this name; defined in https_server.cc.
+target_compile_definitions(keyward_civetweb PRIVATE accept=keyward_https_accept)
 # Foreign code: its warnings are its authors' business; the hardening flags are ours and stay on.
 target_compile_options(keyward_civetweb PRIVATE -w -fvisibility=hidden)
 if(CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT KEYWARD_SANITIZE)

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "firmware/https/address_pace.h"
 #include "hal/base/clock.h"
 
 #include "tls_client.h"
@@ -410,6 +411,171 @@ TEST_F(HttpsServerTest, Busy_IdleConnectionsMakeRoomForNewOnes) {
     ASSERT_EQ(idle.back()->receive().status, 200) << i;
   }
   EXPECT_TRUE(idle.front()->is_closed_by_peer());
+}
+
+ClientOptions from(const std::string& source) {
+  ClientOptions options;
+  options.source = source;
+  return options;
+}
+
+TEST_F(HttpsServerTest, Share_AddressWithItsFill_IsResetAndAnotherServed) {
+  options_.connections_per_address_max = 3;
+  options_.busy_wait_ms = 60'000;
+  options_.idle_ms = 60'000;
+  start();
+  std::vector<std::unique_ptr<Client>> idle;
+  for (int i = 0; i < 3; ++i) {
+    idle.push_back(std::make_unique<Client>(server_->port(), from("127.0.0.2")));
+    ASSERT_TRUE(idle.back()->connected());
+  }
+  EXPECT_FALSE(Client(server_->port(), from("127.0.0.2")).connected());
+  EXPECT_EQ(server_->turned().address_full, 1U);
+  Client other(server_->port(), from("127.0.0.3"));
+  ASSERT_TRUE(other.send(get("/x")));
+  EXPECT_EQ(other.receive().status, 200);
+  idle.pop_back();
+  bool again = false;  // the place is free as soon as its worker has seen the end
+  for (const auto end = Deadline::after_ms(10'000); !again && !end.passed();)
+    again = Client(server_->port(), from("127.0.0.2")).connected();
+  EXPECT_TRUE(again);
+}
+
+TEST_F(HttpsServerTest, Full_AddressWithMost_LosesToOneWithout) {
+  options_.busy_wait_ms = 60'000;
+  options_.idle_ms = 60'000;
+  start();
+  std::vector<std::unique_ptr<Client>> idle;
+  for (int i = 0; i < 8; ++i) {
+    idle.push_back(std::make_unique<Client>(server_->port(), from("127.0.0.2")));
+    ASSERT_TRUE(idle.back()->connected());
+  }
+  for (const char* address : {"127.0.0.3", "127.0.0.4", "127.0.0.5"}) {
+    Client other(server_->port(), from(address));
+    ASSERT_TRUE(other.send(get("/x"))) << address;
+    EXPECT_EQ(other.receive().status, 200) << address;
+  }
+  EXPECT_GE(server_->turned().displaced, 1U);
+  EXPECT_TRUE(idle.front()->is_closed_by_peer());
+}
+
+TEST_F(HttpsServerTest, Full_EveryAddressAtWork_NewOneIsReset) {
+  options_.connections_max = 2;
+  options_.busy_wait_ms = 0;
+  recorder_.slow_ms = 3'000;
+  start();
+  Client one(server_->port(), from("127.0.0.2")), two(server_->port(), from("127.0.0.3"));
+  ASSERT_TRUE(one.send(get("/x")));
+  ASSERT_TRUE(two.send(get("/x")));
+  bool refused = false;  // once both are at work
+  for (const auto end = Deadline::after_ms(2'000); !refused && !end.passed();)
+    refused = !Client(server_->port(), from("127.0.0.4")).connected();
+  EXPECT_TRUE(refused);
+  EXPECT_GE(server_->turned().full, 1U);
+  EXPECT_EQ(one.receive().status, 200);
+  EXPECT_EQ(two.receive().status, 200);
+}
+
+TEST_F(HttpsServerTest, Full_SilentConnectionsOfManyAddresses_LoseToOneThatAsks) {
+  options_.busy_wait_ms = 100;
+  start();
+  std::vector<int> silent;
+  for (int i = 0; i < 40; ++i) {
+    silent.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in own{}, to{};
+    own.sin_family = to.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1'000 + static_cast<in_addr_t>(i));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(server_->port());
+    ASSERT_EQ(::bind(silent.back(), reinterpret_cast<sockaddr*>(&own), sizeof own), 0);
+    ASSERT_EQ(::connect(silent.back(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  }
+  bool served = false;
+  for (const auto end = Deadline::after_ms(10'000); !served && !end.passed();) {
+    Client client(server_->port());
+    served = client.connected() && client.send(get("/x")) && client.receive().status == 200;
+  }
+  EXPECT_TRUE(served);
+  for (const int fd : silent) ::close(fd);
+}
+
+TEST_F(HttpsServerTest, Connects_TooManyASecond_AreResetAndAnotherServed) {
+  options_.connects_per_address_s = 1;
+  start();
+  int connected = 0;
+  for (int i = 0; i < 12; ++i)
+    connected += Client(server_->port(), from("127.0.0.2")).connected() ? 1 : 0;
+  EXPECT_GE(connected, 2);
+  EXPECT_LT(connected, 12);
+  EXPECT_GE(server_->turned().too_fast, 1U);
+  EXPECT_TRUE(Client(server_->port(), from("127.0.0.3")).connected());
+}
+
+TEST_F(HttpsServerTest, Requests_TooManyASecond_WaitTheirTurn) {
+  options_.requests_per_address_s = 20;
+  start();
+  Client fast(server_->port(), from("127.0.0.2"));
+  const auto begin = now_ms();
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(fast.send(get("/x")));
+    ASSERT_EQ(fast.receive().status, 200);
+  }
+  EXPECT_GE(now_ms() - begin, 900);  // 40 at once, 20 more at 20 a second
+  EXPECT_GE(server_->turned().paced, 1U);
+  EXPECT_EQ(server_->turned().limited, 0U);
+}
+
+TEST_F(HttpsServerTest, Requests_MoreThanCanWait_Are429) {
+  options_.requests_per_address_s = 1;
+  start();
+  Client one(server_->port(), from("127.0.0.2")), two(server_->port(), from("127.0.0.2"));
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(one.send(get("/x")));
+    ASSERT_EQ(one.receive().status, 200);
+  }
+  ASSERT_TRUE(one.send(get("/x")));  // waits a second
+  while (server_->turned().paced == 0) std::this_thread::yield();
+  ASSERT_TRUE(two.send(get("/x")));
+  const auto refused = two.receive();
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(refused.body, HasSubstr("too many requests a second"));
+  EXPECT_EQ(one.receive().status, 200);
+  EXPECT_EQ(server_->turned().limited, 1U);
+  EXPECT_EQ(recorder_.count(), 3U);
+}
+
+TEST(AddressKey, SameSubscriber_SameKey) {
+  const auto key = [](const char* text) {
+    sockaddr_in6 v6{};
+    sockaddr_in v4{};
+    v6.sin6_family = AF_INET6;
+    v4.sin_family = AF_INET;
+    if (::inet_pton(AF_INET, text, &v4.sin_addr) == 1)
+      return address_key(reinterpret_cast<const sockaddr*>(&v4));
+    ::inet_pton(AF_INET6, text, &v6.sin6_addr);
+    return address_key(reinterpret_cast<const sockaddr*>(&v6));
+  };
+  EXPECT_EQ(key("192.0.2.7"), key("::ffff:192.0.2.7"));
+  EXPECT_NE(key("192.0.2.7"), key("192.0.2.8"));
+  EXPECT_EQ(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+  EXPECT_NE(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+}
+
+TEST(AddressPace, Bucket_FillsAgain_AndForgetsTheQuietest) {
+  AddressPace pace(10, 2);
+  EXPECT_EQ(pace.take(1, 0, 0), 0);
+  EXPECT_EQ(pace.take(1, 0, 0), 0);
+  EXPECT_EQ(pace.take(1, 0, 0), 100);  // not taken
+  EXPECT_EQ(pace.take(1, 0, 1'000), 100);
+  EXPECT_EQ(pace.take(1, 0, 1'000), 200);
+  EXPECT_EQ(pace.take(2, 0, 0), 0);
+  EXPECT_EQ(pace.take(1, 10'000, 0), 0);
+  for (AddressKey other = 10; other < 10 + 2 * limits::kHttpPacesMax; ++other)
+    (void)pace.take(other, 10'000, 0);
+  EXPECT_EQ(pace.size(), limits::kHttpPacesMax);
+  AddressPace unlimited(0, 0);
+  EXPECT_EQ(unlimited.take(1, 0, 0), 0);
+  EXPECT_EQ(unlimited.size(), 0U);
 }
 
 TEST_F(HttpsServerTest, Tls_OneOne_IsRefused) {

@@ -64,6 +64,10 @@ Client::Client(std::uint16_t port, const ClientOptions& options) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  ::inet_pton(AF_INET, options.source.c_str(), &own.sin_addr);
+  if (::bind(fd_, reinterpret_cast<sockaddr*>(&own), sizeof own) != 0) return;
   if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return;
   ssl_ = ::SSL_new(context_);
   ::SSL_set_fd(ssl_, fd_);

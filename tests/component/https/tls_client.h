@@ -19,6 +19,7 @@ struct ClientOptions {
   int version_max = TLS1_3_VERSION;
   int version_min = TLS1_VERSION;
   std::string alpn;     // wire form; empty: not offered
+  std::string source = "127.0.0.1";  // the client's own address
   std::string ciphers;  // TLS 1.2; empty: OpenSSL's own, at security level 0
 };
 

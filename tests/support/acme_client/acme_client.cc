@@ -37,10 +37,10 @@ Result<HttpReply> poll_until_final(AcmeClient& client, const std::string& url, D
 }  // namespace
 
 AcmeClient::AcmeClient(const std::string& directory_url, const std::string& ca_file,
-                       crypto::PrivateKey account_key)
+                       crypto::PrivateKey account_key, const std::string& source)
     : origin_(origin_of(directory_url)),
       directory_path_(directory_url.substr(origin_.size())),
-      http_(origin_.substr(8), ca_file),
+      http_(origin_.substr(8), ca_file, source),
       key_(std::move(account_key)) {}
 
 std::string AcmeClient::path_of(const std::string& url) const {

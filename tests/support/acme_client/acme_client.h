@@ -18,7 +18,7 @@ class AcmeClient {
  public:
   // `directory_url` is https://host:port/path.
   AcmeClient(const std::string& directory_url, const std::string& ca_file,
-             crypto::PrivateKey account_key);
+             crypto::PrivateKey account_key, const std::string& source = {});
 
   Status start();  // directory, first nonce, newAccount
   const std::string& kid() const { return kid_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -34,7 +35,16 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-Result<UniqueFd> connect_tcp(const std::string& host, const std::string& port) {
+bool bind_to(int fd, const std::string& source) {
+  if (source.empty()) return true;
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  return ::inet_pton(AF_INET, source.c_str(), &own.sin_addr) == 1 &&
+         ::bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own) == 0;
+}
+
+Result<UniqueFd> connect_tcp(const std::string& host, const std::string& port,
+                             const std::string& source) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -43,7 +53,8 @@ Result<UniqueFd> connect_tcp(const std::string& host, const std::string& port) {
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, ::freeaddrinfo);
   for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
     UniqueFd fd(::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!fd || ::connect(fd.get(), a->ai_addr, a->ai_addrlen) != 0) continue;
+    if (!fd || !bind_to(fd.get(), source) || ::connect(fd.get(), a->ai_addr, a->ai_addrlen) != 0)
+      continue;
     const int one = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     const timeval timeout{kTimeoutS, 0};
@@ -63,14 +74,14 @@ std::string HttpReply::header(std::string_view name) const {
 }
 
 struct TlsClient::Impl {
-  std::string authority, host, port;
+  std::string authority, host, port, source;
   std::unique_ptr<SSL_CTX, ContextDeleter> context;
   UniqueFd fd;
   std::unique_ptr<SSL, SslDeleter> ssl;
   std::string buffer;
 
   Status open() {
-    KEYWARD_TRY(connected, connect_tcp(host, port));
+    KEYWARD_TRY(connected, connect_tcp(host, port, source));
     fd = std::move(connected);
     ssl.reset(::SSL_new(context.get()));
     ::SSL_set_fd(ssl.get(), fd.get());
@@ -151,7 +162,7 @@ struct TlsClient::Impl {
   }
 };
 
-TlsClient::TlsClient(std::string authority, const std::string& ca_file)
+TlsClient::TlsClient(std::string authority, const std::string& ca_file, const std::string& source)
     : impl_(std::make_unique<Impl>()) {
   ::signal(SIGPIPE,
            SIG_IGN);  // a server that went away is an error of the call, not the end of the test
@@ -159,6 +170,7 @@ TlsClient::TlsClient(std::string authority, const std::string& ca_file)
   impl_->host = authority.substr(0, colon);
   impl_->port = authority.substr(colon + 1);
   impl_->authority = std::move(authority);
+  impl_->source = source;
   impl_->context.reset(::SSL_CTX_new(::TLS_client_method()));
   if (!ca_file.empty()) {
     ::SSL_CTX_load_verify_locations(impl_->context.get(), ca_file.c_str(), nullptr);

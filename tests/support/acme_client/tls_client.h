@@ -23,7 +23,8 @@ struct HttpReply {
 class TlsClient {
  public:
   // `authority` is host:port as in the directory URL; `ca_file` PEM, or "" to trust any.
-  TlsClient(std::string authority, const std::string& ca_file);
+  // `source`: the client's own IPv4 address, or "" for the kernel's choice.
+  TlsClient(std::string authority, const std::string& ca_file, const std::string& source = {});
   ~TlsClient();
   TlsClient(const TlsClient&) = delete;
   TlsClient& operator=(const TlsClient&) = delete;
