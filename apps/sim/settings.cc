@@ -112,8 +112,8 @@ Lines attestation_lines(const Places& places) {
 
 // All clients of a simulator have one address: its share is most of what there is.
 Lines acme_lines(const Settings& settings) {
-  return {{"listen", quoted("127.0.0.1:" + number(settings.port))},
-          {"connections_per_address", number(limits::kHttpConnectionsMax * 3 / 4)},
+  return {{"listen", quoted("127.0.0.1:" + std::to_string(settings.port))},
+          {"connections_per_address", std::to_string(limits::kHttpConnectionsMax * 3 / 4)},
           {"connects_per_address_s", "0"},
           {"requests_per_address_s", "0"}};
 }

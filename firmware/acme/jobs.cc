@@ -93,7 +93,8 @@ std::int64_t JobQueue::spent_ms(Owner& owner, std::int64_t now) const {
 JobQueue::Due::iterator JobQueue::pick(std::int64_t now) {
   const int threads = static_cast<int>(threads_.size());
   const int of_one_max = std::max(1, threads / 2);
-  const int of_dear_max = std::max(1, threads - std::max(1, threads / 4));
+  const int reserve = std::max(1, threads / 4);
+  const int of_dear_max = std::max(1, threads - reserve);
   auto best = due_.end();
   std::int64_t least = 0;
   for (auto at = due_.begin(); at != due_.end() && at->first <= now; ++at) {
@@ -102,6 +103,8 @@ JobQueue::Due::iterator JobQueue::pick(std::int64_t now) {
     auto& owner = owners_.at(name);
     const auto spent = spent_ms(owner, now);
     if (owner.running >= of_one_max) continue;
+    // What one has begun keeps its thread however long it takes, so the last few are for first ones.
+    if (owner.running > 0 && running_ >= of_dear_max) continue;
     if (spent - owner.running * kRunningMs >= kDearMs && running_dear_ >= of_dear_max) continue;
     if (best != due_.end() && spent >= least) continue;
     best = at;
@@ -174,9 +177,11 @@ void JobQueue::try_one(std::unique_lock<std::mutex>& lock, Due::iterator at) {
       owner != nullptr && spent_ms(*owner, began) - owner->running * kRunningMs >= kDearMs;
   if (owner != nullptr) ++owner->running;
   if (dear) ++running_dear_;
+  ++running_;
   lock.unlock();
   const auto again_ms = job(attempt);
   lock.lock();
+  --running_;
   if (dear) --running_dear_;
   if (owner != nullptr) {
     --owner->running;

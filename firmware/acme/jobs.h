@@ -4,9 +4,9 @@
 // A key is in the set once: posting it again while it waits or runs changes nothing.
 //
 // A job may have an owner: the account that asked for it. No owner keeps more than half of the
-// threads; those whose jobs took long of late (a name whose server is silent takes twenty seconds)
-// have three quarters of them together, so that one is always near for the others; and of the jobs
-// that are due, the one goes first whose owner was served least. When the set is full, an owner of
+// threads; the last quarter of them is for owners of whom nothing runs, and whose jobs did not take
+// long of late (a name whose server is silent takes twenty seconds); and of the jobs that are due,
+// the one goes first whose owner was served least. When the set is full, an owner of
 // many loses his last waiting one to an owner of fewer. So a job with an owner must be one that is
 // found again in the store. Threads: any; jobs run on the queue's own threads.
 #pragma once
@@ -83,6 +83,7 @@ class JobQueue {
   Entries entries_;
   Due due_;  // waiting entries by time
   std::map<std::string, Owner> owners_;
+  int running_ = 0;
   int running_dear_ = 0;  // jobs of owners that took long
   bool stopped_ = false;
   std::vector<std::thread> threads_;

@@ -58,7 +58,7 @@ Flood::Body nonces(const FloodTarget& target, int addresses);
 Flood::Body accounts(const FloodTarget& target, int addresses);
 // One account, all threads.
 Flood::Body orders(const FloodTarget& target, int addresses);
-// Two accounts ask for the validation of names whose server says nothing.
+// Each thread is an account that asks for the validation of names whose server says nothing.
 Flood::Body challenges(const FloodTarget& target, const std::vector<std::string>& silent_names,
                        int addresses);
 

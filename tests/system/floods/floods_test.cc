@@ -177,7 +177,8 @@ TEST_F(Floods, OrdersOfOneAccount_OthersEnrol) {
 TEST_F(Floods, ChallengesForSilentHosts_OthersEnrol) {
   std::vector<std::string> silent;
   for (int i = 0; i < kSilentNames; ++i) silent.push_back(silent_name(i));
-  withstand("challenges for silent hosts", 2, challenges(target, silent, 2), 100);
+  const int accounts = is_long() ? 12 : 2;
+  withstand("challenges for silent hosts", accounts, challenges(target, silent, accounts), 100);
 }
 
 }  // namespace

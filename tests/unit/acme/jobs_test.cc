@@ -116,6 +116,25 @@ TEST(Jobs, OneOwnerOfMany_HasHalfOfTheThreads) {
   EXPECT_TRUE(jobs.wait("greedy99", 10'000));
 }
 
+TEST(Jobs, TwoOwnersOfMany_LeaveTheLastQuarter) {
+  JobQueue jobs(8, 1'000);
+  std::promise<void> open;
+  std::atomic<int> running{0};
+  auto opened = open.get_future().share();
+  post_many(jobs, "first", 100, opened, running);
+  post_many(jobs, "second", 100, opened, running);
+  while (running < 6) std::this_thread::yield();
+  for (int i = 0; i < 20; ++i) {
+    const std::string key = "other" + std::to_string(i);
+    ASSERT_TRUE(jobs.post(
+        key, [](int) -> Again { return std::nullopt; }, 0, key));
+    EXPECT_TRUE(jobs.wait(key, 10'000));
+  }
+  EXPECT_EQ(running, 6);
+  open.set_value();
+  EXPECT_TRUE(jobs.wait("second99", 10'000));
+}
+
 TEST(Jobs, Due_OwnerServedLeast_GoesFirst) {
   JobQueue jobs(1, 1'000);
   std::promise<void> open;
