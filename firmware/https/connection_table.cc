@@ -54,7 +54,9 @@ ConnectionTable::Verdict ConnectionTable::admit(int fd, AddressKey address,
     if (options_.per_address != 0 && open_of(address) >= options_.per_address &&
         !make_room_of(address, now_ms))
       return Verdict::kAddressFull;
-    if (open_all_ >= options_.places && !make_room_for(address, now_ms)) return Verdict::kFull;
+    // Some time before the last place is taken: those at work keep theirs.
+    const bool made_room = open_all_ >= options_.busy_from && make_room_for(address, now_ms);
+    if (open_all_ >= options_.places && !made_room) return Verdict::kFull;
     // Cut connections still have their workers for a moment; more of them than there is room to
     // queue would hold up whoever accepts.
     if (entries_.size() >= 2 * options_.places) return Verdict::kFull;
