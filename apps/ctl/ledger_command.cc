@@ -3,14 +3,13 @@
 #include <iostream>
 #include <map>
 
-#include <arpa/inet.h>
 #include <time.h>
 
+#include "apps/ctl/certificate_names.h"
 #include "firmware/issue/ledger_reader.h"
 #include "firmware/json/json.h"
 #include "firmware/wire/challenge_types.h"
 #include "firmware/x509/certificate.h"
-#include "firmware/x509/der.h"
 #include "hal/base/file.h"
 
 namespace keyward::ctl {
@@ -18,8 +17,6 @@ namespace {
 
 constexpr int kExitUnreadable = 1, kExitBroken = 2;
 constexpr std::size_t kChainFileBytesMax = 1u << 20;
-constexpr std::string_view kSubjectAltName = "2.5.29.17",
-                           kPermanentIdentifier = "1.3.6.1.5.5.7.8.3";
 
 // An intent with what became of it.
 struct Entry {
@@ -38,41 +35,12 @@ std::string utc_text(std::int64_t utc_ms) {
   return text;
 }
 
-// dNSName texts, addresses and permanentIdentifier values; other names are left out.
-Status read_names(ByteView subject_alt_name, std::vector<std::string>& out) {
-  x509::DerReader outer(subject_alt_name);
-  KEYWARD_TRY(names, outer.sequence());
-  while (!names.at_end()) {
-    KEYWARD_TRY(name, names.any());
-    if (name.tag == x509::tag::context(2)) out.emplace_back(text_of(name.content));
-    char address[INET6_ADDRSTRLEN];
-    if (name.tag == x509::tag::context(7) &&
-        (name.content.size() == 4 || name.content.size() == 16)) {
-      const int family = name.content.size() == 4 ? AF_INET : AF_INET6;
-      if (::inet_ntop(family, name.content.data(), address, sizeof address) != nullptr)
-        out.emplace_back(address);
-    }
-    if (name.tag != x509::tag::context_constructed(0)) continue;
-    x509::DerReader other(name.content);
-    KEYWARD_TRY(type, other.oid());
-    if (x509::oid_text(type) != kPermanentIdentifier) continue;
-    KEYWARD_TRY(wrapped, other.nested(x509::tag::context_constructed(0)));
-    KEYWARD_TRY(body, wrapped.sequence());
-    KEYWARD_TRY(value, body.element(x509::tag::kUtf8String));
-    out.emplace_back(text_of(value));
-  }
-  return {};
-}
-
 std::vector<std::string> names_of(const Entry& entry) {
-  std::vector<std::string> out;
-  if (!entry.outcome || entry.outcome->result != issue::OutcomeResult::kIssued) return out;
+  if (!entry.outcome || entry.outcome->result != issue::OutcomeResult::kIssued) return {};
   const auto der = issue::certificate_of(*entry.intent.intent, *entry.outcome);
   const auto certificate =
       der ? x509::parse_certificate(*der) : Result<x509::Certificate>(fail(der.error()));
-  const auto* san = certificate ? certificate->extension(kSubjectAltName) : nullptr;
-  if (san != nullptr && !read_names(san->value, out)) out.clear();
-  return out;
+  return certificate ? names_in(*certificate) : std::vector<std::string>();
 }
 
 std::string_view result_text(const Entry& entry) {

@@ -5,20 +5,26 @@
 #include "apps/ctl/audit_command.h"
 #include "apps/ctl/backup_command.h"
 #include "apps/ctl/ceremony_command.h"
+#include "apps/ctl/certificates_command.h"
+#include "apps/ctl/command_tree.h"
 #include "apps/ctl/devices_command.h"
+#include "apps/ctl/diagnose_command.h"
 #include "apps/ctl/eab_command.h"
 #include "apps/ctl/incident_command.h"
 #include "apps/ctl/ledger_command.h"
 #include "apps/ctl/operator_key.h"
 #include "apps/ctl/order_command.h"
 #include "apps/ctl/policy_command.h"
+#include "apps/ctl/records_command.h"
 #include "apps/ctl/roots_command.h"
+#include "apps/ctl/status_command.h"
+#include "apps/ctl/support_bundle_command.h"
 #include "apps/ctl/time_command.h"
 #include "apps/ctl/unlock_command.h"
 
 int main(int argc, char** argv) {
   using namespace keyward;
-  CLI::App app{"Keyward at the unit: key ceremony, ledger.", "keywardctl"};
+  CLI::App app{"What an operator of a Keyward unit does at the unit itself.", "keywardctl"};
   app.require_subcommand(1);
 
   ctl::LedgerOptions ledger;
@@ -45,6 +51,13 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::ExistingFile);
 
+  const ctl::StatusCommand status(app);
+  const ctl::DiagnoseCommand diagnose(app);
+  const ctl::SupportBundleCommand support_bundle(app);
+  const ctl::CompletionCommand completion(app);
+  const ctl::ManCommand man(app);
+  const ctl::RecordsCommand records(app);
+  const ctl::CertificatesCommand certificates(app);
   const ctl::AccountCommand account(app);
   const ctl::AuditCommand audit(app);
   const ctl::CeremonyCommand ceremony(app);
@@ -63,6 +76,13 @@ int main(int argc, char** argv) {
       "Exit status: 0 done, 1 failed, 2 a finding (the ledger is broken), 78 a file is wrong, "
       "others: usage.");
   CLI11_PARSE(app, argc, argv);
+  if (status.parsed()) return status.run();
+  if (diagnose.parsed()) return diagnose.run();
+  if (support_bundle.parsed()) return support_bundle.run();
+  if (completion.parsed()) return completion.run();
+  if (man.parsed()) return man.run();
+  if (records.parsed()) return records.run();
+  if (certificates.parsed()) return certificates.run();
   if (account.parsed()) return account.run();
   if (audit.parsed()) return audit.run();
   if (ceremony.parsed()) return ceremony.run();

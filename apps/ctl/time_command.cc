@@ -7,7 +7,6 @@
 #include <CLI/CLI.hpp>
 
 #include "board/compose.h"
-#include "board/compose.h"
 #include "firmware/issue/timestamp.h"
 #include "firmware/json/json.h"
 #include "firmware/timekeep/judge.h"
@@ -50,6 +49,13 @@ timekeep::Judgement judge(const std::string& directory, const hal::KernelTime& k
 }
 
 }  // namespace
+
+ClockJudgement judge_unit_clock(const std::string& directory) {
+  const auto sources = board::make_time_sources();
+  const auto judged = judge(directory, sources->kernel(), sources->rtc_utc_ms());
+  return {judged.level > hal::TimeLevel::kFloor, std::string(hal::to_string(judged.level)),
+          judged.detail};
+}
 
 TimeCommand::TimeCommand(CLI::App& app) {
   command_ = app.add_subcommand("time", "How far the unit's clock is trusted; confirm or set it");

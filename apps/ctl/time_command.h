@@ -10,6 +10,13 @@ class App;
 
 namespace keyward::ctl {
 
+// As the platform task judges, without its TPM. `directory`: platform's own.
+struct ClockJudgement {
+  bool trusted = false;
+  std::string level, words;
+};
+ClockJudgement judge_unit_clock(const std::string& directory);
+
 class TimeCommand {
  public:
   explicit TimeCommand(CLI::App& app);

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -87,6 +88,16 @@ Status give_to_folders_owner(const std::string& path) {
   if (::stat(folder.c_str(), &owner) != 0 ||
       ::lchown(path.c_str(), owner.st_uid, owner.st_gid) != 0)
     return fail(ErrorKind::kUnavailable, "cannot give the file to its task", errno);
+  return {};
+}
+
+Status take_user_of(const std::string& folder) {
+  struct ::stat owner {};
+  if (::stat(folder.c_str(), &owner) != 0)
+    return fail(ErrorKind::kUnavailable, "the task's folder is not there", errno);
+  if (::geteuid() != 0 || owner.st_uid == 0) return {};
+  if (::setgroups(0, nullptr) != 0 || ::setgid(owner.st_gid) != 0 || ::setuid(owner.st_uid) != 0)
+    return fail(ErrorKind::kUnavailable, "cannot take the task's user id", errno);
   return {};
 }
 

@@ -35,4 +35,8 @@ std::string unit_state(const UnitPlaces& places);
 // Gives `path` to the owner of the folder it stands in (as root; else nothing).
 Status give_to_folders_owner(const std::string& path);
 
+// From here on this process is the owner of `folder` (as root; else nothing changes): what libraries leave
+// beside a file that they read (SQLite's index, SoftHSM's locks) must stay the task's. Not undone.
+Status take_user_of(const std::string& folder);
+
 }  // namespace keyward::ctl

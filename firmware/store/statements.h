@@ -367,6 +367,10 @@ inline constexpr std::array<std::string_view, kSqlCount> kSqlTexts = [] {
   return t;
 }();
 
+// For those who read a database offline.
+inline constexpr std::string_view kAccountColumns = KEYWARD_ACCOUNT_COLUMNS,
+                                  kOrderColumns = KEYWARD_ORDER_COLUMNS;
+
 #undef KEYWARD_ORDER_COLUMNS
 #undef KEYWARD_AUTHZ_COLUMNS
 #undef KEYWARD_AUTHZ_JOINS

@@ -71,7 +71,8 @@ std::string render_status(const ApplianceStatus& status) {
     out.begin_object().member("name", task.name).member("phase", to_string(task.phase));
     out.member_int("pid", task.pid)
         .member_int("uid", task.uid)
-        .member_int("restarts", task.restarts);
+        .member_int("restarts", task.restarts)
+        .member_int("since_utc_ms", task.since_utc_ms);
     out.key("layers").begin_array();
     for (const auto& layer : task.layers) out.string(layer);
     out.end_array();

@@ -24,10 +24,11 @@ struct TaskStatus {
   TaskPhase phase = TaskPhase::kStopped;
   int pid = 0;  // 0: none
   unsigned uid = 0;
-  std::int64_t restarts = 0;  // since the supervisor started
-  std::string state;   // as the task reports itself: "operational", "degraded", "locked"; "" before
+  std::int64_t restarts = 0;      // since the supervisor started
+  std::int64_t since_utc_ms = 0;  // when phase or state became what they are
+  std::string state;  // as the task reports itself: "operational", "degraded", "locked"; "" before
   std::vector<std::string> layers;  // of isolation that took effect, as the task reports
-  std::string detail;  // the task's words, or why it is down
+  std::string detail;               // the task's words, or why it is down
 };
 
 struct ApplianceStatus {

@@ -516,8 +516,15 @@ bool Supervisor::Impl::advance_stop() {
 }
 
 void Supervisor::Impl::publish() {
+  const auto before = std::move(status.tasks);
   status.tasks.clear();
-  for (const auto& child : children) status.tasks.push_back(child->status());
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    status.tasks.push_back(children[i]->status());
+    auto& task = status.tasks.back();
+    const bool same =
+        i < before.size() && before[i].phase == task.phase && before[i].state == task.state;
+    task.since_utc_ms = same ? before[i].since_utc_ms : system_clock().utc_ms();
+  }
   std::string text = render_status(status);
   if (text == last_status) return;
   if (overall_state(status) == "operational" && last_status.find("{\"state\":\"operational\"") != 0)

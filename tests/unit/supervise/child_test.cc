@@ -84,11 +84,14 @@ TEST(Status_Rendered, IsJsonWithEverythingAnOperatorNeeds) {
   status.supervisor_pid = 7;
   status.reduced_isolation = {"shared \"uid\""};
   status.tasks = {task(TaskPhase::kReady, "operational", 2)};
+  status.tasks.front().since_utc_ms = 1'700'000'000'000;
   const auto parsed = json::Document::parse(render_status(status));
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->root().get("supervisor_pid").integer(), 7);
   EXPECT_EQ(parsed->root().get("reduced_isolation").items().at(0).string(), "shared \"uid\"");
   EXPECT_EQ(parsed->root().get("tasks").items().at(0).get("restarts").integer(), 2);
+  EXPECT_EQ(parsed->root().get("tasks").items().at(0).get("since_utc_ms").integer(),
+            1'700'000'000'000);
   EXPECT_EQ(parsed->root().get("state").string(), "operational");
 }
 
