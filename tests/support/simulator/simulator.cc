@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -64,9 +65,17 @@ Simulator::Simulator(std::vector<std::string> up_options, SimFolder folder) {
 
 Simulator::~Simulator() {
   if (dir_.empty()) return;
+  if (started_) expect_no_secret_shown();
   (void)run({"down"});
   std::error_code ignored;
   std::filesystem::remove_all(parent_, ignored);
+}
+
+// Whatever a test did, and however it was refused: nothing secret stands in what people are shown.
+void Simulator::expect_no_secret_shown() {
+  SecretScan scan = kept_;
+  scan.gather(dir_);
+  for (const auto& finding : scan.in_folder(dir_ + "/run")) ADD_FAILURE() << finding;
 }
 
 std::string Simulator::env(const std::string& name) const {

@@ -1,5 +1,6 @@
 // Owns a whole simulated appliance for system tests: keyward-sim in a folder of its own, taken down
-// and removed at the end. Must not know tasks or protocols.
+// and removed at the end. Before that its run folder (logs, status, metrics) is searched for secrets:
+// those that lie in its state, and those that the test names. Must not know tasks or protocols.
 #pragma once
 
 #include <map>
@@ -9,6 +10,7 @@
 
 #include "hal/base/result.h"
 #include "tests/support/command/command.h"
+#include "tests/support/secret_scan/secret_scan.h"
 
 namespace keyward::test {
 
@@ -32,6 +34,9 @@ class Simulator {
   Simulator(const Simulator&) = delete;
   Simulator& operator=(const Simulator&) = delete;
 
+  // One more that must not be shown.
+  void keep_secret(const std::string& name, ByteView secret) { kept_.add(name, secret); }
+
   bool started() const { return started_; }
   const std::string& output() const { return output_; }
   const std::string& dir() const { return dir_; }
@@ -43,6 +48,8 @@ class Simulator {
   std::string state() const;  // "operational", "degraded", ...; "" when it cannot be asked
 
  private:
+  void expect_no_secret_shown();
+  SecretScan kept_;
   std::string parent_;
   std::string dir_;
   std::string output_;

@@ -86,6 +86,21 @@ def run(words, env=None, cwd=None, status=0, text_in=None, timeout=COMMAND_S):
     return output
 
 
+def expect_not_shown(folder, secrets):
+    """No file of a run folder (logs, status, metrics) holds one of these secrets: as they are, in hexadecimal, in base64."""
+    expect(secrets and folder.exists(), "a search for nothing")
+    for path in (p for p in folder.rglob("*") if p.is_file()):
+        content = path.read_bytes()
+        for secret in secrets:
+            octets = secret if isinstance(secret, bytes) else secret.encode()
+            forms = [octets, octets.hex().encode(), octets.hex().upper().encode()]
+            for lead in range(3):
+                padded = bytes(lead) + octets
+                core = base64.b64encode(padded[: len(padded) // 3 * 3])[4 if lead else 0 :]
+                forms += [core, core.translate(bytes.maketrans(b"+/", b"-_"))]
+            expect(not any(form in content for form in forms), f"{path} shows what was encrypted")
+
+
 class WebRoot(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass

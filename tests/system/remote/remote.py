@@ -23,7 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "clients"), str(HERE.parent / "attestation_ca")]
 import results  # noqa: E402
 from account import Account, Answer, Key, b64url, der_of, from_b64url, openssl  # noqa: E402
-from lab import Lab, expect, main, quiet_port, run, say, thumbprint, wait_for  # noqa: E402
+from lab import Lab, expect, expect_not_shown, main, quiet_port, run, say, thumbprint, wait_for  # noqa: E402
 from results import ABSENT, CWT, EAR, EAR_LEGACY, JWT, Result, cbor, cbor_record, cbor_tag, encrypt, json_record  # noqa: E402
 
 DECIDED_S = 20
@@ -248,6 +248,7 @@ class SlowVerifier:
 
 class Site(Lab):
     def __init__(self, *settings):
+        self.encrypted = []  # what stood in encrypted evidence: not to be shown by the appliance
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="keyward-verifier-"))
         self.place.chmod(0o755)
         self.verifier, self.stranger = Key(self.place / "verifier.key"), Key(self.place / "stranger.key")
@@ -275,6 +276,11 @@ class Site(Lab):
     def close(self):
         super().close()
         self.close_place()
+
+    def expect_evidence_not_shown(self):
+        expect_not_shown(self.sim / "run", self.encrypted)
+        for token in self.encrypted:  # nor a part of it
+            expect_not_shown(self.sim / "run", token.split(b".")[1:])
 
     def close_place(self):
         self.slow.close()
@@ -508,7 +514,9 @@ def evidence_key(here, order):
 
 def sealed(here, order, jwk, algorithm, **header):
     result = Result(order.authorization())
-    return encrypt(here.folder, jwk, algorithm, json.dumps(json_record(result.media_type(), result.token(here.verifier))).encode(), **header)
+    token = result.token(here.verifier)
+    here.encrypted.append(token)
+    return encrypt(here.folder, jwk, algorithm, json.dumps(json_record(result.media_type(), token)).encode(), **header)
 
 
 def goods_and_bads(here, client, algorithms):
@@ -553,6 +561,7 @@ def module_key():
         client.nonce = None
         rsa = goods_and_bads(here, client, ["RSA-OAEP-256"])
         expect(rsa["kty"] == "RSA", rsa)
+        here.expect_evidence_not_shown()
         say("after a restart too; RSA-OAEP-256")
 
 
@@ -581,6 +590,7 @@ def sealed_key():
         order = Order(client, "strict")
         expect(evidence_key(here, order) == jwk, "another key after a restart")
         same("after a restart", *flip(order.answer({"jwe": sealed(here, order, jwk, "ECDH-ES")})))
+        here.expect_evidence_not_shown()
         say("sealed by the TPM, kept over a restart")
 
 

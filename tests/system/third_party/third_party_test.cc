@@ -150,6 +150,7 @@ class ThirdParty : public ::testing::Test {
     return number < urls.size() ? std::string(urls[number].string()) : "";
   }
   static HttpReply respond(const HttpReply& made, const std::string& token) {
+    simulator_->keep_secret("a vendor's token", view_of(token));
     return client_->post(challenge_in(authz_of(*client_, made), "vendor-jwt-01").url,
                          R"({"jwt":")" + token + "\"}");
   }
