@@ -191,6 +191,14 @@ TEST_F(Secrets, DayWithAllOfThem_NoneIsShown) {
   EXPECT_TRUE(devices.wait_for(1, kPatienceMs)) << devices.last_failure();
   devices.stop();
 
+  // What is sent to those who shall help.
+  const auto bundle = sim_.dir() + "/run/support.tar";
+  const auto packed = ctl({"support-bundle", sim_.dir() + "/keyward.toml", "--out", bundle});
+  EXPECT_EQ(packed.status, 0) << packed.output;
+  EXPECT_GT(fs::file_size(bundle), 10'000U);
+  (void)ctl({"diagnose", sim_.dir() + "/keyward.toml"});
+  (void)ctl({"status", sim_.dir() + "/keyward.toml", "--json"});
+
   EXPECT_THAT(found(), IsEmpty());
   EXPECT_GE(scan_.size(), 12U) << "a search for nothing";
   EXPECT_GE(scan_.files_read(), 3U) << "a search in nothing";
