@@ -63,6 +63,9 @@ int main(int argc, char** argv) {
   config.service.send_order = [&](const wire::OperatorOrder& order) {
     return task.peer(wire::TaskId::kSigner).call(order, limits::kPeerCallSlowMs);
   };
+  config.service.newest_head = [&] {
+    return task.peer(wire::TaskId::kSigner).call(wire::AuditHeadGet{}, limits::kPeerCallSlowMs);
+  };
   manage::Service service(config.service);
   config.https.client_key_known = [&](ByteView key) { return service.roles_of(key) != 0; };
   config.https.client_key_required = !config.service.anonymous_on_loopback;

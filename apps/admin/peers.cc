@@ -6,7 +6,7 @@ namespace {
 using wire::MessageType;
 using wire::TaskId;
 
-constexpr MessageType kToSigner[] = {MessageType::kOperatorOrder};
+constexpr MessageType kToSigner[] = {MessageType::kOperatorOrder, MessageType::kAuditHeadGet};
 constexpr task::PeerRule kPeers[] = {{TaskId::kSigner, false, kToSigner}};
 
 }  // namespace

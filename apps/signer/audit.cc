@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "firmware/log/log.h"
+#include "firmware/metrics/metrics.h"
 #include "firmware/operate/order.h"
 #include "firmware/wire/messages/anchor_advance.h"
 #include "firmware/x509/certificate.h"
@@ -57,6 +58,12 @@ Result<audit::Acceptance> read_order(const operate::Operators& operators, std::s
   for (const auto& signatory : order->signatories()) reason += " " + signatory.name;
   return audit::Acceptance{std::move(arguments->code), reason + ")", arguments->rows_found,
                            arguments->counter_found};
+}
+
+void measure(const audit::Notary& notary) {
+  metrics::set("keyward_signer_audit_head_seconds", {}, notary.newest().time_ms / 1'000);
+  metrics::set("keyward_signer_audit_unsigned_rows", {},
+               static_cast<std::int64_t>(notary.unsigned_rows()));
 }
 
 }  // namespace
@@ -135,6 +142,13 @@ std::string AuditKeeper::trouble() const {
   return trouble_;
 }
 
+issue::Verdict<wire::AuditHeadGetReply> AuditKeeper::newest() const {
+  if (!notary_) return issue::refuse("audit-head-none", "the ledger's head is not signed here");
+  auto head = notary_->newest();
+  if (head.line.empty()) return issue::refuse("audit-head-none", "no head was signed yet");
+  return wire::AuditHeadGetReply{std::move(head.line)};
+}
+
 std::string AuditKeeper::words() const {
   if (!notary_) return ", ledger without signed heads";
   return anchored_ ? ", ledger signed and anchored" : ", ledger signed, without anchor";
@@ -162,6 +176,7 @@ void AuditKeeper::run() {
     } else if (notary_->due()) {
       make(notary_->unsigned_rows() >= limits::kAuditHeadRows ? "rows" : "time");
     }
+    measure(*notary_);
     lock.lock();
     pause_ms = trouble_.empty() ? kTickMs : limits::kAuditRetryMs;
   }

@@ -12,6 +12,7 @@
 #include "apps/signer/configuration.h"
 #include "apps/signer/loop.h"
 #include "firmware/audit/notary.h"
+#include "firmware/wire/messages/audit_head_get.h"
 
 namespace keyward::signer {
 
@@ -39,6 +40,8 @@ class AuditKeeper {
   std::string why_not();
   // Empty: heads are made in time. Else what is wrong with them, in words; issuing goes on.
   std::string trouble() const;
+  // For who keeps heads elsewhere. "audit-head-none": none were made, or none are.
+  issue::Verdict<wire::AuditHeadGetReply> newest() const;
   std::string words() const;  // how heads are made, for the state's detail
   void start();
   void end();        // no new head is begun

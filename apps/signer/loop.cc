@@ -5,7 +5,6 @@
 
 #include "apps/signer/audit.h"
 #include "firmware/log/log.h"
-#include "firmware/metrics/metrics.h"
 #include "firmware/wire/messages/pin_unseal.h"
 #include "firmware/wire/messages/time_get.h"
 
@@ -17,15 +16,6 @@ constexpr std::int64_t kPinWaitMsMin = 200;  // platform starts beside us
 constexpr std::int64_t kPinWaitMsMax = 10'000;
 constexpr std::int64_t kPinCallMs = 30'000;  // a TPM that was just started
 constexpr std::int64_t kTimeCallMs = 2'000;
-void measure(const hal::TokenStatus& status) {
-  metrics::set("keyward_signer_hsm_ready", {}, status.state == hal::TokenState::kReady ? 1 : 0);
-  metrics::set("keyward_signer_hsm_reconnects", {}, status.reconnects);
-  metrics::set("keyward_signer_hsm_session_age_seconds", {}, status.session_age_ms / 1'000);
-  metrics::set("keyward_signer_hsm_signatures", {},
-               static_cast<std::int64_t>(status.signatures_made));
-  metrics::set("keyward_signer_hsm_stuck_seconds", {}, status.stuck_ms / 1'000);
-}
-
 constexpr int kExitLedger = 1;
 constexpr int kExitStuck = 1;
 
@@ -79,7 +69,7 @@ KeyKeeper::Report KeyKeeper::tick() {
     task::Task::exit(kExitLedger);
   }
   const auto status = token_.status();
-  measure(status);
+  figures_.take(status);
   leave_if_stuck(status);
   ask_for_time();
   if (!pin_given_ || status.state == hal::TokenState::kLocked) return ask_for_pin();

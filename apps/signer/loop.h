@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "apps/signer/figures.h"
 #include "firmware/issue/gate.h"
 #include "firmware/task/task.h"
 
@@ -46,13 +47,15 @@ class InFlight {
 class KeyKeeper {
  public:
   KeyKeeper(task::Task& task, issue::Gate& gate, hal::SigningToken& token, std::string key_label,
-            issue::KeyOrigin origin, AuditKeeper& audit, std::int64_t stuck_exit_ms)
+            issue::KeyOrigin origin, AuditKeeper& audit, Figures figures,
+            std::int64_t stuck_exit_ms)
       : task_(task),
         gate_(gate),
         token_(token),
         key_label_(std::move(key_label)),
         origin_(origin),
         audit_(audit),
+        figures_(std::move(figures)),
         stuck_exit_ms_(stuck_exit_ms) {}
   ~KeyKeeper() { stop(); }
   void start();
@@ -79,6 +82,7 @@ class KeyKeeper {
   std::string key_label_;
   issue::KeyOrigin origin_;
   AuditKeeper& audit_;
+  Figures figures_;
   const std::int64_t stuck_exit_ms_;  // 0: never
   std::thread thread_;
   std::mutex mutex_;

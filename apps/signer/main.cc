@@ -10,6 +10,7 @@
 #include "apps/signer/peers.h"
 #include "apps/signer/unprovisioned.h"
 #include "firmware/log/log.h"
+#include "firmware/metrics/measured_token.h"
 #include "hal/base/file.h"
 
 namespace {
@@ -67,9 +68,10 @@ int main(int argc, char** argv) {
   // Before any thread: it sets the module's environment.
   auto token = board::make_signing_token(config.token);
   if (!token) die("the PKCS#11 configuration cannot be used", token.error(), task::kExitConfig);
+  metrics::MeasuredToken measured(**token);
   auto issuer = load_chains(config);
   auto gate =
-      issue::Gate::open(config.state_dir, config.gate, std::move(issuer), **token, system_clock());
+      issue::Gate::open(config.state_dir, config.gate, std::move(issuer), measured, system_clock());
   if (!gate)
     die("the signer's state cannot be used", gate.error(),
         gate.error().kind == ErrorKind::kCorrupt ? task::kExitConfig : 1);
@@ -77,18 +79,20 @@ int main(int argc, char** argv) {
   signer::InFlight in_flight;
   auto& server = task.server();
   signer::serve_gate(server, in_flight, **gate);
-  const signer::EvidenceKey evidence(**token, config.evidence_key_label);
+  const signer::EvidenceKey evidence(measured, config.evidence_key_label);
   server.on<wire::EvidenceKeyFind>(TaskId::kAttestation, [&](const auto&) {
     return in_flight.run([&] { return evidence.find(); });
   });
   server.on<wire::EvidenceAgree>(TaskId::kAttestation, [&](const auto& r) {
     return in_flight.run([&] { return evidence.agree(r); });
   });
-  auto audit = signer::AuditKeeper::open(config, task, (*gate)->ledger(), **token, in_flight);
+  auto audit = signer::AuditKeeper::open(config, task, (*gate)->ledger(), measured, in_flight);
   if (!audit) die("the audit state cannot be used", audit.error(), task::kExitConfig);
-  signer::KeyKeeper keeper(task, **gate, **token, config.gate.key_label,
+  server.on<wire::AuditHeadGet>(TaskId::kAdmin, [&](const auto&) { return (*audit)->newest(); });
+  signer::KeyKeeper keeper(task, **gate, measured, config.gate.key_label,
                            config.test_keys ? issue::KeyOrigin::kTest : issue::KeyOrigin::kToken,
-                           **audit, config.stuck_exit_ms);
+                           **audit, signer::Figures(**gate, config.state_dir),
+                           config.stuck_exit_ms);
   keeper.start();
   signer::CrlKeeper lists(**gate, in_flight);
   lists.start();

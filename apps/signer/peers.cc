@@ -23,7 +23,7 @@ constexpr MessageType kFromAttestation[] = {
     MessageType::kGrantDevice,  MessageType::kGrantAccount, MessageType::kGrantAuthority,
     MessageType::kGrantRemote,  MessageType::kGrantAk,      MessageType::kEvidenceKeyFind,
     MessageType::kEvidenceAgree};
-constexpr MessageType kFromAdmin[] = {MessageType::kOperatorOrder};
+constexpr MessageType kFromAdmin[] = {MessageType::kOperatorOrder, MessageType::kAuditHeadGet};
 constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal, MessageType::kAnchorAdvance,
                                        MessageType::kTimeGet};
 

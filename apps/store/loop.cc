@@ -6,8 +6,8 @@
 
 namespace keyward::store {
 
-Loop::Loop(std::unique_ptr<Store> store, Report report)
-    : store_(std::move(store)), report_(std::move(report)) {}
+Loop::Loop(std::unique_ptr<Store> store, std::string directory, Report report)
+    : store_(std::move(store)), figures_(std::move(directory)), report_(std::move(report)) {}
 Loop::~Loop() { stop(); }
 
 template <class Request, class Method>
@@ -96,12 +96,14 @@ void Loop::run() {
   auto next_sweep = Deadline::after_ms(0);
   do {
     tell();
+    figures_.take(*store_);
     if (store_->failed()) continue;
     if (const auto flushed = store_->flush(); !flushed)
       log::error("the database cannot be made durable", flushed.error());
     if (!next_sweep.passed()) continue;
     next_sweep = Deadline::after_ms(limits::kSweepIntervalMs);
     const auto swept = store_->sweep();
+    if (swept) Figures::note(*swept);
     if (!swept) {
       log::warning("housekeeping failed",
                    {{"why", swept.error().what}, {"native", swept.error().native}});

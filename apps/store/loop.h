@@ -10,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "apps/store/figures.h"
 #include "firmware/store/store.h"
 #include "firmware/task/server.h"
 
@@ -19,7 +20,8 @@ class Loop {
  public:
   using Report = std::function<void(std::string_view state, std::string_view detail)>;
   // `store` empty: it could not be opened, and every request is refused with "store-failed".
-  Loop(std::unique_ptr<Store> store, Report report);
+  // `directory`: where it lies, for figures.
+  Loop(std::unique_ptr<Store> store, std::string directory, Report report);
   ~Loop();
 
   void register_handlers(task::Server& server);
@@ -34,6 +36,7 @@ class Loop {
   bool wait();  // false: stop
 
   std::unique_ptr<Store> store_;
+  Figures figures_;
   Report report_;
   std::string told_;
   std::mutex mutex_;

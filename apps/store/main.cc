@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
     if (kind != ErrorKind::kCorrupt && kind != ErrorKind::kRefused) task::Task::exit(1);
   }
   store::Loop loop(
-      opened ? std::move(*opened) : nullptr,
+      opened ? std::move(*opened) : nullptr, options.directory,
       [&](std::string_view state, std::string_view detail) { task.report_state(state, detail); });
   loop.register_handlers(task.server());
   task.on_stop([&] { loop.stop(); });

@@ -37,7 +37,21 @@ Notary::Notary(NotaryConfig config, HeadFile file, issue::Ledger& ledger, hal::S
       clock_(clock),
       rows_at_start_(ledger.rows()),
       file_(std::move(file)),
-      last_made_ms_(clock.monotonic_ms()) {}
+      last_made_ms_(clock.monotonic_ms()) {
+  note_newest();
+}
+
+void Notary::note_newest() {
+  if (!file_.last()) return;
+  const auto& last = *file_.last();
+  const std::lock_guard lock(newest_mutex_);
+  newest_ = {line_of(last.signing_input, last.signature), last.head.time_ms, last.head.row};
+}
+
+NewestHead Notary::newest() const {
+  const std::lock_guard lock(newest_mutex_);
+  return newest_;
+}
 
 Result<std::unique_ptr<Notary>> Notary::open(NotaryConfig config, issue::Ledger& ledger,
                                              hal::SigningToken& token, Anchor* anchor,
@@ -220,6 +234,7 @@ Verdict<void> Notary::sign(const issue::LedgerHead& point, std::string_view caus
   if (!raw) return refuse(raw.error(), "hsm-signature");
   if (const auto kept = file_.append(line_of(input, *raw)); !kept)
     return refuse(kept.error(), "ledger-unavailable");
+  note_newest();
   if (accepted_) {
     ::unlink(path(kAcceptedFile).c_str());
     ::unlink(path(kRefusedFile).c_str());

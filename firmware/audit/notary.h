@@ -39,6 +39,13 @@ struct NotaryConfig {
   AcceptanceReader read_acceptance = parse_acceptance;  // where operators sign: their order
 };
 
+// The newest head, for whoever wants to keep it elsewhere.
+struct NewestHead {
+  std::string line;  // as in heads.jsonl, without the line's end; empty: there is none
+  std::int64_t time_ms = 0;
+  std::optional<std::uint64_t> row;  // the newest that it covers
+};
+
 class Notary {
  public:
   // `anchor` null: heads are not anchored. kUnavailable, kCorrupt (heads.jsonl).
@@ -62,6 +69,7 @@ class Notary {
   std::uint64_t signatures_made() const;  // since the process started
   std::uint64_t unsigned_rows() const;
   bool anchored() const { return anchor_ != nullptr; }
+  NewestHead newest() const;  // waits for no token
 
  private:
   Notary(NotaryConfig config, HeadFile file, issue::Ledger& ledger, hal::SigningToken& token,
@@ -73,6 +81,7 @@ class Notary {
   issue::Verdict<void> settle_counter();
   issue::Verdict<void> sign(const issue::LedgerHead& point, std::string_view cause);
   bool anchor_pending() const;  // mutex_ held
+  void note_newest();           // mutex_ held, or before anybody else knows this
   std::uint64_t unsigned_rows_locked() const;
   std::string path(std::string_view name) const;
 
@@ -90,6 +99,8 @@ class Notary {
   bool cleared_ = false;
   std::int64_t last_made_ms_ = 0;  // monotonic
   std::uint64_t signatures_made_ = 0;
+  mutable std::mutex newest_mutex_;  // mutex_ is held while the token signs
+  NewestHead newest_;
 };
 
 // What a refused check leaves for `keywardctl audit accept-rollback`, and what that leaves: the same

@@ -255,6 +255,18 @@ Verdict<std::uint64_t> Crl::make() {
   return intent.number;
 }
 
+CrlFigures Crl::figures() const {
+  const std::lock_guard lock(mutex_);
+  CrlFigures out;
+  out.entries = entries_.count();
+  if (!newest_) return out;
+  out.number = newest_->number;
+  out.bytes = newest_->der.size();
+  out.this_update_ms = newest_->this_update_ms;
+  out.next_update_ms = newest_->next_update_ms;
+  return out;
+}
+
 Verdict<wire::CrlGetReply> Crl::get(const wire::CrlGet& request) const {
   if (!off_.empty()) return refuse("crl-not-offered", off_);
   std::shared_ptr<const List> list;

@@ -72,6 +72,15 @@ struct CrlConfig {
   std::int64_t gather_ms = limits::kCrlGatherMs;
 };
 
+// How the lists are, for an operator (docs/operations/monitoring.md).
+struct CrlFigures {
+  std::uint64_t number = 0;  // of the newest list; 0: there is none
+  std::size_t bytes = 0;
+  std::int64_t this_update_ms = 0;  // UTC
+  std::int64_t next_update_ms = 0;
+  std::uint64_t entries = 0;  // of the next list
+};
+
 class Crl {
  public:
   // Without lists if the issuing certificate may not sign them (RFC 5280 §4.2.1.3, cRLSign).
@@ -101,6 +110,7 @@ class Crl {
   // "crl-not-offered", "crl-missing" (none yet), "crl-replaced" (another number is the newest),
   // "crl-offset".
   Verdict<wire::CrlGetReply> get(const wire::CrlGet& request) const;
+  CrlFigures figures() const;
 
  private:
   struct List {

@@ -11,7 +11,7 @@
 
 namespace keyward::manage {
 
-enum class Resource : std::uint8_t { kHealth, kReady, kMetrics, kStatus, kOrders };
+enum class Resource : std::uint8_t { kHealth, kReady, kMetrics, kStatus, kAuditHead, kOrders };
 
 // What the supervisor's status.json says; kUnknown: it cannot be read.
 enum State : std::uint8_t {
@@ -48,6 +48,7 @@ inline constexpr std::array kRoutes = std::to_array<Route>({
     {Resource::kMetrics, "GET", "/metrics", kWithKey | kAnonymous, kEveryState, 0},
     {Resource::kStatus, "GET", "/v1/status", kWithKey,
      kStarting | kOperational | kDegraded | kFailed | kStopping, 0},
+    {Resource::kAuditHead, "GET", "/v1/audit-head", kWithKey, kOperational | kDegraded, 0},
     {Resource::kOrders, "POST", "/v1/orders", kOperator, kOperational | kDegraded,
      limits::kOperatorOrderBytesMax},
 });

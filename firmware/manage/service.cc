@@ -134,6 +134,8 @@ acme::HttpResponse Service::answer(const Route& route, const acme::HttpRequest& 
       return text(200, "text/plain", "ready\n");
     case Resource::kStatus:
       return text(200, "application/json", status_json);
+    case Resource::kAuditHead:
+      return audit_head();
     case Resource::kOrders:
       return order(request);
     case Resource::kMetrics:
@@ -144,6 +146,14 @@ acme::HttpResponse Service::answer(const Route& route, const acme::HttpRequest& 
   auto rendered = open_metrics(*file);
   if (!rendered) return problem(500, "metrics", rendered.error().what);
   return text(200, kOpenMetricsType, std::move(*rendered));
+}
+
+// As the signer's audit key signed it: whoever keeps it needs to believe nobody on the way.
+acme::HttpResponse Service::audit_head() const {
+  const auto head = config_.newest_head();
+  if (head) return text(200, "application/jose+json", head->line + "\n");
+  const int status = head.error().code == "audit-head-none" ? 404 : status_of(head.error().kind);
+  return problem(status, head.error().code, head.error().detail);
 }
 
 acme::HttpResponse Service::order(const acme::HttpRequest& request) const {

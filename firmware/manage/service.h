@@ -10,11 +10,13 @@
 #include "firmware/acme/http.h"
 #include "firmware/manage/routes.h"
 #include "firmware/operate/operators.h"
+#include "firmware/wire/messages/audit_head_get.h"
 #include "firmware/wire/messages/failure.h"
 #include "firmware/wire/messages/operator_order.h"
 
 namespace keyward::manage {
 
+using HeadAnswer = tl::expected<wire::AuditHeadGetReply, wire::Failure>;
 using OrderAnswer = tl::expected<wire::OperatorOrderReply, wire::Failure>;
 
 struct ServiceConfig {
@@ -23,6 +25,7 @@ struct ServiceConfig {
   std::set<std::string> monitors;      // SHA-256 of the SubjectPublicKeyInfo, lower-case hex
   bool anonymous_on_loopback = false;  // /metrics and health without a certificate
   std::function<OrderAnswer(const wire::OperatorOrder&)> send_order;
+  std::function<HeadAnswer()> newest_head;
 };
 
 class Service : public acme::HttpHandler {
@@ -39,6 +42,7 @@ class Service : public acme::HttpHandler {
  private:
   acme::HttpResponse answer(const Route& route, const acme::HttpRequest& request,
                             const std::string& status_json) const;
+  acme::HttpResponse audit_head() const;
   acme::HttpResponse order(const acme::HttpRequest& request) const;
   const ServiceConfig config_;
 };

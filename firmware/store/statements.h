@@ -14,6 +14,7 @@ enum Sql : std::size_t {
   kRollback,
   kPageCount,
   kFreePageCount,
+  kRowCounts,
   kAccountInsert,
   kAccountById,
   kAccountByThumbprint,
@@ -137,6 +138,12 @@ inline constexpr std::array<std::string_view, kSqlCount> kSqlTexts = [] {
   t[kBeginRead] = "BEGIN";
   t[kPageCount] = "PRAGMA page_count";
   t[kFreePageCount] = "PRAGMA freelist_count";
+  // Counted over an index each, never over the rows; in the order of RowFigures::kKinds.
+  t[kRowCounts] =
+      "SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM earlier_keys), "
+      "(SELECT count(*) FROM orders), (SELECT count(*) FROM authorizations), "
+      "(SELECT count(*) FROM challenges), (SELECT count(*) FROM certificates), "
+      "(SELECT count(*) FROM recoveries), (SELECT count(*) FROM mails)";
   t[kCommit] = "COMMIT";
   t[kRollback] = "ROLLBACK";
 

@@ -11,6 +11,7 @@
 #include "firmware/wire/messages/ak_issue.h"
 #include "firmware/wire/messages/anchor_advance.h"
 #include "firmware/wire/messages/appliance_grant.h"
+#include "firmware/wire/messages/audit_head_get.h"
 #include "firmware/wire/messages/authority_verify.h"
 #include "firmware/wire/messages/authz_find.h"
 #include "firmware/wire/messages/authz_get.h"
@@ -98,13 +99,13 @@ using AllMessages = MessageList<
     EabVerifyReply, EabVerify, GrantAccountReply, GrantAccount, GrantAuthorityReply, GrantAuthority,
     GrantWithdrawReply, GrantWithdraw, KeyChangeReply, KeyChange, MailDoneReply, MailDone,
     MailPutReply, MailPut, MailSendReply, MailSend, MailTakeReply, MailTake, OperatorOrderReply,
-    OperatorOrder, OrderCancelReply, OrderCancel, PossessionMintReply, PossessionMint,
-    PossessionVerifyReply, PossessionVerify, RecoveryGetReply, RecoveryGet, RecoveryPutReply,
-    RecoveryPut, RecoveryUpdateReply, RecoveryUpdate, UrlFetchReply, UrlFetch, AkActivateReply,
-    AkActivate, AkBeginReply, AkBegin, AkIssueReply, AkIssue, CrlGetReply, CrlGet,
-    EvidenceAgreeReply, EvidenceAgree, EvidenceKeyFindReply, EvidenceKeyFind, EvidenceKeyGetReply,
-    EvidenceKeyGet, GrantAkReply, GrantAk, GrantRemoteReply, GrantRemote, KeySealReply, KeySeal,
-    KeyUnsealReply, KeyUnseal, RemoteVerifyReply, RemoteVerify, VerifierRelayReply, VerifierRelay,
-    AnchorAdvanceReply, AnchorAdvance, TimeGetReply, TimeGet>;
+    OperatorOrder, AuditHeadGetReply, AuditHeadGet, OrderCancelReply, OrderCancel,
+    PossessionMintReply, PossessionMint, PossessionVerifyReply, PossessionVerify, RecoveryGetReply,
+    RecoveryGet, RecoveryPutReply, RecoveryPut, RecoveryUpdateReply, RecoveryUpdate, UrlFetchReply,
+    UrlFetch, AkActivateReply, AkActivate, AkBeginReply, AkBegin, AkIssueReply, AkIssue,
+    CrlGetReply, CrlGet, EvidenceAgreeReply, EvidenceAgree, EvidenceKeyFindReply, EvidenceKeyFind,
+    EvidenceKeyGetReply, EvidenceKeyGet, GrantAkReply, GrantAk, GrantRemoteReply, GrantRemote,
+    KeySealReply, KeySeal, KeyUnsealReply, KeyUnseal, RemoteVerifyReply, RemoteVerify,
+    VerifierRelayReply, VerifierRelay, AnchorAdvanceReply, AnchorAdvance, TimeGetReply, TimeGet>;
 
 }  // namespace keyward::wire

@@ -70,6 +70,10 @@ class SignerStage {
   // How far the platform says that the clock is trusted (hal::TimeLevel).
   std::atomic<std::uint64_t>& time_level() { return time_level_; }
   bool wait_state(const std::string& state) { return process_.wait_state(state); }
+  std::int64_t wait_metric(const std::string& name, const std::string& labels,
+                           std::int64_t at_least) {
+    return process_.wait_metric(name, labels, at_least);
+  }
   std::string ledger_directory() const { return directory_.path("state/ledger"); }
   std::string log() const { return log_text(directory_.path("signer.log")); }
   ShimControl& shim() { return *shim_; }

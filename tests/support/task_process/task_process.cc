@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "firmware/wire/messages/control_metrics.h"
 #include "firmware/wire/messages/control_ready.h"
 #include "firmware/wire/messages/control_state.h"
 #include "firmware/wire/messages/control_stop.h"
@@ -90,6 +91,12 @@ bool TaskProcess::next_control(Deadline deadline) {
     if (const auto state = wire::decode_body<wire::ControlState>(opened->body))
       states_.push_back(state->state);
   }
+  if (opened->head.type == wire::MessageType::kControlMetrics) {
+    const auto report = wire::decode_body<wire::ControlMetrics>(opened->body);
+    if (report) metrics_.clear();
+    for (std::size_t i = 0; report && i < report->samples.size(); ++i)
+      metrics_[{report->samples[i].name, report->samples[i].labels}] = report->samples[i].value;
+  }
   return true;
 }
 
@@ -99,6 +106,16 @@ bool TaskProcess::wait_ready(std::int64_t timeout_ms) {
     if (!next_control(deadline)) return false;
   }
   return true;
+}
+
+std::int64_t TaskProcess::wait_metric(const std::string& name, const std::string& labels,
+                                      std::int64_t at_least, std::int64_t timeout_ms) {
+  const auto deadline = Deadline::after_ms(timeout_ms);
+  while (true) {
+    const auto found = metrics_.find({name, labels});
+    if (found != metrics_.end() && found->second >= at_least) return found->second;
+    if (!next_control(deadline)) return -1;
+  }
 }
 
 bool TaskProcess::wait_state(const std::string& state, std::int64_t timeout_ms) {

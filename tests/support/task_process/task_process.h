@@ -35,6 +35,9 @@ class TaskProcess {
   UniqueFd take(wire::TaskId peer) { return std::move(ends_.at(peer)); }
   // Waits for a control-state frame of this name.
   bool wait_state(const std::string& state, std::int64_t timeout_ms = 20'000);
+  // Waits for a report of metrics that has this series at this value or more; the value, or -1.
+  std::int64_t wait_metric(const std::string& name, const std::string& labels,
+                           std::int64_t at_least, std::int64_t timeout_ms = 30'000);
   // Takes what the task has told its supervisor. In a long test: a task whose supervisor does not read
   // ends.
   void take_control();
@@ -49,6 +52,7 @@ class TaskProcess {
   UniqueFd control_;
   std::map<wire::TaskId, UniqueFd> ends_;
   std::vector<std::string> states_;
+  std::map<std::pair<std::string, std::string>, std::int64_t> metrics_;  // the newest report's
   bool ready_ = false;
   pid_t pid_ = -1;
 };

@@ -6,6 +6,7 @@
 
 #include "firmware/crypto/crypto.h"
 #include "firmware/task/server.h"
+#include "firmware/wire/messages/audit_head_get.h"
 #include "firmware/wire/messages/operator_order.h"
 #include "tests/support/command/command.h"
 #include "tests/support/task_process/task_process.h"
@@ -106,10 +107,15 @@ TEST_F(AdminTask, AnOperatorsOrder_ReachesTheSignerAsItWasPosted) {
         got.assign(o.jws.begin(), o.jws.end());
         return wire::OperatorOrderReply{"{\"id\":\"1\"}"};
       });
+  signer.on<wire::AuditHeadGet>(TaskId::kAdmin,
+                                [](const auto&) -> task::Answer<wire::AuditHeadGetReply> {
+                                  return wire::AuditHeadGetReply{"{\"payload\":\"h\"}"};
+                                });
   signer.serve(TaskId::kAdmin, process_.take(TaskId::kSigner), 1);
   EXPECT_EQ(get("monitor", "/v1/orders", {"--data", "{\"payload\":\"\"}"}),
             "{\"id\":\"1\"}\n200 application/json");
   EXPECT_EQ(got, "{\"payload\":\"\"}");
+  EXPECT_EQ(get("monitor", "/v1/audit-head"), "{\"payload\":\"h\"}\n\n200 application/jose+json");
   process_.kill_now();
 }
 

@@ -9,6 +9,7 @@
 #include "firmware/audit/head_file.h"
 #include "firmware/audit/notary.h"
 #include "firmware/operate/order.h"
+#include "firmware/wire/messages/audit_head_get.h"
 #include "hal/base/file.h"
 #include "tests/support/signer_stage/signer_stage.h"
 
@@ -18,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using wire::TaskId;
 
+constexpr int kExitProtocol = 70;
 constexpr const char* kAudit =
     "audit_key_label = \"audit\"\naudit_anchor = \"tpm\"\naudit_every_rows = 4\naudit_every_s = "
     "1\n";
@@ -80,6 +82,51 @@ TEST_F(SignerAudit, IssuesAndStops_HeadCoversTheLastRow) {
   EXPECT_EQ(head->counter, stage_.counter().value.load());
   // Heads are counted apart from what certificates cost.
   EXPECT_LE(stage_.signatures(), stage_.ledger().signatures_intended() + heads());
+}
+
+TEST_F(SignerAudit, AdminAsksForTheHead_GetsTheNewestLine_AndAcmeMayNot) {
+  stage_.start();
+  ASSERT_TRUE(issue("one.example"));
+  ASSERT_TRUE(wait_covered());
+  const auto head = stage_.call(TaskId::kAdmin, wire::AuditHeadGet{});
+  ASSERT_TRUE(head) << head.error().code;
+  const auto text = read_text_file(audit_file("heads.jsonl"), 1u << 20).value_or("");
+  EXPECT_TRUE(text.ends_with(head->line + "\n"));
+  const auto parsed = audit::parse_line(head->line);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->head.row, last()->row);
+  EXPECT_FALSE(stage_.call(TaskId::kAcme, wire::AuditHeadGet{}));
+  EXPECT_EQ(stage_.wait_exit(), kExitProtocol) << "a request that is not in the table ends the task";
+}
+
+class SignerFigures : public SignerAudit {
+ protected:
+  SignerFigures() : SignerAudit("crl_hours = 24\n") {}
+  std::int64_t metric(const std::string& what, std::int64_t at_least = 1,
+                      const std::string& labels = "") {
+    return stage_.wait_metric("keyward_signer_" + what, labels, at_least);
+  }
+};
+
+TEST_F(SignerFigures, OfTokenLedgerAndLists_AreReported) {
+  stage_.start();
+  ASSERT_TRUE(issue("one.example"));
+  ASSERT_TRUE(wait_covered());
+  EXPECT_GE(metric("hsm_sign_duration_seconds", 1, R"(priority="issuance")"), 1);
+  EXPECT_GE(metric("hsm_sign_duration_seconds", 1, R"(priority="background")"), 1);
+  EXPECT_EQ(metric("hsm_calls", 0), 0);
+  EXPECT_GE(metric("crl_number"), 1);
+  EXPECT_GT(metric("crl_bytes"), 0);
+  EXPECT_EQ(metric("crl_entries", 0), 0);
+  const auto made = metric("crl_this_update_seconds");
+  EXPECT_EQ(metric("crl_next_update_seconds"), made + 24 * 3'600);
+  const auto rows = metric("ledger_rows", 3);
+  EXPECT_GE(rows, 3);
+  EXPECT_GT(metric("ledger_bytes"), rows * 32);
+  EXPECT_GE(metric("audit_unsigned_rows", 0), 0);
+  EXPECT_GE(metric("audit_head_seconds"), last()->time_ms / 1'000);
+  EXPECT_GT(metric("disk_free_bytes"), 0);
+  EXPECT_GT(metric("disk_size_bytes"), 0);
 }
 
 TEST_F(SignerAudit, QuietAfterAFewRows_HeadByTime) {

@@ -85,6 +85,22 @@ TEST_F(StoreTaskTest, Enrolment_OverTheWire_EndsInACertificate) {
   EXPECT_EQ(task_.wait_exit(), 0);
 }
 
+TEST_F(StoreTaskTest, Figures_OfFilesAndRows_AreReported) {
+  start();
+  ASSERT_TRUE(store_->call(wire::AccountPut{account("alice")})->created);
+  ASSERT_TRUE(enrol("alice", "t1"));
+  EXPECT_GT(task_.wait_metric("keyward_store_file_bytes", R"(file="database")", 1), 0);
+  EXPECT_GT(task_.wait_metric("keyward_store_file_bytes", R"(file="log")", 1), 0);
+  EXPECT_EQ(task_.wait_metric("keyward_store_file_limit_bytes", "", 1), limits::kStoreBytesMax);
+  EXPECT_GT(task_.wait_metric("keyward_store_disk_free_bytes", "", 1), 0);
+  EXPECT_GT(task_.wait_metric("keyward_store_disk_size_bytes", "", 1), 0);
+  EXPECT_EQ(task_.wait_metric("keyward_store_filling", "", 0), 0);
+  EXPECT_GE(task_.wait_metric("keyward_store_rows", R"(kind="certificate")", 0), 0);
+  EXPECT_EQ(task_.wait_metric("keyward_store_swept_rows_total", R"(kind="order")", 0), 0);
+  task_.send_stop();
+  EXPECT_EQ(task_.wait_exit(), 0);
+}
+
 TEST_F(StoreTaskTest, EveryFurtherOperation_IsServedOverTheWire) {
   start();
   ASSERT_TRUE(store_->call(wire::AccountPut{account("alice")})->created);

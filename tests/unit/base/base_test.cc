@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "hal/base/bytes.h"
+#include "hal/base/disk.h"
 #include "hal/base/file.h"
 #include "hal/base/rng.h"
 #include "tests/support/command/command.h"
@@ -86,6 +87,24 @@ TEST(SecretBytes_Moved, IsEmptyAfterwards) {
 TEST(RandomId_TwoOfThem, Differ) {
   EXPECT_NE(random_id(), random_id());
   EXPECT_EQ(random_id(16).size(), 22U);
+}
+
+TEST(Disk, BytesInAFolder_CountsItsFilesAlone) {
+  const test::TempDir dir;
+  ASSERT_TRUE(replace_file(dir.path("a"), view_of("123"), 0600));
+  ASSERT_TRUE(replace_file(dir.path("b"), view_of("4567"), 0600));
+  ASSERT_TRUE(make_directories(dir.path("c"), 0700));
+  ASSERT_TRUE(replace_file(dir.path("c/d"), view_of("89"), 0600));
+  EXPECT_EQ(bytes_in(dir.root()).value_or(-1), 7);
+  EXPECT_EQ(bytes_of(dir.path("b")), 4);
+  EXPECT_EQ(bytes_of(dir.path("c")), 0);
+  EXPECT_EQ(bytes_of(dir.path("none")), 0);
+  EXPECT_EQ(bytes_in(dir.path("none")).error().kind, ErrorKind::kUnavailable);
+  const auto space = disk_space(dir.root());
+  ASSERT_TRUE(space);
+  EXPECT_GT(space->size_bytes, 0);
+  EXPECT_LE(space->free_bytes, space->size_bytes);
+  EXPECT_EQ(disk_space(dir.path("none")).error().kind, ErrorKind::kUnavailable);
 }
 
 TEST(ReplaceFile_OverAnOldFile, LeavesTheNewContentAndModeAndNothingElse) {

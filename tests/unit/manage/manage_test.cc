@@ -38,6 +38,10 @@ class ManageTest : public testing::Test {
       if (refusal_) return tl::unexpected<wire::Failure>(*refusal_);
       return wire::OperatorOrderReply{"{\"done\":true}"};
     };
+    config_.newest_head = [this]() -> HeadAnswer {
+      if (refusal_) return tl::unexpected<wire::Failure>(*refusal_);
+      return wire::AuditHeadGetReply{"{\"payload\":\"x\"}"};
+    };
     put("operators.json", operators(R"(["revoke"])"));
     put("metrics.json", R"({"written_utc_ms":1,"tasks":[]})");
     set_state("operational");
@@ -150,6 +154,18 @@ TEST_F(ManageTest, Order_GoesAsItCameAndTheRefusalComesBack) {
     EXPECT_EQ(refused.status, status);
     EXPECT_NE(refused.body.find("order.some-code"), std::string::npos);
   }
+}
+
+TEST_F(ManageTest, AuditHead_ComesAsItWasSigned_AndNoneIs404) {
+  const auto key = spki_of(kEcJwk);
+  const auto head = ask("GET", "/v1/audit-head", key);
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.body, "{\"payload\":\"x\"}\n");
+  EXPECT_EQ(head.headers.front().second, "application/jose+json");
+  refusal_ = wire::Failure::of(wire::FailureKind::kRefused, "audit-head-none", "none yet");
+  EXPECT_EQ(ask("GET", "/v1/audit-head", key).status, 404);
+  refusal_ = wire::Failure::of(wire::FailureKind::kUnavailable, "peer-away", "ended");
+  EXPECT_EQ(ask("GET", "/v1/audit-head", key).status, 503);
 }
 
 TEST_F(ManageTest, Metrics_NoneWrittenYet_Is503) {

@@ -1,6 +1,7 @@
 // What the store keeps, deletes and refuses as a file: housekeeping, limits, damage, versions,
 // syncs.
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "firmware/store/schema.h"
@@ -31,6 +32,26 @@ TEST_F(StoreTest, Sweep_LongExpiredOrders_AreDeletedAndOthersKept) {
     again.order.expires_at_ms = clock_.now_ms + 1;
     return again;
   }()));
+}
+
+TEST_F(StoreTest, Figures_AfterWrites_CountEachKind) {
+  add_account("alice");
+  add_order("alice", "t1", 2);
+  add_order("alice", "t2");
+  issue("t2");
+  const auto figures = store_->row_figures();
+  ASSERT_TRUE(figures);
+  std::map<std::string_view, std::int64_t> rows;
+  for (std::size_t i = 0; i < RowFigures::kKinds.size(); ++i)
+    rows[RowFigures::kKinds[i]] = figures->rows[i];
+  const std::map<std::string_view, std::int64_t> wanted = {
+      {"account", 1},   {"earlier-key", 0}, {"order", 2},    {"authorization", 3},
+      {"challenge", 6}, {"certificate", 1}, {"recovery", 0}, {"mail", 0}};
+  EXPECT_EQ(rows, wanted);
+  const auto files = store_->file_figures();
+  ASSERT_TRUE(files);
+  EXPECT_GT(files->database_bytes + files->log_bytes, 0);
+  EXPECT_EQ(files->bytes_max, limits::kStoreBytesMax);
 }
 
 TEST_F(StoreTest, Sweep_LongExpiredCertificates_AreDeleted) {

@@ -48,6 +48,9 @@ TEST(Graph_AsShipped, HasNoProblem) {
       if (type == wire::MessageType::kOperatorOrder) {
         EXPECT_EQ(e.from, TaskId::kAdmin);
       }
+      if (type == wire::MessageType::kAuditHeadGet) {
+        EXPECT_EQ(e.from, TaskId::kAdmin);
+      }
       if (type == wire::MessageType::kGrantName) {
         EXPECT_EQ(e.from, TaskId::kValidation);
       }
