@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "apps/ctl/order_key_source.h"
 #include "firmware/crypto/encrypted_key.h"
 #include "firmware/jose/jwk.h"
 #include "hal/base/file.h"
@@ -99,7 +100,8 @@ Result<crypto::PrivateKey> load_operator_key(const std::string& path,
 
 OperatorKeyCommand::OperatorKeyCommand(CLI::App& app)
     : command_(app.add_subcommand("operator-key", "Keys that operators sign orders with")),
-      new_(command_->add_subcommand("new", "Make one; prints the public half for the ceremony")) {
+      new_(command_->add_subcommand("new", "Make one; prints the public half for the ceremony")),
+      show_(command_->add_subcommand("show", "Print the public half of a key in a file or token")) {
   command_->require_subcommand(1);
   new_->add_option("file", path_, "File to make (PEM, PKCS#8)")->required();
   new_->add_option("--type", type_, "p256 or ed25519")
@@ -108,12 +110,32 @@ OperatorKeyCommand::OperatorKeyCommand(CLI::App& app)
   auto* file = new_->add_option("--passphrase-file", passphrase_path_,
                                 "Its first line is the passphrase; else it is asked for")
                    ->check(CLI::ExistingFile);
+  auto* key = show_->add_option("--key", path_, "PEM file, may be encrypted");
+  key->check(CLI::ExistingFile);
+  show_->add_option("--pkcs11-uri", token_uri_, "A key in a token (RFC 7512)")->excludes(key);
+  show_->add_option("--passphrase-file", passphrase_path_, "Its first line is the passphrase")
+      ->check(CLI::ExistingFile);
   new_->add_flag("--no-passphrase", plain_, "Write the key without encryption")->excludes(file);
 }
 
 bool OperatorKeyCommand::parsed() const { return command_->parsed(); }
 
+int OperatorKeyCommand::run_show() const {
+  if (path_.empty() == token_uri_.empty()) {
+    std::cerr << "keywardctl: --key FILE or --pkcs11-uri URI says which key\n";
+    return kExitUsage;
+  }
+  const auto key = take_order_key({path_, passphrase_path_, token_uri_});
+  if (!key) return kExitFile;
+  const auto jwk = jose::Jwk::from_public_key(key->public_key);
+  if (!jwk) return complain("operator-key", jwk.error());
+  std::cout << jwk->canonical() << "\n";
+  std::cerr << "kid " << jwk->thumbprint_text() << "\n";
+  return 0;
+}
+
 int OperatorKeyCommand::run() const {
+  if (show_->parsed()) return run_show();
   auto key = crypto::PrivateKey::generate(type_ == "ed25519" ? crypto::KeyKind::kEd25519
                                                              : crypto::KeyKind::kEcP256);
   if (!key) return complain("operator-key", key.error());

@@ -1,5 +1,5 @@
 // Owns how an operator's key comes to this command: from a PEM file, with its passphrase asked for
-// where it is encrypted; and `keywardctl operator-key new`. Must not know orders.
+// where it is encrypted; and `keywardctl operator-key new|show`. Must not know orders.
 #pragma once
 
 #include <string>
@@ -24,10 +24,12 @@ class OperatorKeyCommand {
   int run() const;
 
  private:
-  std::string path_, type_ = "p256", passphrase_path_;
+  int run_show() const;
+  std::string path_, type_ = "p256", passphrase_path_, token_uri_;
   bool plain_ = false;
   CLI::App* command_;
   CLI::App* new_;
+  CLI::App* show_;
 };
 
 }  // namespace keyward::ctl

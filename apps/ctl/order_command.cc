@@ -7,7 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "apps/ctl/operator_key.h"
+#include "apps/ctl/order_key_source.h"
 #include "firmware/audit/notary.h"
 #include "firmware/operate/operator_file.h"
 #include "firmware/operate/order.h"
@@ -184,27 +184,37 @@ int make(const OrderOptions& o, std::string& out) {
   head.expires_ms = head.issued_ms + *life_ms;
   const std::string payload = operate::order_payload(head, arguments.json);
   say(head, payload, std::cerr);
-  const auto key = load_operator_key(o.key, o.passphrase_file);
+  const auto key = take_order_key({o.key, o.passphrase_file, o.token_uri});
   if (!key) return kExitFile;
   auto jws = operate::sign_order(*key, payload);
-  if (!jws) return fail_with(kExitFile, o.key + ": " + jws.error().what);
+  if (!jws)
+    return fail_with(jws.error().kind == ErrorKind::kUnavailable ? kExitFailed : kExitFile,
+                     (o.key.empty() ? o.token_uri : o.key) + ": " + jws.error().what);
   out = std::move(*jws);
   return 0;
 }
 
+// Before anything is made or shown.
+int check_key(const OrderOptions& o) {
+  if (o.key.empty() != o.token_uri.empty()) return 0;
+  return fail_with(kExitUsage, "--key FILE or --pkcs11-uri URI says which key signs");
+}
+
 int run_sign(const OrderOptions& o) {
+  if (const int code = check_key(o); code != 0) return code;
   std::string jws;
   if (const int code = make(o, jws); code != 0) return code;
   return put(jws, o.out);
 }
 
 int run_cosign(const OrderOptions& o) {
+  if (const int code = check_key(o); code != 0) return code;
   const auto text = read_text_file(o.file, limits::kOperatorOrderBytesMax);
   if (!text) return fail_with(kExitFile, o.file + ": " + text.error().what);
   const auto shown = operate::show_order(view_of(*text));
   if (!shown) return fail_with(kExitFile, o.file + ": " + shown.error().detail);
   say(*shown->head, shown->payload, std::cerr);
-  const auto key = load_operator_key(o.key, o.passphrase_file);
+  const auto key = take_order_key({o.key, o.passphrase_file, o.token_uri});
   if (!key) return kExitFile;
   const auto jws = operate::cosign_order(*key, *text);
   if (!jws) return fail_with(kExitFile, o.file + ": " + jws.error().what);
@@ -306,6 +316,7 @@ int run_send(const OrderOptions& o) {
 
 int run_revoke(OrderOptions o) {
   o.order = "revoke";
+  if (const int code = check_key(o); code != 0) return code;
   std::string jws;
   if (const int code = make(o, jws); code != 0) return code;
   return o.state.empty() ? put(jws, o.out) : deliver(o, jws);
@@ -323,9 +334,13 @@ void add_signing(CLI::App* command, OrderOptions& o) {
 }
 
 void add_key(CLI::App* command, OrderOptions& o) {
-  command->add_option("--key", o.key, "The operator's private key (PEM, may be encrypted)")
-      ->required()
-      ->check(CLI::ExistingFile);
+  auto* file =
+      command->add_option("--key", o.key, "The operator's private key (PEM, may be encrypted)")
+          ->check(CLI::ExistingFile);
+  command
+      ->add_option("--pkcs11-uri", o.token_uri,
+                   "Instead: a key in a token (RFC 7512), with module-path, token and object")
+      ->excludes(file);
   command
       ->add_option("--passphrase-file", o.passphrase_file,
                    "Its first line is the passphrase; else it is asked for")

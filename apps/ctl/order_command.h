@@ -16,7 +16,7 @@ namespace keyward::ctl {
 struct OrderOptions {
   std::string order;            // sign: which
   std::string unit, operators;  // the unit's id, or the operators file that holds it
-  std::string key, passphrase_file;
+  std::string key, passphrase_file, token_uri;
   std::string reason, lifetime = "1h";
   std::vector<std::string> serials;
   std::string refused;  // accept-rollback: what the signer noted

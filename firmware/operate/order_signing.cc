@@ -5,30 +5,39 @@
 
 #include "firmware/jose/jws.h"
 #include "firmware/operate/order.h"
+#include "firmware/operate/order_key.h"
 
 namespace keyward::operate {
 namespace {
+
+crypto::SignatureScheme scheme_of(crypto::KeyKind kind) {
+  return kind == crypto::KeyKind::kEcP256 ? crypto::SignatureScheme::kEcdsaRaw
+                                          : crypto::SignatureScheme::kEd25519;
+}
+crypto::HashAlgorithm hash_of(crypto::KeyKind kind) {
+  return kind == crypto::KeyKind::kEcP256 ? crypto::HashAlgorithm::kSha256
+                                          : crypto::HashAlgorithm::kSha512;
+}
 
 struct Signed {
   std::string protected_b64;
   std::string signature_b64;
 };
 
-Result<Signed> sign_text(const crypto::PrivateKey& key, std::string_view payload_b64) {
-  const auto kind = key.public_key().kind();
+Result<Signed> sign_text(const OrderKey& key, std::string_view payload_b64) {
+  const auto kind = key.public_key.kind();
   const bool ec = kind == crypto::KeyKind::kEcP256;
   if (!ec && kind != crypto::KeyKind::kEd25519)
     return fail(ErrorKind::kRefused, "an operator's key must be P-256 or Ed25519");
-  KEYWARD_TRY(jwk, jose::Jwk::from_public_key(key.public_key()));
+  KEYWARD_TRY(jwk, jose::Jwk::from_public_key(key.public_key));
   json::Writer header;
   header.begin_object().member("alg", ec ? "ES256" : "EdDSA");
   header.member("kid", jwk.thumbprint_text()).member("typ", kOrderTyp).end_object();
   Signed out{base64url_encode(view_of(header.take())), ""};
   const std::string input = out.protected_b64 + "." + std::string(payload_b64);
-  KEYWARD_TRY(signature,
-              key.sign(ec ? crypto::SignatureScheme::kEcdsaRaw : crypto::SignatureScheme::kEd25519,
-                       ec ? crypto::HashAlgorithm::kSha256 : crypto::HashAlgorithm::kSha512,
-                       view_of(input)));
+  KEYWARD_TRY(signature, key.sign(view_of(input)));
+  if (!key.public_key.verify(scheme_of(kind), hash_of(kind), view_of(input), signature))
+    return fail(ErrorKind::kCorrupt, "the signature does not verify");
   out.signature_b64 = base64url_encode(signature);
   return out;
 }
@@ -61,7 +70,21 @@ std::string order_payload(const OrderHead& head, std::string_view arguments) {
   return text + "," + std::string(arguments) + "}";
 }
 
+OrderKey order_key(const crypto::PrivateKey& key) {
+  const auto kind = key.public_key().kind();
+  return {key.public_key(),
+          [&key, kind](ByteView input) { return key.sign(scheme_of(kind), hash_of(kind), input); }};
+}
+
 Result<std::string> sign_order(const crypto::PrivateKey& key, std::string_view payload) {
+  return sign_order(order_key(key), payload);
+}
+
+Result<std::string> cosign_order(const crypto::PrivateKey& key, std::string_view jws) {
+  return cosign_order(order_key(key), jws);
+}
+
+Result<std::string> sign_order(const OrderKey& key, std::string_view payload) {
   const std::string payload_b64 = base64url_encode(view_of(payload));
   KEYWARD_TRY(one, sign_text(key, payload_b64));
   json::Writer out;
@@ -69,10 +92,10 @@ Result<std::string> sign_order(const crypto::PrivateKey& key, std::string_view p
   return out.member("signature", one.signature_b64).end_object().take();
 }
 
-Result<std::string> cosign_order(const crypto::PrivateKey& key, std::string_view jws) {
+Result<std::string> cosign_order(const OrderKey& key, std::string_view jws) {
   const auto shown = show_order(view_of(jws));
   if (!shown) return fail(ErrorKind::kBadInput, "this is no order");
-  KEYWARD_TRY(jwk, jose::Jwk::from_public_key(key.public_key()));
+  KEYWARD_TRY(jwk, jose::Jwk::from_public_key(key.public_key));
   if (std::ranges::find(shown->kids, jwk.thumbprint_text()) != shown->kids.end())
     return fail(ErrorKind::kRefused, "this key has signed the order already");
   if (shown->kids.size() >= limits::kOperatorOrderSignaturesMax)
