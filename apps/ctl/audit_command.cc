@@ -21,6 +21,7 @@ namespace {
 
 constexpr int kExitFailed = 1, kExitBroken = 2, kExitUnproven = 3, kExitFile = 78;
 constexpr std::size_t kPemBytesMax = 131'072, kNoteBytesMax = 4'096;
+constexpr std::size_t kHeadsBytesMax = 1U << 30;  // one a minute for three years
 
 int complain(const std::string& about, const Error& error) {
   std::cerr << "keywardctl: " << about << ": " << error.what;
@@ -118,6 +119,10 @@ Result<audit::AuditReport> judge(const AuditOptions& options, audit::Bundle& bun
   for (const auto& path : options.operators) {
     KEYWARD_TRY(text, read_text_file(path, limits::kOperatorsBytesMax));
     how.operators.push_back(std::move(text));
+  }
+  if (!options.heads.empty()) {
+    KEYWARD_TRY(text, read_text_file(options.heads, kHeadsBytesMax));
+    how.kept_heads = std::move(text);
   }
   how.progress = progress_of("verifying");
   KEYWARD_TRY(report, audit::audit_bundle(bundle, root, how));
@@ -277,6 +282,8 @@ AuditCommand::AuditCommand(CLI::App& app)
       ->required()
       ->check(CLI::ExistingFile);
   verify_->add_option("--against", o.against, "An older export: this one must continue it")
+      ->check(CLI::ExistingFile);
+  verify_->add_option("--heads", o.heads, "Heads kept elsewhere, a line each: all must be in it")
       ->check(CLI::ExistingFile);
   verify_
       ->add_option("--operators", o.operators,

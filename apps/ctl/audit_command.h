@@ -20,6 +20,7 @@ struct AuditOptions {
   std::string certificate;  // export: likewise, the audit key's
   std::string root;
   std::string against;        // verify: an older export
+  std::string heads;          // verify: heads that were kept elsewhere
   std::int64_t counter = -1;  // verify: as the unit's TPM shows it
   std::string serial;
   std::vector<std::string> operators;

@@ -107,10 +107,45 @@ class HeadLines {
   std::string buffer_;
 };
 
+struct KeptHead {
+  Digest256 line_sha256{};
+  std::uint64_t row = 0;
+};
+using KeptHeads = std::map<std::uint64_t, KeptHead>;  // by the head's number
+
+bool is_signed(const SignedHead& head, const Trusted& trusted) {
+  return std::ranges::any_of(trusted.audit_keys, [&](const crypto::PublicKey& key) {
+    return verify(head, key).has_value();
+  });
+}
+
+Result<KeptHeads> read_kept(std::string_view text, const Trusted& trusted) {
+  KeptHeads out;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty()) continue;
+    if (out.size() >= limits::kAuditHeadsMax)
+      return fail(ErrorKind::kExhausted, "too many heads were kept");
+    const auto parsed = parse_line(line);
+    if (!parsed) return fail(ErrorKind::kBadInput, "a line of the kept heads is no head");
+    if (!is_signed(*parsed, trusted))
+      return fail(ErrorKind::kRefused, "a kept head is not signed by an audit key of this root");
+    const auto [place, fresh] =
+        out.try_emplace(parsed->head.number, KeptHead{parsed->line_sha256, parsed->head.row});
+    if (!fresh && place->second.line_sha256 != parsed->line_sha256)
+      return fail(ErrorKind::kRefused,
+                  "two kept heads have one number: the key signed two ledgers");
+  }
+  return out;
+}
+
 // Signatures, numbers and counters of all heads; those that still bind rows.
 class HeadChain {
  public:
-  HeadChain(const Trusted& trusted, AuditReport& report) : trusted_(trusted), report_(report) {}
+  HeadChain(const Trusted& trusted, const KeptHeads& kept, AuditReport& report)
+      : trusted_(trusted), kept_(kept), report_(report) {}
 
   Status read(Bundle& bundle) {
     HeadLines lines(bundle);
@@ -123,6 +158,7 @@ class HeadChain {
       if (flaw) return {};
     }
     if (lines.torn()) report_.notes.emplace_back("the newest head never got whole");
+    check_newest_kept();
     return {};
   }
 
@@ -141,10 +177,7 @@ class HeadChain {
     const auto parsed = parse_line(line);
     if (!parsed) return complain(Flaw::kHead, "not readable", after_last(), after_last());
     const Head& head = parsed->head;
-    const auto ours = [&](const crypto::PublicKey& key) {
-      return verify(*parsed, key).has_value();
-    };
-    if (!std::ranges::any_of(trusted_.audit_keys, ours))
+    if (!is_signed(*parsed, trusted_))
       return complain(Flaw::kHead, "not signed by an audit key that the root certified", head.row,
                       head.row);
     if (head.number != count_)
@@ -152,6 +185,10 @@ class HeadChain {
           Flaw::kDropped,
           "heads are missing or reordered: here stands number " + std::to_string(head.number),
           after_last(), head.row);
+    if (const auto kept = kept_.find(head.number);
+        kept != kept_.end() && kept->second.line_sha256 != parsed->line_sha256)
+      return complain(Flaw::kForked, "another head of this number was kept elsewhere", after_last(),
+                      std::max(head.row, kept->second.row));
     if (head.previous_line != previous_line_)
       return complain(Flaw::kHead, "it follows another head than the one before it", after_last(),
                       head.row);
@@ -168,6 +205,15 @@ class HeadChain {
     previous_line_ = parsed->line_sha256;
     ++count_;
     report_.heads = count_;
+  }
+
+  void check_newest_kept() {
+    if (kept_.empty() || kept_.rbegin()->first < count_) return;
+    const auto& [number, kept] = *kept_.rbegin();
+    complain(
+        Flaw::kTruncated,
+        "the heads end before it, and number " + std::to_string(number) + " was kept elsewhere",
+        after_last(), std::max(kept.row, after_last()));
   }
 
   // Rows that were lost before it bind nothing any more; those that it found do.
@@ -204,6 +250,7 @@ class HeadChain {
   }
 
   const Trusted& trusted_;
+  const KeptHeads& kept_;
   AuditReport& report_;
   std::uint64_t count_ = 0;
   Digest256 previous_line_{};
@@ -499,7 +546,8 @@ Result<AuditReport> audit_bundle(Bundle& bundle, std::string_view root_pem,
                                  const AuditOptions& options) {
   KEYWARD_TRY(trusted, trust(bundle, root_pem));
   AuditReport report;
-  HeadChain chain(trusted, report);
+  KEYWARD_TRY(kept, read_kept(options.kept_heads, trusted));
+  HeadChain chain(trusted, kept, report);
   KEYWARD_CHECK(chain.read(bundle));
   RowPass rows(bundle, trusted, chain, options, report);
   KEYWARD_CHECK(rows.run(options.progress));

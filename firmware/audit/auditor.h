@@ -63,6 +63,10 @@ struct AuditOptions {
   // ledger is a flaw. Empty: those in the ledger are believed, and each is noted.
   std::vector<std::string> operators;
   BundleProgress progress;
+  // Heads that somebody kept elsewhere, a line each (heads.jsonl, /v1/audit-head): the export must
+  // hold each of them, word for word. One that no audit key of the root signed is kRefused, so that
+  // whoever brings it cannot accuse the unit.
+  std::string kept_heads{};
 };
 // Errors: kUnavailable, kBadInput (file, root), kRefused (the issuing CA or the audit key is not the
 // root's). A flaw of the ledger is no error.

@@ -137,6 +137,48 @@ TEST_F(AuditTest, RowsAndHeadsCutAtAHead_NamedByTheCounter) {
   EXPECT_EQ(report.broken->row, 13u);
 }
 
+// The same cut, and a change of everything after a head: somebody kept a head elsewhere.
+TEST_F(AuditTest, HeadsKeptElsewhere_NameWhatIsMissingOrAnother) {
+  const auto all = bodies();
+  const auto lines = head_lines();
+  audit::AuditOptions options;
+  options.kept_heads = lines[5] + "\n" + lines[1] + "\n\n" + lines[5];
+  const auto whole = judge(export_ledger("kept-whole"), options);
+  EXPECT_TRUE(whole.proven()) << whole.broken->detail;
+  write_heads({lines.begin(), lines.begin() + 4});
+  write_bodies({all.begin(), all.begin() + 13});
+  const auto cut = judge(export_ledger("kept-cut"), options);
+  ASSERT_TRUE(cut.broken);
+  EXPECT_EQ(cut.broken->flaw, Flaw::kTruncated);
+  EXPECT_EQ(cut.broken->row, 13u);
+  EXPECT_EQ(cut.broken->row_to, 20u);
+  // The unit goes on from there: its fourth head is another than the one that was kept.
+  counter_.value = 45;
+  fill(1);
+  const auto other = judge(export_ledger("kept-other"), {});
+  EXPECT_TRUE(other.proven()) << other.broken->detail;
+  options.kept_heads = lines[4];
+  const auto forked = judge(export_ledger("kept-forked"), options);
+  ASSERT_TRUE(forked.broken);
+  EXPECT_EQ(forked.broken->flaw, Flaw::kForked);
+  EXPECT_EQ(forked.broken->row, 13u);
+}
+
+TEST_F(AuditTest, HeadKeptElsewhere_ThatTheKeyDidNotSign_IsRefused) {
+  auto line = head_lines()[2];
+  const auto at = line.find("\"signature\":\"") + 20;
+  line[at] = line[at] == 'A' ? 'B' : 'A';
+  audit::AuditOptions options;
+  options.kept_heads = line;
+  auto bundle = audit::Bundle::open(export_ledger("kept"));
+  ASSERT_TRUE(bundle);
+  const auto refused = audit::audit_bundle(*bundle, root_pem_, options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kRefused);
+  options.kept_heads = "{}";
+  EXPECT_EQ(audit::audit_bundle(*bundle, root_pem_, options).error().kind, ErrorKind::kBadInput);
+}
+
 // Every link right again after a change: whole in itself, but not what the heads signed.
 TEST_F(AuditTest, ChangedAndChainedAnew_ForkedAndTheSpanOfItsHead) {
   const auto all = bodies();
@@ -275,6 +317,21 @@ TEST_F(AuditCommandTest, ExportThenVerify_WholeAndProven) {
   EXPECT_EQ(ctl({"verify", file, "--root", root_path(), "--counter", "46"}).status, 0);
   EXPECT_EQ(ctl({"verify", file, "--root", root_path(), "--counter", "48"}).status, 2);
   EXPECT_EQ(ctl({"export", state(), "--out", file}).status, 1);  // nothing is overwritten
+}
+
+TEST_F(AuditCommandTest, Verify_WithHeadsKeptElsewhere_ComparesThem) {
+  const std::vector<std::string> verify = {"verify",    exported("x"), "--root",
+                                           root_path(), "--heads",     heads_path()};
+  EXPECT_EQ(ctl(verify).status, 0);
+  auto shorter = verify;
+  const auto lines = head_lines();
+  write_file(directory_.path("kept"), view_of(lines.back() + "\n"));
+  write_heads({lines.begin(), lines.end() - 1});
+  shorter[1] = exported("y");
+  shorter[5] = directory_.path("kept");
+  const auto missing = ctl(shorter);
+  EXPECT_EQ(missing.status, 2);
+  EXPECT_THAT(missing.output, HasSubstr("kept elsewhere"));
 }
 
 TEST_F(AuditCommandTest, Verify_Broken_ExitsTwoAndNamesTheRow) {
