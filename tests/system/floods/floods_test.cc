@@ -166,9 +166,13 @@ TEST_F(Floods, HugeRequests_OthersEnrol) {
   withstand("huge headers and bodies", 4, huge_requests(target, 4), 40);
 }
 
-TEST_F(Floods, Nonces_OthersEnrol) { withstand("nonces", 8, nonces(target, 4), 2'000); }
+TEST_F(Floods, Nonces_OthersEnrol) {
+  withstand("nonces", 8, nonces(target, 4), is_long() ? 50'000 : 2'000);
+}
 
-TEST_F(Floods, Accounts_OthersEnrol) { withstand("new accounts", 8, accounts(target, 4), 200); }
+TEST_F(Floods, Accounts_OthersEnrol) {
+  withstand("new accounts", 8, accounts(target, 4), is_long() ? 4'000 : 200);
+}
 
 TEST_F(Floods, OrdersOfOneAccount_OthersEnrol) {
   withstand("orders of one account", 8, orders(target, 4), 800);
