@@ -142,7 +142,7 @@ TEST(MetricsFile, Render_HoldsReportsUntilTheTaskEnds) {
   ASSERT_TRUE(
       file.take("acme", one("keyward_acme_requests_total", R"(route="a",status="1")", 7), 0));
   supervise::ApplianceStatus status;
-  status.tasks.push_back({"acme", supervise::TaskPhase::kReady, 1, 1, 2, "operational", {}, ""});
+  status.tasks.push_back({"acme", supervise::TaskPhase::kReady, 1, 1, 2, 3, "operational", {}, ""});
   const auto text = file.render(status, 5);
   const auto document = json::Document::parse(text);
   ASSERT_TRUE(document) << text;
