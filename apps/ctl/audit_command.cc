@@ -11,6 +11,7 @@
 
 #include "firmware/audit/auditor.h"
 #include "firmware/audit/notary.h"
+#include "firmware/issue/ledger_reader.h"
 #include "firmware/json/json.h"
 #include "firmware/wire/challenge_types.h"
 #include "firmware/x509/certificate.h"
@@ -296,6 +297,8 @@ AuditCommand::AuditCommand(CLI::App& app)
   why_->add_option("--serial", o.serial, "Hexadecimal")->required();
   auto* reason = accept_->add_option("--reason", o.reason,
                                      "For the auditor; it is signed into the ledger's head");
+  accept_->add_flag("--no-operators", o.no_operators,
+                    "[signer] operators is not set any more, whatever the ledger says");
   accept_
       ->add_option("--order", o.order,
                    "Where operators sign: their order accept-rollback (keywardctl order sign)")
@@ -385,6 +388,20 @@ int AuditCommand::run_why() const {
   return 0;
 }
 
+namespace {
+
+// Whether the newest row about operators names any, as far as the ledger can be read: it is behind.
+bool has_operators(const std::string& ledger) {
+  bool any = false;
+  static_cast<void>(issue::read_ledger(ledger, [&](const issue::LedgerRow& row, const auto&) {
+    if (row.operators) any = !row.operators->file.empty();
+    return Status();
+  }));
+  return any;
+}
+
+}  // namespace
+
 int AuditCommand::run_accept() const {
   const std::string folder = options_.state + "/audit/";
   const auto text = read_text_file(folder + std::string(audit::kRefusedFile), kNoteBytesMax);
@@ -402,6 +419,13 @@ int AuditCommand::run_accept() const {
   } else if (options_.reason.empty() || options_.reason.size() > 500) {
     std::cerr << "keywardctl: --reason must have 1 to 500 octets (or --order FILE)\n";
     return 64;
+  } else if (!options_.no_operators && has_operators(options_.state + "/ledger")) {
+    std::cerr << "keywardctl: this unit has operators (its ledger says so): the signer takes their "
+                 "order alone.\n  keywardctl order sign accept-rollback --refused "
+              << folder << audit::kRefusedFile
+              << " --reason … --out FILE\n  keywardctl audit accept-rollback " << options_.state
+              << " --order FILE\nIf [signer] operators is not set any more: --no-operators.\n";
+    return kExitFailed;
   } else {
     found->reason = options_.reason;
     accepted = audit::acceptance_text(*found);

@@ -26,6 +26,7 @@ struct AuditOptions {
   std::vector<std::string> operators;
   std::string order;
   std::string reason;
+  bool no_operators = false;
   bool json = false;
 };
 

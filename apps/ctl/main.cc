@@ -21,6 +21,7 @@
 #include "apps/ctl/support_bundle_command.h"
 #include "apps/ctl/time_command.h"
 #include "apps/ctl/unlock_command.h"
+#include "apps/ctl/zeroise_command.h"
 
 int main(int argc, char** argv) {
   using namespace keyward;
@@ -71,6 +72,7 @@ int main(int argc, char** argv) {
   const ctl::RootsCommand roots(app);
   const ctl::UnlockCommand unlock(app);
   const ctl::TimeCommand time(app);
+  const ctl::ZeroiseCommand zeroise(app);
 
   app.footer(
       "Exit status: 0 done, 1 failed, 2 a finding (the ledger is broken), 78 a file is wrong, "
@@ -96,6 +98,7 @@ int main(int argc, char** argv) {
   if (roots.parsed()) return roots.run();
   if (unlock.parsed()) return unlock.run();
   if (time.parsed()) return time.run();
+  if (zeroise.parsed()) return zeroise.run();
   if (show->parsed()) return ctl::show_ledger(ledger);
   if (verify->parsed()) return ctl::verify_ledger(ledger);
   return 1;

@@ -75,7 +75,7 @@ Fact list_fact(const UnitPlaces& places, std::int64_t now_ms) {
 void add_counts(const View&, const std::optional<json::Document>& metrics, std::vector<Fact>& out) {
   constexpr std::pair<const char*, const char*> kCounts[] = {
       {"ledger rows", "keyward_signer_ledger_rows"},
-      {"rows not yet under a signed head", "keyward_signer_ledger_unsigned_rows"},
+      {"rows not yet under a signed head", "keyward_signer_audit_unsigned_rows"},
       {"signatures since the start", "keyward_signer_hsm_signatures"},
       {"HSM won back", "keyward_signer_hsm_reconnects"},
       {"open HTTPS connections", "keyward_acme_connections"}};

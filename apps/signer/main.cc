@@ -63,8 +63,8 @@ int main(int argc, char** argv) {
   auto config = signer::read_configuration(task);
   if (const auto completed = signer::complete(config); !completed)
     die("configuration", completed.error(), task::kExitConfig);
+  signer::wait_until_provisioned(task, config.state_dir, {config.issuer_chain, config.operators});
   load_operators(config);
-  signer::wait_until_provisioned(task, config.state_dir, config.issuer_chain);
   // Before any thread: it sets the module's environment.
   auto token = board::make_signing_token(config.token);
   if (!token) die("the PKCS#11 configuration cannot be used", token.error(), task::kExitConfig);

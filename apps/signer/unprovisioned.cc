@@ -26,15 +26,20 @@ void refuse_everything(task::Server& server) {
 }  // namespace
 
 void wait_until_provisioned(task::Task& task, const std::string& state_dir,
-                            const std::string& chain_path) {
+                            const std::vector<std::string>& products) {
   const std::string marker = state_dir + "/" + zeroise::kMarkerFile;
-  const auto missing = [marker, chain_path] {
-    return file_exists(marker) || !file_exists(chain_path);
+  // The first that is missing; "" if nothing is.
+  const auto absent = [products]() -> std::string {
+    for (const auto& path : products) {
+      if (!path.empty() && !file_exists(path)) return path;
+    }
+    return "";
   };
+  const auto missing = [marker, absent] { return file_exists(marker) || !absent().empty(); };
   if (!missing()) return;
-  const std::string why =
-      file_exists(marker) ? "this unit was zeroised: restore a backup or hold a ceremony"
-                          : "there is no " + chain_path + ": hold a ceremony or restore a backup";
+  const std::string why = file_exists(marker)
+                              ? "this unit was zeroised: restore a backup or hold a ceremony"
+                              : "there is no " + absent() + ": hold a ceremony or restore a backup";
   log::warning("unprovisioned", {{"why", why}});
   refuse_everything(task.server());
   std::thread([missing] {

@@ -1,6 +1,8 @@
 // Owns the simulator's signing token: any PKCS#11 module, SoftHSMv2 by default. Must not know
 // tasks.
 #include "board/compose.h"
+#include "board/destroy.h"
+#include "hal/pkcs11/destroy.h"
 #include "hal/pkcs11/pkcs11_token.h"
 #include "hal/replica/replicated_token.h"
 
@@ -48,6 +50,19 @@ Result<std::unique_ptr<hal::SigningToken>> make_signing_token(const TokenSpec& s
 Status initialize_signing_token(const TokenSpec& spec, const SecretBytes& so_pin,
                                 const SecretBytes& user_pin) {
   return hal::initialize_token(config_of(spec), so_pin, user_pin);
+}
+
+Result<std::vector<DestroyedKey>> destroy_token_keys(const TokenSpec& spec, const SecretBytes& pin,
+                                                     const std::vector<std::string>& labels) {
+  KEYWARD_TRY(keys, hal::destroy_keys(config_of(spec), pin, labels));
+  std::vector<DestroyedKey> out;
+  for (auto& key : keys)
+    out.push_back({std::move(key.label), key.found, key.destroyed, key.gone, std::move(key.why)});
+  return out;
+}
+
+Status erase_token(const TokenSpec& spec, const SecretBytes& so_pin) {
+  return hal::erase_token(config_of(spec), so_pin);
 }
 
 }  // namespace keyward::board

@@ -88,6 +88,10 @@ CK_RV Session::find(std::span<CK_ATTRIBUTE> wanted, std::size_t handles_max,
   });
 }
 
+CK_RV Session::destroy(CK_OBJECT_HANDLE object) {
+  return call([&](CK_FUNCTION_LIST& api) { return api.C_DestroyObject(handle_, object); });
+}
+
 CK_RV Session::attribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, Bytes& out) {
   out.clear();
   return call([&](CK_FUNCTION_LIST& api) -> CK_RV {

@@ -42,6 +42,7 @@ class Session {
   // At most `handles_max` hits; more are cut off (ask for one more than allowed).
   CK_RV find(std::span<CK_ATTRIBUTE> wanted, std::size_t handles_max,
              std::vector<CK_OBJECT_HANDLE>& out);
+  CK_RV destroy(CK_OBJECT_HANDLE object);
   CK_RV attribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, Bytes& out);
   // `signing` turns true once C_SignInit has succeeded: from there on a signature may exist.
   CK_RV sign(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, ByteView input, Bytes& out,

@@ -270,7 +270,7 @@ def day(folder, units):
     refused = second.signer / "audit/refused.json"
     wait_for(refused.exists, PATIENCE_S, "the signer saying that ledger and TPM do not belong together")
     expect(second.state() != "operational", "it went on as if nothing had happened")
-    ctl("audit", "accept-rollback", second.signer, "--reason", "by nobody")
+    ctl("audit", "accept-rollback", second.signer, "--reason", "by nobody", "--no-operators")
     wait_for(lambda: "no operator's order" in second.sim("logs", "signer"), PATIENCE_S, "the signer's no to an acceptance without order")
     expect(second.state() != "operational", "a loss was accepted without the auditor's order")
     ctl("order", "sign", "accept-rollback", "--refused", refused, "--reason", "restored from the backup of today", "--operators", second.folder / "ca/operators.json",

@@ -96,7 +96,8 @@ TEST_F(SignerAudit, AdminAsksForTheHead_GetsTheNewestLine_AndAcmeMayNot) {
   ASSERT_TRUE(parsed);
   EXPECT_EQ(parsed->head.row, last()->row);
   EXPECT_FALSE(stage_.call(TaskId::kAcme, wire::AuditHeadGet{}));
-  EXPECT_EQ(stage_.wait_exit(), kExitProtocol) << "a request that is not in the table ends the task";
+  EXPECT_EQ(stage_.wait_exit(), kExitProtocol)
+      << "a request that is not in the table ends the task";
 }
 
 class SignerFigures : public SignerAudit {
@@ -233,7 +234,13 @@ TEST_F(SignerAuditOperators, StateRolledBack_OnlyASignedOrderIsAccepted) {
   stage_.start("degraded");
   ASSERT_TRUE(wait_until([&] { return file_exists(audit_file("refused.json")); }));
 
-  ASSERT_EQ(ctl({"audit", "accept-rollback", stage_.state_directory(), "--reason", "mine"}).status,
+  const auto told = ctl({"audit", "accept-rollback", stage_.state_directory(), "--reason", "mine"});
+  EXPECT_EQ(told.status, 1);
+  EXPECT_NE(told.output.find("the signer takes their order alone"), std::string::npos);
+  EXPECT_FALSE(file_exists(audit_file("accepted.json")));
+  ASSERT_EQ(ctl({"audit", "accept-rollback", stage_.state_directory(), "--reason", "mine",
+                 "--no-operators"})
+                .status,
             0);
   ASSERT_TRUE(wait_until([&] {
     return stage_.log().find("the acceptance is no operator's order") != std::string::npos;
