@@ -2,6 +2,7 @@
 // The unit is a folder made here; what a running one answers: tests/system/at_the_unit.
 #include <cstdlib>
 #include <filesystem>
+#include <regex>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -213,6 +214,33 @@ TEST_F(UnitCommandsTest, ManualPages_AreThereForEveryCommandAndWithoutWarnings) 
   if (!has_command("man")) std::cout << "NO man HERE: THE PAGES WERE NOT FORMATTED\n";
   EXPECT_THAT(ctl({"man", "certificates"}).output, HasSubstr("\\-\\-expiring"));
   EXPECT_EQ(ctl({"man", "nonsense"}).status, 1);
+}
+
+// `policy check` has its own list of the signer's keys that decide nothing about certificates: a key that
+// the signer learns and the list lacks would be called a mistake in a good file.
+TEST_F(UnitCommandsTest, PolicyCheck_KnowsEveryKeyThatTheSignerReads) {
+  const char* source = std::getenv("KEYWARD_SOURCE");
+  ASSERT_NE(source, nullptr);
+  const std::string code(
+      text_of(read_whole_file(std::string(source) + "/apps/signer/configuration.cc")));
+  const std::regex asked(
+      "own\\.(string_or|string|integer_or|integer|boolean_or|strings_or_empty)\\("
+      "\\s*\"([a-z_.]+)\"");
+  std::string keys;
+  int count = 0;
+  for (auto at = std::sregex_iterator(code.begin(), code.end(), asked);
+       at != std::sregex_iterator(); ++at, ++count)
+    keys += (*at)[2].str() + " = 1\n";
+  EXPECT_GT(count, 8);
+  write_file(dir_.path("p.toml"), view_of("[appliance]\nbase_url = \"https://ca.plant.example\"\n"
+                                          "[signer]\nissuer_chain = \"/x\"\n" +
+                                          keys + "no_such_key = 1\n"));
+  const auto result = ctl({"policy", "check", dir_.path("p.toml")});
+  EXPECT_THAT(result.output, HasSubstr("unknown key 'signer.no_such_key'"));
+  auto others = result.output;
+  for (auto at = others.find("unknown key"); at != std::string::npos;
+       at = others.find("unknown key", at + 1))
+    EXPECT_EQ(others.substr(at, 31), "unknown key 'signer.no_such_key") << others;
 }
 
 }  // namespace
