@@ -33,7 +33,8 @@ constexpr MessageType kToSigner[] = {MessageType::kTicketMint,
                                      MessageType::kPossessionMint,
                                      MessageType::kPossessionVerify,
                                      MessageType::kAkIssue,
-                                     MessageType::kCrlGet};
+                                     MessageType::kCrlGet,
+                                     MessageType::kOcspGet};
 
 constexpr task::PeerRule kPeers[] = {
     {TaskId::kStore, false, kToStore},

@@ -59,6 +59,7 @@ class Ceremony {
     say("lint",
         "both certificates read back: signatures, path, validity, CA rights, name constraints");
     KEYWARD_CHECK(make_audit(root_der));
+    KEYWARD_CHECK(make_responder(issuing_der));
     return write_files(root_der, issuing_der);
   }
 
@@ -193,6 +194,22 @@ class Ceremony {
     KEYWARD_CHECK(replace_file(places_.ca("audit.pem"), view_of(pem), 0644));
     say("audit key", "made in the issuing CA's token; '" + plan_.audit.common_name +
                          "', signed by the root for the heads of the ledger alone");
+    return {};
+  }
+
+  // In the issuing token: it answers for the certificates of that CA alone.
+  Status make_responder(ByteView issuing_der) const {
+    if (plan_.ocsp.key_label.empty()) return {};
+    ceremony::CaPlan key_plan;
+    key_plan.key_label = plan_.ocsp.key_label;
+    KEYWARD_TRY(der, with_token(issuing_token_, [&](hal::SigningToken& token) -> Result<Bytes> {
+                  KEYWARD_TRY(key, ceremony::make_key(token, key_plan));
+                  return ceremony::make_ocsp(token, plan_, issuing_der, key.spki_der, now_ms_);
+                }));
+    const std::string pem = x509::to_pem("CERTIFICATE", der);
+    KEYWARD_CHECK(replace_file(places_.ca("ocsp.pem"), view_of(pem), 0644));
+    say("OCSP responder", "key made in the issuing CA's token; '" + plan_.ocsp.common_name +
+                              "', signed by the issuing CA for OCSP alone");
     return {};
   }
 

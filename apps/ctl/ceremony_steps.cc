@@ -449,6 +449,11 @@ std::string CeremonySteps::installation_text(const ceremony::IssuingPlan& issuin
   if (plan_.audit_token == issuing.token)
     out += "audit_key_label = " + quoted(plan_.audit.key_label) +
            "\naudit_certificate = " + path("audit.pem") + "\n";
+  for (const auto& ocsp : plan_.ocsp) {
+    if (ocsp.issuing == issuing.name)
+      out += "ocsp_key_label = " + quoted(ocsp.key_label) +
+             "\nocsp_certificate = " + path("ocsp-" + ocsp.issuing + ".pem") + "\n";
+  }
   if (!plan_.evidence_key_label.empty() && plan_.evidence_token == issuing.token)
     out += "evidence_key_label = " + quoted(plan_.evidence_key_label) + "\n";
   if (!plan_.operators.empty()) out += "operators = " + path("operators.json") + "\n";

@@ -64,7 +64,7 @@ Result<CredentialBook> read_book(const operate::OperatorDirectory& folder) {
   KEYWARD_TRY(bytes,
               folder.read(std::string(eab::kCredentialsFile), limits::kEabCredentialsBytesMax));
   auto book = CredentialBook::parse(bytes);
-  ::explicit_bzero(bytes.data(), bytes.size());
+  if (!bytes.empty()) ::explicit_bzero(bytes.data(), bytes.size());
   return book;
 }
 

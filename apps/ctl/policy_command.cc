@@ -152,6 +152,7 @@ int PolicyCommand::run_show() const {
     return kExitFile;
   }
   issuer->crl_url = settings.crl_url;
+  issuer->ocsp_url = settings.ocsp_url;
   const auto digest = hex_encode(issue::policy_digest(settings.gate, *issuer));
   const auto text = issue::policy_text(settings.gate, *issuer);
   if (json_) {

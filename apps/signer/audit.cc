@@ -1,6 +1,7 @@
 #include "apps/signer/audit.h"
 
 #include <chrono>
+#include <utility>
 
 #include "firmware/log/log.h"
 #include "firmware/metrics/metrics.h"
@@ -126,7 +127,10 @@ std::string AuditKeeper::why_not() {
   why_not_.clear();
   if (checked) {
     // Nothing is issued on an accepted loss before a signed head says who accepted it.
-    if (notary_->accepts_a_loss()) make("acceptance");
+    if (notary_->accepts_a_loss()) {
+      accepted_loss_ = true;
+      make("acceptance");
+    }
     if (notary_->accepts_a_loss()) why_not_ = trouble();
     return why_not_;
   }
@@ -136,6 +140,8 @@ std::string AuditKeeper::why_not() {
     why_not_ += " (docs/operations/audit.md)";
   return why_not_;
 }
+
+bool AuditKeeper::take_accepted_loss() { return std::exchange(accepted_loss_, false); }
 
 std::string AuditKeeper::trouble() const {
   const std::lock_guard lock(mutex_);

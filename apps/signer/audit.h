@@ -38,6 +38,8 @@ class AuditKeeper {
 
   // Empty: issuing may begin. Else why not, in words. Asks the platform at most every two seconds.
   std::string why_not();
+  // An operator accepted that rows are lost; said once.
+  bool take_accepted_loss();
   // Empty: heads are made in time. Else what is wrong with them, in words; issuing goes on.
   std::string trouble() const;
   // For who keeps heads elsewhere. "audit-head-none": none were made, or none are.
@@ -63,6 +65,7 @@ class AuditKeeper {
   std::string trouble_;
   std::string why_not_;
   std::int64_t next_check_ms_ = 0;
+  bool accepted_loss_ = false;
 };
 
 }  // namespace keyward::signer

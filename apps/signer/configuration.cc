@@ -48,6 +48,7 @@ Configuration read_configuration(task::Task& task) {
   out.gate = policy.gate;
   out.issuer_chain = policy.issuer_chain;
   out.crl_url = policy.crl_url;
+  out.ocsp_url = policy.ocsp_url;
   out.operators = policy.operators;
   out.problem = policy.problem;
   out.policy = std::move(policy);
@@ -62,6 +63,9 @@ Configuration read_configuration(task::Task& task) {
   out.audit_every_ms = own.integer_or("audit_every_s", 1, limits::kAuditHeadMs / 1'000,
                                       limits::kAuditHeadMs / 1'000) *
                        1'000;
+  out.ocsp_key_label = own.string_or("ocsp_key_label", "");
+  out.ocsp_certificate = own.string_or("ocsp_certificate", "");
+  out.ocsp_validity_ms = own.integer_or("ocsp_hours", 1, 168, 12) * 3'600'000;
   out.time_level = own.string_or("time_level", "any");
   out.gate.time.jump_ms =
       own.integer_or("time_jump_hours", 0, 8'760, limits::kTimeJumpMs / 3'600'000) * 3'600'000;
@@ -113,6 +117,12 @@ Status complete(Configuration& config) {
   if (!config.audit_key_label.empty() && (config.audit_key_label == config.gate.key_label ||
                                           config.audit_key_label == config.evidence_key_label))
     return fail(ErrorKind::kBadInput, "audit_key_label names a key of another use");
+  if (config.ocsp_key_label.empty() != config.ocsp_certificate.empty())
+    return fail(ErrorKind::kBadInput, "ocsp_key_label and ocsp_certificate go together");
+  if (!config.ocsp_key_label.empty() && (config.ocsp_key_label == config.gate.key_label ||
+                                         config.ocsp_key_label == config.evidence_key_label ||
+                                         config.ocsp_key_label == config.audit_key_label))
+    return fail(ErrorKind::kBadInput, "ocsp_key_label names a key of another use");
   if (config.audit_anchor != "none" && config.audit_anchor != "tpm")
     return fail(ErrorKind::kBadInput, "audit_anchor is none or tpm");
   config.audit_anchored = config.audit_anchor == "tpm";

@@ -27,6 +27,10 @@ struct Configuration {
   std::string audit_anchor;
   std::string operators;           // path of the operators file; empty: nobody orders anything
   std::string crl_url;             // in certificates; empty: none
+  std::string ocsp_url;            // the same
+  std::string ocsp_key_label;      // of the OCSP responder; empty: none
+  std::string ocsp_certificate;    // PEM, the issuing CA's word for that key
+  std::int64_t ocsp_validity_ms = 0;
   std::string time_level;          // any, rtc, operator, synchronised
   std::int64_t stuck_exit_ms = 0;  // 0: never
   bool simulator = false;

@@ -93,4 +93,13 @@ void serve_gate(task::Server& server, InFlight& in_flight, issue::Gate& gate) {
   gates.on<wire::GrantAk>(TaskId::kAttestation, &Gate::grant_ak);
 }
 
+void serve_ocsp(task::Server& server, InFlight& in_flight, issue::OcspResponder* responder) {
+  server.on<wire::OcspGet>(
+      TaskId::kAcme, [&in_flight, responder](const auto& r) -> task::Answer<wire::OcspGetReply> {
+        if (responder == nullptr)
+          return issue::refuse("ocsp-not-offered", "no OCSP responder is configured");
+        return in_flight.run([&] { return responder->answer(r); });
+      });
+}
+
 }  // namespace keyward::signer

@@ -9,4 +9,7 @@ namespace keyward::signer {
 // Every request of the peer table that is the gate's. All references outlive the server.
 void serve_gate(task::Server& server, InFlight& in_flight, issue::Gate& gate);
 
+// `responder` null: none is configured, and every request says so.
+void serve_ocsp(task::Server& server, InFlight& in_flight, issue::OcspResponder* responder);
+
 }  // namespace keyward::signer

@@ -139,6 +139,7 @@ KeyKeeper::Report KeyKeeper::take_key() {
     return {"degraded", std::string("the CA key is refused: ") + checked.error().what};
   }
   if (const auto why_not = audit_.why_not(); !why_not.empty()) return {"degraded", why_not};
+  if (audit_.take_accepted_loss()) gate_.crl().skip_numbers();
   key_taken_ = true;
   gate_.set_key_ready(true);
   return {"operational", issuing_words()};

@@ -43,6 +43,7 @@ issue::Issuer load_chains(signer::Configuration& config) {
     config.gate.alternate_chains.push_back({std::move(*chain)});
   }
   issuer->crl_url = config.crl_url;
+  issuer->ocsp_url = config.ocsp_url;
   return std::move(*issuer);
 }
 
@@ -53,6 +54,22 @@ void load_operators(signer::Configuration& config) {
   auto operators = operate::Operators::parse(*text);
   if (!operators) die("the operators file cannot be used", operators.error(), task::kExitConfig);
   config.gate.operators = std::move(*operators);
+}
+
+// Null: none is configured.
+std::unique_ptr<issue::OcspResponder> open_responder(const signer::Configuration& config,
+                                                     issue::Gate& gate, hal::SigningToken& token) {
+  if (config.ocsp_key_label.empty()) return nullptr;
+  const auto pem = chain_file(config.ocsp_certificate);
+  auto ders = x509::certificates_from_pem(pem, limits::kChainCertificatesMax);
+  if (!ders || ders->empty())
+    die("no certificate in ocsp_certificate", ders ? Error{} : ders.error(), task::kExitConfig);
+  auto responder = issue::OcspResponder::open(
+      {config.ocsp_key_label, std::move(ders->front()), config.ocsp_validity_ms}, gate.issuer(),
+      token, system_clock(), [&gate](ByteView serial) { return gate.status_of(serial); },
+      [&gate] { return gate.may_say_status(); });
+  if (!responder) die("ocsp_certificate cannot be used", responder.error(), task::kExitConfig);
+  return std::move(*responder);
 }
 
 }  // namespace
@@ -86,6 +103,8 @@ int main(int argc, char** argv) {
   server.on<wire::EvidenceAgree>(TaskId::kAttestation, [&](const auto& r) {
     return in_flight.run([&] { return evidence.agree(r); });
   });
+  const auto responder = open_responder(config, **gate, measured);
+  signer::serve_ocsp(server, in_flight, responder.get());
   auto audit = signer::AuditKeeper::open(config, task, (*gate)->ledger(), measured, in_flight);
   if (!audit) die("the audit state cannot be used", audit.error(), task::kExitConfig);
   server.on<wire::AuditHeadGet>(TaskId::kAdmin, [&](const auto&) { return (*audit)->newest(); });

@@ -17,7 +17,8 @@ constexpr MessageType kFromAcme[] = {MessageType::kTicketMint,
                                      MessageType::kPossessionMint,
                                      MessageType::kPossessionVerify,
                                      MessageType::kAkIssue,
-                                     MessageType::kCrlGet};
+                                     MessageType::kCrlGet,
+                                     MessageType::kOcspGet};
 constexpr MessageType kFromValidation[] = {MessageType::kGrantName};
 constexpr MessageType kFromAttestation[] = {
     MessageType::kGrantDevice,  MessageType::kGrantAccount, MessageType::kGrantAuthority,
@@ -31,7 +32,7 @@ constexpr MessageType kToPlatform[] = {MessageType::kPinUnseal, MessageType::kAn
 // sessions). For acme there are more than may issue at a time (kIssuancesAtOnceMax): while the HSM's
 // module answers nothing, those wait, and new orders go on.
 constexpr task::PeerRule kPeers[] = {
-    {TaskId::kAcme, true, kFromAcme, kIssuancesAtOnceMax + 8},
+    {TaskId::kAcme, true, kFromAcme, kIssuancesAtOnceMax + limits::kOcspAtOnceMax + 8},
     {TaskId::kValidation, true, kFromValidation, 2},
     {TaskId::kAttestation, true, kFromAttestation, 2},
     {TaskId::kAdmin, true, kFromAdmin, 1},

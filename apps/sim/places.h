@@ -20,6 +20,7 @@ struct Places {
   std::string root_certificate() const { return root + "/ca/root.pem"; }
   std::string issuer_chain() const { return root + "/ca/chain.pem"; }
   std::string audit_certificate() const { return root + "/ca/audit.pem"; }
+  std::string ocsp_certificate() const { return root + "/ca/ocsp.pem"; }
   std::string pins() const { return root + "/offline/pins.toml"; }
   std::string run() const { return root + "/run"; }
   std::string status() const { return run() + "/status.json"; }

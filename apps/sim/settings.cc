@@ -189,6 +189,10 @@ Status write_installation(const Places& places, const Settings& s, bool separate
     signer.emplace_back("audit_certificate", quoted(places.audit_certificate()));
     signer.emplace_back("audit_anchor", quoted("tpm"));
   }
+  if (file_exists(places.ocsp_certificate())) {  // as above
+    signer.emplace_back("ocsp_key_label", quoted("ocsp"));
+    signer.emplace_back("ocsp_certificate", quoted(places.ocsp_certificate()));
+  }
   if (one_call) pkcs11.emplace_back("sessions_max", "1");  // docs/hal-pkcs11.md
   const std::string text = "# Made anew by every `keyward-sim up` from sim.toml.\n" +
                            section(s, "supervisor",
@@ -235,7 +239,8 @@ Status write_plan(const Places& places, const Settings& s) {
       "organization = \"Keyward Simulator\"\nlifetime_days = 1826\npath_length = 0\npermitted_dns "
       "= " +
       quoted_list(s.permitted) + "\n\n[evidence]\nkey_label = " + quoted(kEvidenceKeyLabel) +
-      "\n\n[audit]\nkey_label = \"audit\"\ncommon_name = \"Keyward Simulator Ledger\"\n";
+      "\n\n[audit]\nkey_label = \"audit\"\ncommon_name = \"Keyward Simulator Ledger\"\n"
+      "\n[ocsp]\nkey_label = \"ocsp\"\ncommon_name = \"Keyward Simulator OCSP\"\n";
   return replace_file(places.plan(), view_of(text), 0644);
 }
 

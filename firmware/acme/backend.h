@@ -23,6 +23,7 @@
 #include "firmware/wire/messages/certificate_revoke.h"
 #include "firmware/wire/messages/challenge_update.h"
 #include "firmware/wire/messages/crl_get.h"
+#include "firmware/wire/messages/ocsp_get.h"
 #include "firmware/wire/messages/device_token_mint.h"
 #include "firmware/wire/messages/device_verify.h"
 #include "firmware/wire/messages/eab_verify.h"
@@ -95,7 +96,7 @@ using AttestationBackend =
 using SignerBackend =
     AsksAll<wire::TicketMint, wire::CertificateIssue, wire::IssuerGet, wire::KeyChange,
             wire::CertificateRevoke, wire::OrderCancel, wire::GrantWithdraw, wire::PossessionMint,
-            wire::PossessionVerify, wire::AkIssue, wire::CrlGet>;
+            wire::PossessionVerify, wire::AkIssue, wire::CrlGet, wire::OcspGet>;
 
 struct Backend {
   StoreBackend& store;

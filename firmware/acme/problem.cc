@@ -96,6 +96,7 @@ constexpr std::array kFailures = std::to_array<FailureRow>({
     {"revocation-reason", ProblemType::kBadRevocationReason, OrderFate::kInvalid},
     {"account-revoked", ProblemType::kUnauthorized, OrderFate::kInvalid},
     {"issuance-held", ProblemType::kServerInternal, OrderFate::kProcessing},
+    {"crl-full", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"policy-not-approved", ProblemType::kServerInternal, OrderFate::kProcessing},
     {"revocation-already", ProblemType::kAlreadyRevoked, OrderFate::kInvalid},
     {"revocation-unauthorized", ProblemType::kUnauthorized, OrderFate::kInvalid},

@@ -39,6 +39,8 @@ enum class Resource : std::uint8_t {
   kAkBegin,
   kAkActivate,
   kCrl,
+  kOcsp,
+  kOcspInPath,
 };
 
 // Of a POST. `kJwk`: the key itself (newAccount, recoverAccount); `kKid`: the account URL;
@@ -66,9 +68,11 @@ enum class Repeat : std::uint8_t { kHarmless, kChanges };
 
 struct Route {
   Resource resource;
-  std::string_view pattern;  // "{}" stands for one segment of 1..128 base64url characters
-  std::uint8_t methods;      // kGet | kHead | kPost
-  std::uint8_t states;       // ApplianceState bits; in the others: 503
+  // "{}" stands for one segment of 1..128 base64url characters, "{*}" at the end for a request in
+  // base64 with its percent signs (RFC 6960 A.1).
+  std::string_view pattern;
+  std::uint8_t methods;  // kGet | kHead | kPost
+  std::uint8_t states;   // ApplianceState bits; in the others: 503
   Authentication authentication;
   std::size_t body_bytes_max;
   bool takes_cursor;  // "?cursor=" may follow; no other query ever does
@@ -128,6 +132,10 @@ inline constexpr std::array kRoutes = std::to_array<Route>({
      limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
     {Resource::kCrl, "/acme/crl", kGet | kHead, kReadable, Authentication::kNone, 0, false,
      Repeat::kHarmless},
+    {Resource::kOcsp, "/acme/ocsp", kPost, kReadable, Authentication::kNone,
+     limits::kOcspRequestBytesMax, false, Repeat::kHarmless},
+    {Resource::kOcspInPath, "/acme/ocsp/{*}", kGet | kHead, kReadable, Authentication::kNone, 0,
+     false, Repeat::kHarmless},
 });
 
 constexpr const Route& route_of(Resource resource) {
@@ -163,9 +171,21 @@ constexpr std::string_view take_id(std::string_view rest) {
   return length <= limits::kIdBytesMax ? rest.substr(0, length) : std::string_view{};
 }
 
+constexpr bool is_base64_in_path(std::string_view path) {
+  if (path.empty() || path.size() > limits::kOcspPathBytesMax) return false;
+  for (const char c : path) {
+    if (!is_id_character(c) && c != '+' && c != '/' && c != '=' && c != '%') return false;
+  }
+  return true;
+}
+
 constexpr bool match_pattern(std::string_view pattern, std::string_view path, RouteMatch& out) {
   std::size_t used = 0;
   while (!pattern.empty()) {
+    if (pattern == "{*}") {
+      out.segments[used] = path;
+      return is_base64_in_path(path);
+    }
     if (!pattern.starts_with("{}")) {
       if (path.empty() || path[0] != pattern[0]) return false;
       pattern.remove_prefix(1);
@@ -230,5 +250,7 @@ static_assert(match_route("/acme/challenge/a/b")->segments[1] == "b");
 static_assert(match_route("/acme/t/vendor/new-order")->tenant == "vendor");
 static_assert(!match_route("/acme/t//new-order"));
 static_assert(!match_route("/acme/t/vendor"));
+static_assert(match_route("/acme/ocsp/MEI%2B/A==")->segments[0] == "MEI%2B/A==");
+static_assert(!match_route("/acme/ocsp/"));
 
 }  // namespace keyward::acme

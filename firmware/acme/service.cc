@@ -14,6 +14,7 @@
 #include "firmware/acme/key_change.h"
 #include "firmware/acme/mail.h"
 #include "firmware/acme/methods.h"
+#include "firmware/acme/ocsp.h"
 #include "firmware/acme/order_resources.h"
 #include "firmware/acme/recovery.h"
 #include "firmware/acme/remote_attestation.h"
@@ -118,6 +119,11 @@ void count_request(const Route* route, int status, std::chrono::steady_clock::ti
                    static_cast<std::uint64_t>(took.count()));
 }
 
+bool is_for_relying_parties(const std::optional<RouteMatch>& match) {
+  return match && (match->route->resource == Resource::kOcsp ||
+                   match->route->resource == Resource::kOcspInPath);
+}
+
 }  // namespace
 
 Answer<IssuerInfo::Ptr> issuer_info(Context& context) {
@@ -194,6 +200,10 @@ HttpResponse Service::handle(const HttpRequest& request) {
     response = outcome ? std::move(*outcome) : outcome.error().response();
   }
   count_request(match ? match->route : nullptr, response.status, began);
+  if (is_for_relying_parties(match)) {  // no part of ACME: neither nonce nor index
+    if (request.method == "HEAD") response.body.clear();
+    return response;
+  }
   if (is_html(response)) {  // for people: no nonce, and nothing for scripts of other origins
     if (request.method == "HEAD") response.body.clear();
     return response;
@@ -253,6 +263,8 @@ Outcome<HttpResponse> Service::dispatch(const HttpRequest& request, const RouteM
   if ((route.states & static_cast<std::uint8_t>(state)) == 0) return refuse(locked(state));
   if (route.resource == Resource::kTerms) return terms_page(context_, request, match);
   if (route.resource == Resource::kVeto) return veto_page(context_, request, match);
+  if (route.resource == Resource::kOcsp) return ocsp_by_post(context_, request);
+  if (route.resource == Resource::kOcspInPath) return ocsp_by_get(context_, match.segments[0]);
   return method == kPost ? signed_request(request, match) : unsigned_read(match, request);
 }
 
@@ -337,6 +349,8 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
     case Resource::kRenewalInfo:
     case Resource::kEvidenceKey:
     case Resource::kCrl:
+    case Resource::kOcsp:
+    case Resource::kOcspInPath:
       break;  // pages, not signed
   }
   return refuse(not_found());

@@ -93,6 +93,17 @@ Result<Bytes> make_audit(hal::SigningToken& root_token, const Plan& plan, ByteVi
       audit_spki, "", now_ms);
 }
 
+Result<Bytes> make_ocsp(hal::SigningToken& issuing_token, const Plan& plan, ByteView issuing_der,
+                        ByteView ocsp_spki, std::int64_t now_ms) {
+  const auto& ca = plan.issuing;
+  KEYWARD_TRY(der, certify_ocsp({issuing_token, ca.key_label, issuing_der},
+                                {plan.ocsp.common_name, ca.organization, ca.country,
+                                 plan.ocsp.lifetime_days},
+                                ocsp_spki, now_ms));
+  KEYWARD_CHECK(lint_ocsp_certificate(issuing_der, der, now_ms));
+  return std::move(der);
+}
+
 Status lint_audit(const Plan& plan, ByteView root_der, ByteView audit_der, std::int64_t now_ms) {
   if (plan.audit.key_label == plan.issuing.key_label)
     return fail(ErrorKind::kCorrupt, "the audit key has another use");

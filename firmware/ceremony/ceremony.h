@@ -39,6 +39,7 @@ struct Plan {
   // In the issuing token: a key for encrypted evidence (signer.evidence_key_label); empty: none.
   std::string evidence_key_label;
   AuditPlan audit;
+  AuditPlan ocsp;  // of the issuing CA's responder, in its token, certified by it
 };
 
 struct PlanResult {
@@ -63,6 +64,9 @@ Result<Bytes> make_issuing(hal::SigningToken& root_token, const Plan& plan, Byte
 // used for heads alone. Ends with the root at the latest.
 Result<Bytes> make_audit(hal::SigningToken& root_token, const Plan& plan, ByteView root_der,
                          ByteView audit_spki, std::int64_t now_ms);
+// The responder's certificate, signed by the issuing CA's key in the same token.
+Result<Bytes> make_ocsp(hal::SigningToken& issuing_token, const Plan& plan, ByteView issuing_der,
+                        ByteView ocsp_spki, std::int64_t now_ms);
 // kCorrupt, kRefused.
 Status lint_audit(const Plan& plan, ByteView root_der, ByteView audit_der, std::int64_t now_ms);
 

@@ -20,6 +20,11 @@ PlanResult read(config::Document document) {
   out.plan.audit.common_name = audit.string_or("common_name", "Keyward Ledger");
   out.plan.audit.lifetime_days =
       audit.integer_or("lifetime_days", 1, kLifetimeDaysMax, out.plan.issuing.lifetime_days);
+  auto ocsp = root.table("ocsp");
+  out.plan.ocsp.key_label = ocsp.string_or("key_label", "");
+  out.plan.ocsp.common_name = ocsp.string_or("common_name", "Keyward OCSP");
+  out.plan.ocsp.lifetime_days =
+      ocsp.integer_or("lifetime_days", 1, kLifetimeDaysMax, out.plan.issuing.lifetime_days);
   out.problems = document.finish();
   if (evidence.size() > 64) own.emplace_back("[evidence] key_label has more than 64 characters");
   if (evidence == out.plan.issuing.key_label && !evidence.empty())
@@ -31,6 +36,11 @@ PlanResult read(config::Document document) {
   const auto& audit_name = out.plan.audit.common_name;
   if (audit_name.empty() || audit_name.size() > 64)
     own.emplace_back("[audit] common_name must have 1 to 64 characters (RFC 5280 A.1)");
+  const auto& responder = out.plan.ocsp.key_label;
+  if (responder.size() > 64) own.emplace_back("[ocsp] key_label has more than 64 characters");
+  if (!responder.empty() &&
+      (responder == out.plan.issuing.key_label || responder == evidence || responder == label))
+    own.emplace_back("[ocsp] key_label is another key's: a key has one use");
   check_root(out.plan.root, "[root]", own);
   check_issuing(out.plan.issuing, out.plan.root, "[issuing]", own);
   out.problems.insert(out.problems.end(), own.begin(), own.end());

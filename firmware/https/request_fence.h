@@ -23,7 +23,8 @@ struct RawHeader {
   const char* value;
 };
 
-// Pointers into civetweb's one buffer, each ended by a NUL.
+// Pointers into civetweb's one buffer, each ended by a NUL; behind the last value it still holds what
+// the empty line left, three octets at least.
 struct RawRequest {
   const char* method;
   const char* target;   // up to the '?'

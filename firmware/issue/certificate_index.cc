@@ -61,9 +61,11 @@ void CertificateIndex::note_outcome(const OutcomeRow& outcome, const RowPlace& p
   pending_.erase(pending);
 }
 
-void CertificateIndex::note_revocation(const RevocationRow& row) {
+void CertificateIndex::note_revocation(const RevocationRow& row, std::int64_t time_ms) {
+  const auto key = Serials::key_of(row.serial);
   const std::lock_guard lock(mutex_);
-  entries_[Serials::key_of(row.serial)].revoked = true;
+  entries_[key].revoked = true;
+  revocations_[key] = {time_ms, row.reason};
   if (row.compromised_spki_sha256) compromised_.insert(*row.compromised_spki_sha256);
 }
 
@@ -78,6 +80,13 @@ bool CertificateIndex::is_revoked(ByteView serial) const {
   const std::lock_guard lock(mutex_);
   const auto entry = entries_.find(Serials::key_of(serial));
   return entry != entries_.end() && entry->second.revoked;
+}
+
+std::optional<CertificateIndex::Revocation> CertificateIndex::revocation_of(ByteView serial) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = revocations_.find(Serials::key_of(serial));
+  if (found == revocations_.end()) return std::nullopt;
+  return found->second;
 }
 
 Verdict<RevocationClaim> CertificateIndex::claim(ByteView serial) {

@@ -41,13 +41,18 @@ class CertificateIndex {
   explicit CertificateIndex(bool by_key = false) : by_key_(by_key) {}
 
   void note_issued(const IntentRow& intent, const IssuedPlace& place);
-  void note_revocation(const RevocationRow& row);
+  void note_revocation(const RevocationRow& row, std::int64_t time_ms);
   // Rebuilding: the place of an intent until its outcome comes.
   void note_intent(std::uint64_t row, const IntentRow& intent, const RowPlace& place);
   void note_outcome(const OutcomeRow& outcome, const RowPlace& place);
 
   std::optional<IssuedPlace> find(ByteView serial) const;
   bool is_revoked(ByteView serial) const;
+  struct Revocation {
+    std::int64_t time_ms = 0;  // UTC
+    std::optional<std::uint64_t> reason;
+  };
+  std::optional<Revocation> revocation_of(ByteView serial) const;
   // "revocation-already", "revocation-busy" (somebody else is at it).
   Verdict<RevocationClaim> claim(ByteView serial);
   bool is_compromised(const Digest256& spki_sha256) const;
@@ -72,6 +77,7 @@ class CertificateIndex {
   bool by_key_;
   mutable std::mutex mutex_;
   std::unordered_map<std::uint64_t, Entry> entries_;  // by the serial's random octets
+  std::unordered_map<std::uint64_t, Revocation> revocations_;
   std::unordered_set<std::uint64_t> busy_;
   std::unordered_set<Digest256, RandomOctetsHash> compromised_;
   std::unordered_map<Digest256, std::vector<std::uint64_t>, RandomOctetsHash> by_spki_;

@@ -48,7 +48,7 @@ std::int64_t monotonic_ms() { return system_clock().monotonic_ms(); }
 
 Status RevokedEntries::add(const RevokedCertificate& revoked) {
   Bytes der = entry_der(revoked);
-  if (bytes_ + der.size() > limits::kCrlEntriesBytesMax)
+  if (bytes_ + der.size() > bytes_max_)
     return fail(ErrorKind::kExhausted, "the revocation list is full");
   bytes_ += der.size();
   until_row_ = std::max(until_row_, revoked.row);
@@ -86,7 +86,11 @@ Bytes build_crl_tbs(const Issuer& issuer, const CrlContent& content) {
 }
 
 Crl::Crl(CrlConfig config, const Issuer& issuer, hal::SigningToken& token, const Clock& clock)
-    : config_(std::move(config)), issuer_(issuer), token_(token), clock_(clock) {
+    : config_(std::move(config)),
+      issuer_(issuer),
+      token_(token),
+      clock_(clock),
+      entries_(config_.entries_bytes_max) {
   if (config_.validity_ms <= 0)
     off_ = "no revocation lists: crl_hours is 0";
   else if (!may_sign_lists(issuer_.certificate))
@@ -101,6 +105,19 @@ void Crl::note_revocation(const RevocationRow& row, std::uint64_t number, std::i
   if (!added) log::error("a revocation is in no list", added.error(), {{"row", number}});
   if (first_change_ms_ == 0) first_change_ms_ = monotonic_ms();
   changed_.notify_all();
+}
+
+void Crl::skip_numbers() {
+  const std::lock_guard lock(mutex_);
+  last_number_ = std::max(last_number_, static_cast<std::uint64_t>(clock_.utc_ms()));
+  // At once: a restart would forget.
+  if (first_change_ms_ == 0) first_change_ms_ = monotonic_ms();
+  changed_.notify_all();
+}
+
+bool Crl::nearly_full() const {
+  const std::lock_guard lock(mutex_);
+  return off_.empty() && entries_.nearly_full();
 }
 
 void Crl::note_list(const LedgerRow& row) {

@@ -36,6 +36,8 @@ struct RevokedCertificate {
 // Entries in the order of their revocation, each encoded once. Threads: one at a time.
 class RevokedEntries {
  public:
+  explicit RevokedEntries(std::size_t bytes_max = limits::kCrlEntriesBytesMax)
+      : bytes_max_(bytes_max) {}
   // kExhausted: as many as a list may hold.
   Status add(const RevokedCertificate& revoked);
   // A list that was made at `this_update_ms` held everything up to row `until_row`: entries whose
@@ -44,6 +46,8 @@ class RevokedEntries {
   Bytes joined() const;
   std::uint64_t count() const { return entries_.size(); }
   std::uint64_t until_row() const { return until_row_; }
+  // Nine tenths: what is issued from here on might not find room when it is revoked.
+  bool nearly_full() const { return bytes_ > bytes_max_ / 10 * 9; }
 
  private:
   struct Entry {
@@ -51,6 +55,7 @@ class RevokedEntries {
     std::uint64_t row = 0;
     Bytes der;
   };
+  std::size_t bytes_max_;
   std::vector<Entry> entries_;
   std::size_t bytes_ = 0;
   std::uint64_t until_row_ = 0;
@@ -70,6 +75,7 @@ struct CrlConfig {
   std::string key_label;
   // After a revocation: others that follow at once are in the same list.
   std::int64_t gather_ms = limits::kCrlGatherMs;
+  std::size_t entries_bytes_max = limits::kCrlEntriesBytesMax;
 };
 
 // How the lists are, for an operator (docs/operations/monitoring.md).
@@ -99,6 +105,11 @@ class Crl {
   void set_key_ready(bool ready) { key_ready_ = ready; }
   // Why no list is made, for the log; empty: they are.
   const std::string& off() const { return off_; }
+  // After a loss of rows: lists that nobody here knows of may have been published. Numbers go on from the
+  // time in milliseconds, which no list of before can have reached (RFC 5280 §5.2.3).
+  void skip_numbers();
+  // True: nothing more is to be issued, since its revocation might be in no list.
+  bool nearly_full() const;
   // Until a list is due, or `ms` have passed, or wake() was called; whether one is due.
   bool wait_until_due(std::int64_t ms);
   void pause(std::int64_t ms);  // ends early when woken

@@ -66,7 +66,8 @@ Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfi
   if (gate->aks_->damaged_at_start())
     log::warning("the journal of attestation keys was damaged: some must be activated again");
   gate->crl_ = std::make_unique<Crl>(
-      CrlConfig{gate->config_.crl_validity_ms, state_dir + "/crl.der", gate->config_.key_label},
+      CrlConfig{gate->config_.crl_validity_ms, state_dir + "/crl.der", gate->config_.key_label,
+                limits::kCrlGatherMs, gate->config_.crl_entries_bytes_max},
       gate->issuer_, gate->token_, gate->clock_);
   auto ledger = Ledger::open(
       state_dir + "/ledger", clock,
@@ -104,7 +105,7 @@ Status Gate::note_row(const LedgerRow& row, const RowPlace& place) {
                          place);
   if (row.outcome) certificates_.note_outcome(*row.outcome, place);
   if (row.revocation) {
-    certificates_.note_revocation(*row.revocation);
+    certificates_.note_revocation(*row.revocation, row.time_ms);
     // Older rows do not say when their certificate ends: these stay in every list.
     crl_->note_revocation(*row.revocation, row.number, row.time_ms, INT64_MAX);
   }

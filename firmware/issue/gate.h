@@ -28,6 +28,7 @@
 #include "firmware/issue/key_links.h"
 #include "firmware/issue/ledger.h"
 #include "firmware/issue/lint.h"
+#include "firmware/issue/ocsp.h"
 #include "firmware/issue/operator_book.h"
 #include "firmware/issue/order_policy.h"
 #include "firmware/issue/remote_grants.h"
@@ -69,6 +70,7 @@ struct GateConfig {
   std::optional<operate::Operators> operators{};       // whose orders count; absent: nobody's
   bool policy_approval_required = false;  // nothing is issued under a policy that none approved
   std::size_t ledger_segment_bytes_max = limits::kLedgerSegmentBytesMax;
+  std::size_t crl_entries_bytes_max = limits::kCrlEntriesBytesMax;
   TimeRules time;  // when the clock is good enough to sign by
 };
 
@@ -230,6 +232,12 @@ class Gate {
   GrantBook& grants() { return *grants_; }
   Crl& crl() { return *crl_; }
   TimeGuard& time_guard() { return time_guard_; }
+  // What OCSP says of a serial of this issuer: the ledger's certificate of exactly that serial.
+  // "ledger-unavailable".
+  Verdict<CertificateStatus> status_of(ByteView serial) const;
+  // Whether what is signed now may bear the time and the ledger's state. "hsm-away", and the time
+  // guard's codes.
+  Verdict<void> may_say_status();
   Verdict<wire::CrlGetReply> crl_part(const wire::CrlGet& request) { return crl_->get(request); }
 
  private:
@@ -255,7 +263,7 @@ class Gate {
   bool is_closed(const Digest256& thumbprint) const;
   // "account-revoked": an operator closed it, under whichever of its keys.
   Verdict<void> check_account_open(const Digest256& thumbprint) const;
-  // "issuance-held", "policy-not-approved".
+  // "issuance-held", "policy-not-approved", "crl-full".
   Verdict<void> check_issuing_allowed() const;
 
   Verdict<void> admit(std::string_view account_jwk);

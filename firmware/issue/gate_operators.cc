@@ -147,7 +147,7 @@ Verdict<void> Gate::write_revocation(RevocationRow row, std::uint64_t order_row,
   const std::lock_guard lock(revoke_mutex_);
   const auto appended = ledger_->append_revocation(row);
   if (!appended) return refuse(appended.error(), "ledger-unavailable");
-  certificates_.note_revocation(row);
+  certificates_.note_revocation(row, appended->time_ms);
   crl_->note_revocation(row, appended->number, appended->time_ms,
                         row.not_after_ms.value_or(INT64_MAX));
   return {};
@@ -251,6 +251,9 @@ Verdict<void> Gate::check_issuing_allowed() const {
   if (config_.policy_approval_required && book_.approved_policy() != policy_digest_)
     return refuse_for_now("policy-not-approved", "no operator approved the policy in force",
                           kHeldRetryMs);
+  if (crl_->nearly_full())
+    return refuse_for_now("crl-full", "the revocation list has no room for more certificates",
+                          kHeldRetryMs);
   return {};
 }
 
@@ -262,6 +265,8 @@ std::string Gate::why_not_issuing() const {
   if (config_.policy_approval_required && book_.approved_policy() != policy_digest_)
     return "the policy is not approved: keywardctl order sign policy-approve --policy " +
            hex_encode(policy_digest_) + " --key OPERATOR.pem";
+  if (crl_->nearly_full())
+    return "the revocation list is nearly full: nothing is issued until revoked certificates end";
   return {};
 }
 

@@ -89,9 +89,31 @@ Verdict<wire::CertificateRevokeReply> Gate::revoke(const wire::CertificateRevoke
   const std::lock_guard lock(revoke_mutex_);
   const auto appended = ledger_->append_revocation(row);
   if (!appended) return refuse(appended.error(), "ledger-unavailable");
-  certificates_.note_revocation(row);
+  certificates_.note_revocation(row, appended->time_ms);
   crl_->note_revocation(row, appended->number, appended->time_ms, certificate->not_after_ms);
   return wire::CertificateRevokeReply{stored.intent.serial, appended->time_ms, wanted.reason};
+}
+
+Verdict<CertificateStatus> Gate::status_of(ByteView serial) const {
+  const auto place = certificates_.find(serial);
+  if (!place) return CertificateStatus{};
+  const auto intent = ledger_->read(place->intent);
+  if (!intent) return refuse(intent.error(), "ledger-unavailable");
+  // The index knows 64 bits of a serial: others may share them.
+  if (!intent->intent || !equal(intent->intent->serial, serial)) return CertificateStatus{};
+  CertificateStatus out;
+  out.state = x509::OcspState::kGood;
+  if (const auto revocation = certificates_.revocation_of(serial)) {
+    out.state = x509::OcspState::kRevoked;
+    out.revoked_ms = revocation->time_ms;
+    out.reason = revocation->reason;
+  }
+  return out;
+}
+
+Verdict<void> Gate::may_say_status() {
+  if (!key_ready_) return refuse_for_now("hsm-away", "not ready yet", limits::kHsmAwayRetryMs);
+  return time_guard_.check(ledger_->last_time_ms());
 }
 
 }  // namespace keyward::issue

@@ -16,16 +16,22 @@ namespace oid {
 constexpr std::string_view kSubjectKeyId = "2.5.29.14", kKeyUsage = "2.5.29.15",
                            kSubjectAltName = "2.5.29.17", kBasicConstraints = "2.5.29.19",
                            kAuthorityKeyId = "2.5.29.35", kCrlDistributionPoints = "2.5.29.31",
+                           kAuthorityInfoAccess = "1.3.6.1.5.5.7.1.1",
                            kExtendedKeyUsage = "2.5.29.37", kTnAuthList = "1.3.6.1.5.5.7.1.26",
                            kJwtClaimConstraints = "1.3.6.1.5.5.7.1.27",
                            kEnhancedJwtClaimConstraints = "1.3.6.1.5.5.7.1.33";
 }  // namespace oid
-constexpr std::array kAllowedExtensions{
-    oid::kSubjectKeyId,          oid::kKeyUsage,
-    oid::kSubjectAltName,        oid::kBasicConstraints,
-    oid::kAuthorityKeyId,        oid::kExtendedKeyUsage,
-    oid::kCrlDistributionPoints, oid::kTnAuthList,
-    oid::kJwtClaimConstraints,   oid::kEnhancedJwtClaimConstraints};
+constexpr std::array kAllowedExtensions{oid::kSubjectKeyId,
+                                        oid::kKeyUsage,
+                                        oid::kSubjectAltName,
+                                        oid::kBasicConstraints,
+                                        oid::kAuthorityKeyId,
+                                        oid::kExtendedKeyUsage,
+                                        oid::kCrlDistributionPoints,
+                                        oid::kTnAuthList,
+                                        oid::kAuthorityInfoAccess,
+                                        oid::kJwtClaimConstraints,
+                                        oid::kEnhancedJwtClaimConstraints};
 // BIT STRING digitalSignature; the same with keyEncipherment (RFC 5280 §4.2.1.3).
 constexpr std::array<std::uint8_t, 2> kNotCa{0x30, 0x00};
 constexpr std::array<std::uint8_t, 4> kUsageSign{0x03, 0x02, 0x07, 0x80},
@@ -253,6 +259,17 @@ const char* distribution_points(const LintSubject& s) {
   return held == wanted ? nullptr : "not the issuer's";
 }
 
+// RFC 5280 §4.2.2.1: where the issuer's OCSP responder is, and nothing else.
+const char* information_access(const LintSubject& s) {
+  const auto* extension = s.certificate.extension(oid::kAuthorityInfoAccess);
+  if (s.issuer.ocsp_url.empty())
+    return extension == nullptr ? nullptr : "a responder that the issuer has not";
+  if (extension == nullptr || extension->critical) return "missing, or critical";
+  const Bytes wanted = x509::ext_authority_info_access(s.issuer.ocsp_url);
+  const Bytes held = x509::extension_der(oid::kAuthorityInfoAccess, false, extension->value);
+  return held == wanted ? nullptr : "not the issuer's";
+}
+
 bool is_in_network(ByteView address, ByteView subtree) {
   if (subtree.size() != address.size() * 2) return false;
   for (std::size_t i = 0; i < address.size(); ++i) {
@@ -310,6 +327,7 @@ constexpr Lint kLints[] = {
     {"alternative-names", alternative_names},
     {"no-other-extension", no_other_extension},
     {"distribution-points", distribution_points},
+    {"information-access", information_access},
     {"name-constraints", name_constraints},
     {"authority-identity", authority_identity},
     {"validity-as-asked", validity_as_asked},

@@ -179,6 +179,13 @@ class Comparison {
       narrower("Certificates say where their revocation list is: " + fresh + ".");
     if (!old.empty() && !fresh.empty() && old != fresh)
       wider("Certificates name another place of the revocation list: " + fresh + ".");
+    const auto &responder = before_.ocsp_url, &now = after_.ocsp_url;
+    if (!responder.empty() && now.empty())
+      wider("Certificates do not say any more where they can be asked about (ocsp_url).");
+    if (responder.empty() && !now.empty())
+      narrower("Certificates say where they can be asked about: " + now + ".");
+    if (!responder.empty() && !now.empty() && responder != now)
+      wider("Certificates name another OCSP responder: " + now + ".");
     const auto was = before_.gate.crl_validity_ms, is = after_.gate.crl_validity_ms;
     if (was != 0 && is == 0) wider("No revocation lists are made any more.");
     if (was == 0 && is != 0) narrower("Revocation lists are made.");

@@ -19,6 +19,11 @@ Status make_canonical(std::vector<std::string>& names) {
   return {};
 }
 
+bool is_http_url(std::string_view text) {
+  return (text.starts_with("http://") || text.starts_with("https://")) &&
+         text.size() <= limits::kUrlBytesMax;
+}
+
 }  // namespace
 
 PolicySettings read_policy_settings(config::Section& own, config::Section& shared) {
@@ -41,6 +46,7 @@ PolicySettings read_policy_settings(config::Section& own, config::Section& share
   gate.server_days = own.integer_or("server_days", 1, 825, 90);
   gate.crl_validity_ms = own.integer_or("crl_hours", 0, 8'760, 24) * 3'600'000;
   out.crl_url = own.string_or("crl_url", "");
+  out.ocsp_url = own.string_or("ocsp_url", "");
   out.operators = own.string_or("operators", "");
   out.policy_approval = own.string_or("policy_approval", "none");
   auto profiles = read_profiles(own, gate.device_days, gate.server_days);
@@ -65,10 +71,10 @@ Status complete_policy(PolicySettings& settings) {
   gate.policy_approval_required = settings.policy_approval == "required";
   if (gate.policy_approval_required && settings.operators.empty())
     return fail(ErrorKind::kBadInput, "policy_approval without operators: nobody could approve");
-  const bool is_url =
-      settings.crl_url.starts_with("http://") || settings.crl_url.starts_with("https://");
-  if (!settings.crl_url.empty() && (!is_url || settings.crl_url.size() > limits::kUrlBytesMax))
+  if (!settings.crl_url.empty() && !is_http_url(settings.crl_url))
     return fail(ErrorKind::kBadInput, "crl_url is no http URL");
+  if (!settings.ocsp_url.empty() && !is_http_url(settings.ocsp_url))
+    return fail(ErrorKind::kBadInput, "ocsp_url is no http URL");
   if (!settings.crl_url.empty() && gate.crl_validity_ms == 0)
     return fail(ErrorKind::kBadInput, "crl_url without lists: crl_hours is 0");
   for (const auto& profile : gate.profiles) {

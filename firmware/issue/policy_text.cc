@@ -84,6 +84,8 @@ std::string policy_text(const GateConfig& config, const Issuer& issuer) {
   out.text("issuer.key_sha256", hex_encode(crypto::sha256(issuer.certificate.spki_der)));
   out.text("issuer.key_label", config.key_label);
   out.text("crl_url", issuer.crl_url);
+  // Only where there is one: a policy that was approved before stays approved.
+  if (!issuer.ocsp_url.empty()) out.text("ocsp_url", issuer.ocsp_url);
   out.number("crl_validity_ms", config.crl_validity_ms);
   out.text("operators_sha256", config.operators ? hex_encode(config.operators->digest()) : "none");
   add_names(config.names, out);

@@ -380,6 +380,8 @@ Result<Bytes> build_profile_tbs(const CertificatePlan& plan) {
   }
   if (!plan.issuer.crl_url.empty())
     spec.extensions.push_back(x509::ext_crl_distribution_points(plan.issuer.crl_url));
+  if (!plan.issuer.ocsp_url.empty())
+    spec.extensions.push_back(x509::ext_authority_info_access(plan.issuer.ocsp_url));
   return x509::build_tbs(spec);
 }
 

@@ -76,6 +76,8 @@ constexpr Spec kList[] = {
     {"keyward_signer_ledger_bytes", kGauge, "", "Size of the ledger's files."},
     {"keyward_signer_ledger_rows", kGauge, "", "Rows of the ledger."},
     {"keyward_signer_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
+    {"keyward_signer_ocsp_answers_total", kCounter, "result",
+     "Answers to OCSP requests: signed, kept, or why there was none."},
     {"keyward_signer_operation_duration_seconds", kHistogram, "message",
      "Time from a request's arrival to its answer."},
     {"keyward_signer_operations_total", kCounter, "message,result",

@@ -93,6 +93,7 @@ enum class MessageType : std::uint16_t {
   kEvidenceKeyFind = 0x0422,  // attestation alone
   kEvidenceAgree = 0x0424,    // attestation alone
   kOperatorOrder = 0x0426,    // admin alone
+  kOcspGet = 0x0428,
   kAuditHeadGet = 0x042A,     // admin alone
 
   kPinUnseal = 0x0500,  // signer alone

@@ -11,12 +11,13 @@
 #include <vector>
 
 #include "hal/base/bytes.h"
+#include "hal/base/limits.h"
 #include "hal/base/result.h"
 
 namespace keyward::x509 {
 
-inline constexpr std::size_t kOcspRequestBytesMax = 4'096;  // eight questions need under 1,000
-inline constexpr std::size_t kOcspQuestionsMax = 8;     // stock clients ask one, few for a chain
+inline constexpr std::size_t kOcspRequestBytesMax = limits::kOcspRequestBytesMax;
+inline constexpr std::size_t kOcspQuestionsMax = limits::kOcspQuestionsMax;
 inline constexpr std::size_t kOcspNonceBytesMax = 128;  // RFC 9654 §2.1
 inline constexpr std::size_t kOcspExtensionsMax = 8;
 inline constexpr std::size_t kOcspSerialBytesMax = 20;  // RFC 5280 §4.1.2.2

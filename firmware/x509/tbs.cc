@@ -102,6 +102,12 @@ Bytes ext_subject_key_id(ByteView spki_der) {
   return extension_der(oids::kSubjectKeyId, false, der_octet_string(key_id_of(spki_der)));
 }
 
+Bytes ext_authority_info_access(std::string_view ocsp_url) {
+  const Bytes location = tlv(tag::context(6), view_of(ocsp_url));
+  const Bytes access = der_sequence({der_oid("1.3.6.1.5.5.7.48.1"), location});
+  return extension_der("1.3.6.1.5.5.7.1.1", false, der_sequence({access}));
+}
+
 Bytes ext_crl_distribution_points(std::string_view url) {
   const Bytes uri = tlv(tag::context(6), view_of(url));
   const Bytes name = tlv(tag::context_constructed(0), ByteView(uri));

@@ -190,6 +190,16 @@ inline constexpr std::int64_t kPossessionTokenMs = 24LL * 3'600'000;  // as an o
 inline constexpr std::int64_t kPossessionGrantMs = 24LL * 3'600'000;
 inline constexpr std::size_t kCrlEntriesBytesMax = 15u << 20;  // about 400,000 revocations
 inline constexpr std::size_t kCrlBytesMax = 16u << 20;         // a whole list; kSignMessageBytesMax
+inline constexpr std::size_t kOcspRequestBytesMax = 4'096;  // eight questions need under 1,000
+inline constexpr std::size_t kOcspPathBytesMax = 512;  // a request in a path (RFC 5019: below 255)
+inline constexpr std::size_t kOcspResponseBytesMax =
+    16'384;  // eight answers, a signature and the responder's certificate
+inline constexpr std::size_t kOcspQuestionsMax = 8;  // stock clients ask one, few for a chain
+inline constexpr std::size_t kOcspKeptMax = 16'384;  // answers ready to be sent (about 1 KiB each)
+inline constexpr int kOcspAtOnceMax = 4;             // answers that wait for the HSM at a time
+inline constexpr std::uint64_t kOcspSignaturesPerSecondMax =
+    20;  // of the HSM's: who asks with nonces must not slow issuance
+inline constexpr std::int64_t kOcspSignDeadlineMs = 3'000;  // then the asker is told to come again
 inline constexpr std::int64_t kCrlGatherMs =
     200;                                          // revocations that follow at once are in one list
 inline constexpr std::int64_t kCrlPauseMs = 500;  // between two lists, however many revocations

@@ -56,6 +56,7 @@
 #include "firmware/wire/messages/mail_take.h"
 #include "firmware/wire/messages/name_token_mint.h"
 #include "firmware/wire/messages/name_validate.h"
+#include "firmware/wire/messages/ocsp_get.h"
 #include "firmware/wire/messages/operator_order.h"
 #include "firmware/wire/messages/order_cancel.h"
 #include "firmware/wire/messages/order_get.h"
@@ -103,9 +104,10 @@ using AllMessages = MessageList<
     PossessionMintReply, PossessionMint, PossessionVerifyReply, PossessionVerify, RecoveryGetReply,
     RecoveryGet, RecoveryPutReply, RecoveryPut, RecoveryUpdateReply, RecoveryUpdate, UrlFetchReply,
     UrlFetch, AkActivateReply, AkActivate, AkBeginReply, AkBegin, AkIssueReply, AkIssue,
-    CrlGetReply, CrlGet, EvidenceAgreeReply, EvidenceAgree, EvidenceKeyFindReply, EvidenceKeyFind,
-    EvidenceKeyGetReply, EvidenceKeyGet, GrantAkReply, GrantAk, GrantRemoteReply, GrantRemote,
-    KeySealReply, KeySeal, KeyUnsealReply, KeyUnseal, RemoteVerifyReply, RemoteVerify,
-    VerifierRelayReply, VerifierRelay, AnchorAdvanceReply, AnchorAdvance, TimeGetReply, TimeGet>;
+    CrlGetReply, CrlGet, OcspGetReply, OcspGet, EvidenceAgreeReply, EvidenceAgree,
+    EvidenceKeyFindReply, EvidenceKeyFind, EvidenceKeyGetReply, EvidenceKeyGet, GrantAkReply,
+    GrantAk, GrantRemoteReply, GrantRemote, KeySealReply, KeySeal, KeyUnsealReply, KeyUnseal,
+    RemoteVerifyReply, RemoteVerify, VerifierRelayReply, VerifierRelay, AnchorAdvanceReply,
+    AnchorAdvance, TimeGetReply, TimeGet>;
 
 }  // namespace keyward::wire

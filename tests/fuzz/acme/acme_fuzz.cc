@@ -1,8 +1,11 @@
 // Fuzzes what clients and operators give the front end beside a JWS' own form. First octet: what.
 // Held: a request that passes the fence has one form, an id reads back as written, no binding holds
 // that no credential's secret made.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "firmware/acme/account_requests.h"
 #include "firmware/acme/incidents.h"
@@ -20,22 +23,52 @@ namespace {
 
 using namespace keyward;  // NOLINT(google-build-using-namespace): the fuzzer alone
 
-// Lines: method, target, query ("-": none), version, then name and value of each header in turn.
-void fuzz_fence(std::string text) {
-  std::vector<const char*> lines;
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i <= text.size() && lines.size() < 140; ++i) {
-    if (i != text.size() && text[i] != '\n') continue;
-    if (i < text.size()) text[i] = '\0';
-    lines.push_back(text.data() + begin);
-    begin = i + 1;
+// One buffer as civetweb leaves it: NULs over what separates, pointers to the elements, and behind the
+// last value what was the empty line.
+class ParsedHead {
+ public:
+  // Lines: method, target, query ("-": none), version, then name and value of each header in turn.
+  // A value that begins with a tilde has a space before its colon, as nobody may send it.
+  explicit ParsedHead(const std::vector<std::string_view>& lines) {
+    for (const auto line : lines) size_ += line.size() + 8;
+    buffer_.reserve(size_ + 16);  // pointers into it stay
+    raw_.method = put(lines[0], 1);
+    raw_.target = put(lines[1], 1);
+    raw_.query = lines[2] == "-" ? nullptr : put(lines[2], 1);
+    buffer_ += "HTTP/";
+    raw_.version = put(lines[3], 2);
+    for (std::size_t i = 4; i + 1 < lines.size(); i += 2) {
+      const bool odd = lines[i + 1].starts_with('~');
+      const char* name = put(lines[i], odd ? 2 : 1);
+      buffer_ += ' ';
+      raw_.headers.push_back({name, put(lines[i + 1], 2)});
+    }
+    buffer_ += std::string_view("\r\0\0", 3);
+  }
+  const https::RawRequest& raw() const { return raw_; }
+
+ private:
+  const char* put(std::string_view text, std::size_t ends) {
+    const char* at = buffer_.data() + buffer_.size();
+    buffer_ += text;
+    buffer_.append(ends, '\0');
+    return at;
+  }
+  std::size_t size_ = 0;
+  std::string buffer_;
+  https::RawRequest raw_{};
+};
+
+void fuzz_fence(std::string_view text) {
+  std::vector<std::string_view> lines;
+  for (std::size_t begin = 0; begin <= text.size() && lines.size() < 140;) {
+    const auto end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
   }
   if (lines.size() < 4) return;
-  https::RawRequest raw{
-      lines[0], lines[1], std::strcmp(lines[2], "-") == 0 ? nullptr : lines[2], lines[3], {}};
-  for (std::size_t i = 4; i + 1 < lines.size(); i += 2)
-    raw.headers.push_back({lines[i], lines[i + 1]});
-  const auto result = https::fence(raw, {{"ca.example"}, 443});
+  const ParsedHead head(lines);
+  const auto result = https::fence(head.raw(), {{"ca.example"}, 443});
   if (!result.request && (result.refusal.status < 400 || result.refusal.status > 599)) std::abort();
 }
 

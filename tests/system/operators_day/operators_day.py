@@ -186,6 +186,7 @@ class Unit:
             der = answer.read()
         (self.folder / "crl.der").write_bytes(der)
         shown = run(["openssl", "crl", "-in", self.folder / "crl.der", "-inform", "DER", "-noout", "-text", "-CAfile", self.folder / "ca/chain-devices.pem"])
+        self.crl_number = int(re.search(r"X509v3 CRL Number:\s+(\w+)", shown)[1], 0)
         return re.findall(r"Serial Number: ([0-9A-F]+)", shown)
 
     def down(self):
@@ -278,6 +279,7 @@ def day(folder, units):
     ctl("audit", "accept-rollback", second.signer, "--order", folder / "accept.jws")
     second.ready()
     expect(second.crl(root) == [stolen], "the revocation is not known after the restore")
+    expect(second.crl_number > first.crl_number, "a list's number comes again")
     say("restored on another TPM and token; the loss is accepted by an auditor's order")
 
     first.sim("device", "pump-1")  # the TPM of the device, switched on again

@@ -811,6 +811,15 @@ class FakeSigner final : public SignerBackend, public Gate {
     }
     return reply;
   }
+  Answer<wire::OcspGetReply> ask(const wire::OcspGet& m, std::int64_t) override {
+    KEYWARD_FAKE_PASS(wire::OcspGet);
+    const std::lock_guard lock(mutex_);
+    ocsp_asked = m.request;
+    if (!ocsp) return failure(wire::FailureKind::kRefused, "ocsp-not-offered");
+    return *ocsp;
+  }
+  std::optional<wire::OcspGetReply> ocsp;  // to be set before it is asked
+  Bytes ocsp_asked;
   wire::CrlGetReply crl;  // these to be set before it is asked; without `part`
   Bytes crl_der;
   int crl_replaced = 0;

@@ -79,6 +79,33 @@ class CrlTest : public GateTest {
   }
 };
 
+TEST_F(CrlTest, RowsLost_NumbersGoOnBeyondEveryListOfBefore) {
+  open();
+  EXPECT_EQ(make(), "1");
+  gate_->crl().skip_numbers();
+  EXPECT_EQ(make(), std::to_string(clock_.utc_ms() + 1));
+  open();
+  EXPECT_EQ(make(), std::to_string(clock_.utc_ms() + 2));
+}
+
+TEST_F(CrlTest, NearlyFull_NothingIsIssuedAndRevocationsGoOn) {
+  config_.crl_entries_bytes_max = 150;  // four entries of 35 octets
+  open();
+  std::vector<Bytes> leaves;
+  for (int i = 0; i < 5; ++i) leaves.push_back(certify("n" + std::to_string(i) + ".example"));
+  for (int i = 0; i < 4; ++i) revoke(leaves[static_cast<std::size_t>(i)]);
+  prove(client_, dns("late.example"));
+  const auto made = order(client_, {dns("late.example")});
+  const auto csr = make_csr(*key_, {dns("late.example")});
+  EXPECT_EQ(code(gate_->issue(client_.finalize(made, csr))), "crl-full");
+  EXPECT_TRUE(has(gate_->why_not_issuing(), "nearly full"));
+  revoke(leaves[4]);  // on record, whatever the list holds
+  EXPECT_EQ(ledger().revoked, 5u);
+  clock_.advance(400 * kDayMs);  // they end; a list after that carries them once more
+  EXPECT_EQ(make(), "1");
+  EXPECT_EQ(gate_->why_not_issuing(), "");
+}
+
 TEST_F(CrlTest, NothingRevoked_EmptyListVerifies) {
   open();
   EXPECT_EQ(get_code({}), "crl-missing");

@@ -266,6 +266,19 @@ TEST_F(LintTest, OneMoreExtension_NoOtherExtension) {
   EXPECT_EQ(refused(), Only{"no-other-extension"});
 }
 
+TEST_F(LintTest, ResponderNotTheIssuers_InformationAccess) {
+  const std::string url = "http://pki.plant.example/ocsp";
+  issuer_->ocsp_url = url;
+  EXPECT_EQ(refused(), Only{"information-access"});
+  spec_.extensions.push_back(x509::ext_authority_info_access(url));
+  EXPECT_EQ(refused(), Only{});
+  spec_.extensions.back() = x509::ext_authority_info_access(url + "2");
+  EXPECT_EQ(refused(), Only{"information-access"});
+  spec_.extensions.back() = x509::ext_authority_info_access(url);
+  issuer_->ocsp_url.clear();
+  EXPECT_EQ(refused(), Only{"information-access"});
+}
+
 TEST_F(LintTest, DistributionPointNotTheIssuers_DistributionPoints) {
   const std::string url = "http://pki.plant.example/crl";
   issuer_->crl_url = url;
