@@ -7,6 +7,7 @@
 #include "apps/ctl/ceremony_command.h"
 #include "apps/ctl/certificates_command.h"
 #include "apps/ctl/command_tree.h"
+#include "apps/ctl/command_words.h"
 #include "apps/ctl/devices_command.h"
 #include "apps/ctl/diagnose_command.h"
 #include "apps/ctl/eab_command.h"
@@ -77,7 +78,12 @@ int main(int argc, char** argv) {
   app.footer(
       "Exit status: 0 done, 1 failed, 2 a finding (the ledger is broken), 78 a file is wrong, "
       "others: usage.");
-  CLI11_PARSE(app, argc, argv);
+  auto words = ctl::command_words(app, {argv + 1, argv + argc});
+  try {
+    app.parse(std::move(words));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
   if (status.parsed()) return status.run();
   if (diagnose.parsed()) return diagnose.run();
   if (support_bundle.parsed()) return support_bundle.run();

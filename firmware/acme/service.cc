@@ -119,9 +119,11 @@ void count_request(const Route* route, int status, std::chrono::steady_clock::ti
                    static_cast<std::uint64_t>(took.count()));
 }
 
-bool is_for_relying_parties(const std::optional<RouteMatch>& match) {
-  return match && (match->route->resource == Resource::kOcsp ||
-                   match->route->resource == Resource::kOcspInPath);
+bool is_answer_to_relying_party(const std::optional<RouteMatch>& match,
+                                const HttpResponse& response) {
+  return match && response.status == 200 &&
+         (match->route->resource == Resource::kOcsp ||
+          match->route->resource == Resource::kOcspInPath);
 }
 
 }  // namespace
@@ -200,7 +202,7 @@ HttpResponse Service::handle(const HttpRequest& request) {
     response = outcome ? std::move(*outcome) : outcome.error().response();
   }
   count_request(match ? match->route : nullptr, response.status, began);
-  if (is_for_relying_parties(match)) {  // no part of ACME: neither nonce nor index
+  if (is_answer_to_relying_party(match, response)) {  // no part of ACME: neither nonce nor index
     if (request.method == "HEAD") response.body.clear();
     return response;
   }

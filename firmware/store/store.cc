@@ -47,15 +47,24 @@ std::string_view code_of(ErrorKind kind) {
   return "store-internal";
 }
 
-// A file of before housekeeping gave space back: written anew, once.
+// A file whose free pages cannot go back to the file system (a new one, or one made before
+// housekeeping gave them back) is written anew, once. The mode is asked of the file afterwards: a
+// pragma that did nothing says nothing.
 Status make_shrinkable(Connection& db) {
+  constexpr std::int64_t kIncremental = 2;
   KEYWARD_TRY(index, db.prepare_one("PRAGMA auto_vacuum"));
-  {
+  const auto mode = [&]() -> Result<std::int64_t> {
     Query query(db, index);
     KEYWARD_TRY(row, query.next());
-    if (row && query.integer(0) == 2) return {};
-  }
-  return db.run("VACUUM");
+    return row ? query.integer(0) : 0;
+  };
+  KEYWARD_TRY(before, mode());
+  if (before == kIncremental) return {};
+  KEYWARD_CHECK(db.run("PRAGMA auto_vacuum = INCREMENTAL; VACUUM"));
+  KEYWARD_TRY(after, mode());
+  if (after != kIncremental)
+    return fail(ErrorKind::kInternal, "the database cannot give free pages back");
+  return {};
 }
 
 }  // namespace

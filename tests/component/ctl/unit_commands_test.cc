@@ -162,6 +162,24 @@ TEST_F(UnitCommandsTest, Records_WithoutADatabase_SayWhy) {
   EXPECT_FALSE(file_exists(dir_.path("state/store/keyward.db")));
 }
 
+// base64url: one id in 64 begins with a hyphen, and looks like an option then.
+TEST_F(UnitCommandsTest, IdsThatBeginWithAHyphen_AreOperandsAndValues) {
+  const std::string id = "-_IvrOxqfBprQfESvqLstg",
+                    print = "--oxqfBprQfESvqLstgAAAAAAAAAAAAAAAAAAAAAAAA";
+  for (const auto& command : std::vector<std::vector<std::string>>{
+           {"accounts", "show", installation(), id, "--json"},
+           {"accounts", "show", installation(), print, "--json"},
+           {"orders", "list", installation(), "--account", id, "--json"},
+           {"accounts", "show", "--json", "--", installation(), id}}) {
+    const auto result = ctl(command);
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.output, HasSubstr("keyward.db")) << result.output;
+  }
+  const auto slip = ctl({"accounts", "show", installation(), "--jsno"});
+  EXPECT_GT(slip.status, 1);
+  EXPECT_THAT(slip.output, Not(HasSubstr("keyward.db")));
+}
+
 TEST_F(UnitCommandsTest, BashCompletion_KnowsEveryCommandAndOption) {
   write_file(dir_.path("completion"), view_of(ctl({"completion", "bash"}).output));
   const std::string script = "source '" + dir_.path("completion") +

@@ -129,6 +129,7 @@ const Expected kExpected[] = {
     {"ak-grant-missing", "unauthorized", 403, OrderFate::kInvalid},
     {"ak-key-malformed", "badAttestationStatement", 400, OrderFate::kInvalid},
     {"ak-not-offered", "unauthorized", 403, OrderFate::kInvalid},
+    {"crl-full", "serverInternal", 503, OrderFate::kProcessing},
     {"crl-missing", "serverInternal", 503, OrderFate::kProcessing},
     {"peer-lost", "serverInternal", 503, OrderFate::kProcessing},
     {"peer-timeout", "serverInternal", 503, OrderFate::kProcessing},

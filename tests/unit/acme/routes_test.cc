@@ -17,6 +17,7 @@ std::string sample_path(const Route& route) {
   std::string path(route.pattern);
   for (auto at = path.find("{}"); at != std::string::npos; at = path.find("{}"))
     path.replace(at, 2, "abc_-9");
+  if (path.ends_with("{*}")) path.replace(path.size() - 3, 3, "MEI/A+9==");
   return path;
 }
 
@@ -39,6 +40,7 @@ TEST_P(EachRoute, SamplePath_Matches_ThisRouteAlone) {
 }
 
 TEST_P(EachRoute, OtherPaths_DoNotMatch) {
+  if (GetParam().pattern.ends_with("{*}")) GTEST_SKIP() << "takes any rest";
   const auto path = sample_path(GetParam());
   for (const auto& wrong :
        {path + "/", "/" + path, path + "/x", path + "%00", path + "?", path + "?a=b", path + "#x",

@@ -159,6 +159,7 @@ TEST_F(TenantTest, EveryRoute_UnderATenant_MatchesAlike) {
     std::string path(route.pattern);
     for (auto spot = path.find("{}"); spot != std::string::npos; spot = path.find("{}"))
       path.replace(spot, 2, "a");
+    if (path.ends_with("{*}")) path.replace(path.size() - 3, 3, "a");
     const auto tenants = at(kVendor, path.substr(kRoot.size()));  // `match` looks into it
     const auto match = match_route(tenants);
     ASSERT_TRUE(match) << path;

@@ -83,7 +83,8 @@ class OcspTest : public GateTest {
                                         "-respin",       directory_.path("response.der"),
                                         "-CAfile",       directory_.path("root.pem"),
                                         "-verify_other", directory_.path("issuer.pem"),
-                                        "-issuer",       directory_.path("issuer.pem")};
+                                        "-issuer",       directory_.path("issuer.pem"),
+                                        "-no_nonce"};
     command.insert(command.end(), about.begin(), about.end());
     const auto read = run_command(command);
     return read.output;
