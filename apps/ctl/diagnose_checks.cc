@@ -154,7 +154,8 @@ void check_installation(const UnitPlaces& places, Checks& out) {
   if (facts && (facts->mode & 0022U) != 0)
     finding(out, "installation-file", "others may write it: mode " + octal(facts->mode),
             "chmod go-w " + places.installation);
-  for (const auto& path : {places.issuer_chain, places.audit_certificate, places.operators}) {
+  for (const auto& path :
+       {places.issuer_chain, places.audit_certificate, places.ocsp_certificate, places.operators}) {
     if (!path.empty() && !file_exists(path))
       finding(out, "named-files", path + " is named and not there",
               "put the file there, or take the key out of the installation file");

@@ -108,6 +108,7 @@ std::vector<Item> gather(const UnitPlaces& places, const UnitSettings& settings,
   // Certificates are public; acme's own file holds a key besides and is left out.
   add_file("certificates/issuer-chain.pem", places.issuer_chain, kPublicBytesMax, out);
   add_file("certificates/audit.pem", places.audit_certificate, kPublicBytesMax, out);
+  add_file("certificates/ocsp.pem", places.ocsp_certificate, kPublicBytesMax, out);
   if (!settings.tls_chain.empty())
     add_file("certificates/tls-chain.pem", settings.tls_chain, kPublicBytesMax, out);
   const auto newest = tail_of(places.run_dir + "/log", log_bytes);

@@ -92,7 +92,8 @@ class Unpacker {
 std::vector<Part> parts_of(const UnitPlaces& places, const std::vector<std::string>& include,
                            bool tokens) {
   std::vector<Part> out = {{"installation/keyward.toml", places.installation}};
-  for (const auto& path : {places.issuer_chain, places.audit_certificate, places.operators}) {
+  for (const auto& path :
+       {places.issuer_chain, places.audit_certificate, places.ocsp_certificate, places.operators}) {
     if (!path.empty() && file_exists(path))
       out.push_back({"certificates/" + fs::path(path).filename().string(), path});
   }

@@ -49,6 +49,7 @@ Result<UnitPlaces> read_unit_places(const std::string& installation) {
   auto signer = root.table("signer");
   out.issuer_chain = signer.string_or("issuer_chain", "");
   out.audit_certificate = signer.string_or("audit_certificate", "");
+  out.ocsp_certificate = signer.string_or("ocsp_certificate", "");
   out.operators = signer.string_or("operators", "");
   const auto base_url = root.table("appliance").string("base_url");
   // Every other key is a task's and is not looked at here.

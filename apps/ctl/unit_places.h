@@ -19,6 +19,7 @@ struct UnitPlaces {
   std::string sealed_pin;
   std::string issuer_chain;       // empty: not configured
   std::string audit_certificate;  // likewise
+  std::string ocsp_certificate;   // likewise
   std::string operators;          // likewise
   std::vector<std::string> zeroise_also;
   std::string unit;  // the name that a person types to confirm
