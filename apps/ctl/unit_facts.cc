@@ -56,6 +56,7 @@ Result<UnitSettings> read_unit_settings(const std::string& installation) {
   out.key_label = signer.string_or("key_label", "issuing");
   out.audit_key_label = signer.string_or("audit_key_label", "");
   out.evidence_key_label = signer.string_or("evidence_key_label", "");
+  out.ocsp_key_label = signer.string_or("ocsp_key_label", "");
   out.token = read_token(root.table("pkcs11"));
   out.anchor_index =
       static_cast<std::uint32_t>(root.table("tpm").integer_or("anchor_index", 0, 0x01FF'FFFF, 0));

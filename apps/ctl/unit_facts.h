@@ -26,7 +26,7 @@ struct UnitSettings {
   std::vector<std::string> forwarders;  // empty: own recursion
   bool separate_uids = true;
   board::TokenSpec token;
-  std::string key_label, audit_key_label, evidence_key_label;
+  std::string key_label, audit_key_label, evidence_key_label, ocsp_key_label;
   std::uint32_t anchor_index = 0;  // 0: none
   // Where the TLS certificate that is served stands: tls_chain, or acme's own file.
   std::string served_chain(const UnitPlaces& places) const;

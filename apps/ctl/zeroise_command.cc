@@ -205,7 +205,8 @@ class Destruction {
   // In a process of its own each, as the signer: one module, one life.
   Result<std::vector<board::DestroyedKey>> destroy_in(const board::TokenSpec& spec) const {
     std::vector<std::string> labels = {settings_.key_label};
-    for (const auto& label : {settings_.audit_key_label, settings_.evidence_key_label}) {
+    for (const auto& label :
+         {settings_.audit_key_label, settings_.evidence_key_label, settings_.ocsp_key_label}) {
       if (!label.empty()) labels.push_back(label);
     }
     KEYWARD_TRY(text, in_child([&]() -> Result<Bytes> {

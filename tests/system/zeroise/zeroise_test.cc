@@ -119,6 +119,8 @@ TEST(Zeroise, ByTwoOperators_DestroysKeysPinCredentialsAndDatabases_AndCertifies
   refused = zeroise({"--yes-destroy", "plant-7", "--order", order});
   EXPECT_EQ(refused.status, 1) << refused.output;
   EXPECT_THAT(refused.output, HasSubstr("CKA_DESTROYABLE"));
+  for (const auto* label : {"issuing", "audit", "evidence", "ocsp"})
+    EXPECT_THAT(refused.output, HasSubstr("key " + std::string(label))) << "no try at each key";
   EXPECT_TRUE(stands_in(sim.dir() + "/state", secret));
 
   const auto transcript = begun_transcript(work);
