@@ -40,12 +40,17 @@ Verdict<BudgetHold> Budget::reserve(const Digest256& thumbprint, std::int64_t no
   if (account != per_account_.end() && account->second >= account_per_hour_) {
     const auto oldest = std::find_if(entries_.begin(), entries_.end(),
                                      [&](const Entry& e) { return e.thumbprint == thumbprint; });
-    return exhausted("rate-account", "this account has used its certificates of the hour",
+    return exhausted(of_profile_ ? "rate-profile-account" : "rate-account",
+                     of_profile_
+                         ? "this account has used its certificates of the hour in this profile"
+                         : "this account has used its certificates of the hour",
                      oldest->at_ms + kHourMs - now_ms);
   }
   if (static_cast<std::int64_t>(entries_.size()) >= overall_per_hour_) {
     const auto wait_ms = entries_.empty() ? kHourMs : entries_.front().at_ms + kHourMs - now_ms;
-    return exhausted("rate-overall", "the installation has used its certificates of the hour",
+    return exhausted(of_profile_ ? "rate-profile" : "rate-overall",
+                     of_profile_ ? "the profile has used its certificates of the hour"
+                                 : "the installation has used its certificates of the hour",
                      wait_ms);
   }
   insert(thumbprint, now_ms);
@@ -67,6 +72,31 @@ void Budget::give_back(const Digest256& thumbprint, std::int64_t at_ms) {
   entries_.erase(std::next(entry).base());
   const auto account = per_account_.find(thumbprint);
   if (--account->second == 0) per_account_.erase(account);
+}
+
+void Budgets::add(const std::string& profile, std::optional<std::int64_t> account_per_hour,
+                  std::optional<std::int64_t> overall_per_hour) {
+  constexpr auto kUnlimited = std::numeric_limits<std::int64_t>::max();
+  of_profiles_.try_emplace(profile, account_per_hour.value_or(kUnlimited),
+                           overall_per_hour.value_or(kUnlimited), true);
+}
+
+Verdict<BudgetHolds> Budgets::reserve(const std::string& profile, const Digest256& thumbprint,
+                                      std::int64_t now_ms) {
+  BudgetHolds holds;
+  ISSUE_TRY(of_all, all_.reserve(thumbprint, now_ms));
+  holds.add(std::move(of_all));
+  if (const auto own = of_profiles_.find(profile); own != of_profiles_.end()) {
+    ISSUE_TRY(of_profile, own->second.reserve(thumbprint, now_ms));
+    holds.add(std::move(of_profile));
+  }
+  return holds;
+}
+
+void Budgets::note(const std::string& profile, const Digest256& thumbprint, std::int64_t at_ms) {
+  all_.note(thumbprint, at_ms);
+  if (const auto own = of_profiles_.find(profile); own != of_profiles_.end())
+    own->second.note(thumbprint, at_ms);
 }
 
 }  // namespace keyward::issue

@@ -38,7 +38,12 @@ Gate::Gate(GateConfig config, Issuer issuer, TicketKey ticket_key, hal::SigningT
       time_guard_(config_.time, clock),
       grant_rules_{config_.names.appliance_names},
       budget_(config_.account_per_hour, config_.overall_per_hour),
-      certificates_(config_.possession) {}
+      certificates_(config_.possession) {
+  for (const auto& profile : config_.profiles) {
+    if (profile.account_per_hour || profile.overall_per_hour)
+      budget_.add(profile.name, profile.account_per_hour, profile.overall_per_hour);
+  }
+}
 
 Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfig config,
                                          Issuer issuer, hal::SigningToken& token,
@@ -93,7 +98,7 @@ Status Gate::note_row(const LedgerRow& row, const RowPlace& place) {
   if (row.intent) {
     serials_.note(row.intent->serial);
     if (row.time_ms > now_ms - 3'600'000)
-      budget_.note(links_->origin(row.intent->thumbprint), row.time_ms);
+      budget_.note(row.intent->profile, links_->origin(row.intent->thumbprint), row.time_ms);
     certificates_.note_intent(row.number, *row.intent, place);
     if (row.intent->eab_kid) accounts_->note(*row.intent->eab_kid);
     const OrderKey key{row.intent->ticket_id, row.intent->thumbprint, row.intent->csr_sha256,
@@ -325,7 +330,7 @@ Verdict<CheckedRequest> Gate::check(TicketedRequest order, const Wanted& wanted)
   ISSUE_CHECK(check_series(terms, *profile, wanted.renews, clock_.utc_ms()));
   ISSUE_TRY(csr, check_csr(order, *profile));
   ISSUE_TRY(grants, wanted.renews ? permitted_all(terms) : cover_all(order, *profile));
-  ISSUE_CHECK(check_csr_key(csr.key, order.verified().account()->key(), profile->kind));
+  ISSUE_CHECK(check_csr_key(csr.key, order.verified().account()->key(), *profile));
   // A renewal has the first one's CSR, and so its key.
   if (!wanted.renews) ISSUE_CHECK(check_attested_keys(*profile, grants, csr.key));
   if (certificates_.is_compromised(csr.key.spki_sha256()))
@@ -336,7 +341,7 @@ Verdict<CheckedRequest> Gate::check(TicketedRequest order, const Wanted& wanted)
   ISSUE_TRY(quota, is_own_certificate(grants)
                        ? Verdict<QuotaHold>(QuotaHold())
                        : accounts_->reserve(keys, profile->name, clock_.utc_ms()));
-  ISSUE_TRY(budget, budget_.reserve(keys.back(), clock_.utc_ms()));
+  ISSUE_TRY(budget, budget_.reserve(profile->name, keys.back(), clock_.utc_ms()));
   grants.insert(grants.end(), attested.begin(), attested.end());
   // Again: it may have been revoked since it vouched.
   for (const auto& grant : grants) ISSUE_CHECK(check_attester(grant));
@@ -440,6 +445,10 @@ Verdict<void> check_attested_keys(const Profile& profile, const std::vector<Gran
   return {};
 }
 
+std::int64_t Gate::backdate_of(const Profile& profile) const {
+  return profile.backdate_ms.value_or(config_.backdate_ms);
+}
+
 Verdict<void> Gate::check_clock() const { return time_guard_.check(ledger_->last_time_ms()); }
 
 Verdict<Validity> Gate::check_time(const TicketedRequest& order, const Profile& profile,
@@ -451,7 +460,7 @@ Verdict<Validity> Gate::check_time(const TicketedRequest& order, const Profile& 
     if (grant.not_after_max_ms)
       last_ms = std::min(last_ms.value_or(INT64_MAX), *grant.not_after_max_ms);
   }
-  ISSUE_TRY(validity, certificate_validity(order.terms(), profile, issuer_, config_.backdate_ms,
+  ISSUE_TRY(validity, certificate_validity(order.terms(), profile, issuer_, backdate_of(profile),
                                            last_ms, now_ms));
   return wanted.star_period ? star_validity(*order.terms().star, *wanted.star_period) : validity;
 }
@@ -472,7 +481,7 @@ Verdict<LintedTbs> Gate::build(const CheckedRequest& request) {
     plan.pseudonym = pseudonym_for(request.order());
   auto tbs = build_profile_tbs(plan);
   if (!tbs) return refuse(tbs.error(), "lint-failed");
-  return lint_tbs(std::move(*tbs), plan, config_.backdate_ms);
+  return lint_tbs(std::move(*tbs), plan, backdate_of(request.profile()));
 }
 
 Verdict<IntentRecorded> Gate::record_intent(CheckedRequest& request, LintedTbs tbs,

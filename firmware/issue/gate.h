@@ -137,7 +137,7 @@ class CheckedRequest {
  private:
   friend class Gate;
   CheckedRequest(TicketedRequest order, const Profile& profile, crypto::PublicKey key,
-                 std::vector<wire::Identifier> names, std::vector<Grant> grants, BudgetHold budget,
+                 std::vector<wire::Identifier> names, std::vector<Grant> grants, BudgetHolds budget,
                  QuotaHold quota, Validity validity, std::optional<std::uint64_t> star_period)
       : order_(std::move(order)),
         profile_(profile),
@@ -153,7 +153,7 @@ class CheckedRequest {
   crypto::PublicKey key_;
   std::vector<wire::Identifier> names_;
   std::vector<Grant> grants_;
-  BudgetHold budget_;
+  BudgetHolds budget_;
   QuotaHold quota_;
   Validity validity_;
   std::optional<std::uint64_t> star_period_;
@@ -322,6 +322,7 @@ class Gate {
   Verdict<wire::AkIssueReply> conclude_ak(const AkRequest& request, const IntentRecorded& intent,
                                           const VerifiedCertificate& certificate,
                                           OrderClaim& claim);
+  std::int64_t backdate_of(const Profile& profile) const;
   Verdict<LintedTbs> build(const CheckedRequest& request);
   Verdict<IntentRecorded> append_intent(const IntentRow& row, LintedTbs tbs, OrderClaim& claim);
   Verdict<std::uint64_t> record_issued(const IntentRecorded& intent,
@@ -349,7 +350,7 @@ class Gate {
   GrantRules grant_rules_;
   KeyCache keys_;
   Serials serials_;
-  Budget budget_;
+  Budgets budget_;
   IssuedOrders issued_;
   std::unique_ptr<KeyLinks> links_;
   std::unique_ptr<AccountGrants> accounts_;

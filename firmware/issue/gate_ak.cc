@@ -58,7 +58,7 @@ struct Gate::CheckedAk {
   const AkRequest& request;
   const Profile& profile;
   LintedTbs tbs;
-  BudgetHold budget;
+  BudgetHolds budget;
   QuotaHold quota;
 };
 
@@ -98,15 +98,15 @@ Verdict<Gate::CheckedAk> Gate::check_ak(const AkRequest& request) {
   const auto& grant = *request.grant;
   const auto key = crypto::PublicKey::from_spki(grant.spki);
   if (!key) return refuse(key.error(), "ak-key-malformed");
-  ISSUE_CHECK(check_csr_key(*key, request.verified.account()->key(), profile->kind));
+  ISSUE_CHECK(check_csr_key(*key, request.verified.account()->key(), *profile));
   if (certificates_.is_compromised(key->spki_sha256()))
     return refuse("csr-key-compromised", "the attestation key was reported as compromised");
   const auto& keys = request.verified.keys();
   const auto now_ms = clock_.utc_ms();
   ISSUE_TRY(quota, accounts_->reserve(keys, profile->name, now_ms));
-  ISSUE_TRY(budget, budget_.reserve(keys.back(), now_ms));
+  ISSUE_TRY(budget, budget_.reserve(profile->name, keys.back(), now_ms));
   ISSUE_CHECK(check_clock());
-  const auto validity = validity_of(*profile, issuer_, config_.backdate_ms, now_ms);
+  const auto validity = validity_of(*profile, issuer_, backdate_of(*profile), now_ms);
   if (!validity) return refuse("issuer-expired", "the issuing CA's time is over, or has not come");
   ISSUE_CHECK(check_token_ready());
   const auto serial = serials_.next();
@@ -115,7 +115,7 @@ Verdict<Gate::CheckedAk> Gate::check_ak(const AkRequest& request) {
   plan.tpm = TpmFacts{grant.manufacturer, grant.model, grant.version};
   auto tbs = build_profile_tbs(plan);
   if (!tbs) return refuse(tbs.error(), "lint-failed");
-  ISSUE_TRY(linted, lint_tbs(std::move(*tbs), plan, config_.backdate_ms));
+  ISSUE_TRY(linted, lint_tbs(std::move(*tbs), plan, backdate_of(*profile)));
   return CheckedAk{request, *profile, std::move(linted), std::move(budget), std::move(quota)};
 }
 

@@ -74,11 +74,34 @@ const char* issuer_name(const LintSubject& s) {
              : "not the issuing CA's name";
 }
 
+// The profile's words come first, and nothing follows them but one common name.
+const char* subject_words(const LintSubject& s) {
+  const Bytes words = subject_der(s.profile, "");
+  x509::DerReader name(s.certificate.subject_der), wanted(words);
+  const auto all = name.element(x509::tag::kSequence), first = wanted.element(x509::tag::kSequence);
+  if (!all || !first) return "a subject that is no name";
+  const ByteView octets = *all, begin = *first;
+  if (octets.size() < begin.size() || !equal(octets.first(begin.size()), begin))
+    return "not the profile's words in the subject";
+  x509::DerReader others(octets.subspan(begin.size()));
+  if (others.at_end()) return nullptr;
+  if (!s.profile.common_name) return "a common name that the profile leaves out";
+  const auto part = others.element(x509::tag::kSet);
+  if (!part || !others.at_end()) return "more than a common name in the subject";
+  x509::DerReader attribute(*part);
+  auto pair = attribute.sequence();
+  if (!pair || !attribute.at_end()) return "more than a common name in the subject";
+  const auto oid = pair->oid();
+  return oid && x509::oid_text(*oid) == "2.5.4.3" ? nullptr
+                                                  : "another name than a common one in the subject";
+}
+
 const char* subject_name(const LintSubject& s) {
   if (equal(s.certificate.subject_der, s.issuer.certificate.subject_der))
     return "the issuing CA's own name";
   if (s.profile.kind == ProfileKind::kAttestationKey)
     return s.certificate.subject_is_empty ? nullptr : "an attestation key with a subject";
+  if (const auto* fault = subject_words(s)) return fault;
   const bool needs_a_name = s.profile.kind != ProfileKind::kServer;
   return needs_a_name && s.certificate.subject_is_empty ? "a subject without a name" : nullptr;
 }
@@ -180,7 +203,7 @@ const char* device_privacy(const LintSubject& s) {
   if (s.identifiers.empty() == s.pseudonym.empty())
     return "neither, or both, of identifier and pseudonym";
   if (!s.pseudonym.empty()) {
-    const Bytes subject = x509::name_der({{"2.5.4.3", std::string(s.pseudonym)}});
+    const Bytes subject = subject_der(s.profile, s.pseudonym);
     if (!equal(s.certificate.subject_der, subject)) return "another subject than the pseudonym";
   }
   if (s.profile.device_names == DeviceNames::kOmit)

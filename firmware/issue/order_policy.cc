@@ -330,9 +330,14 @@ std::vector<Identifier> certificate_names(const x509::CertificateRequest& csr,
 }
 
 Verdict<void> check_csr_key(const crypto::PublicKey& csr_key, const crypto::PublicKey& account_key,
-                            ProfileKind kind) {
-  if (kind == ProfileKind::kSti && csr_key.kind() != crypto::KeyKind::kEcP256)
+                            const Profile& profile) {
+  if (profile.kind == ProfileKind::kSti && csr_key.kind() != crypto::KeyKind::kEcP256)
     return refuse("csr-key-refused", "telephone identities have P-256 keys");
+  if (!profile.keys.empty() &&
+      std::ranges::find(profile.keys, csr_key.kind()) == profile.keys.end())
+    return refuse("csr-key-profile", "the profile does not take keys of this kind");
+  if (csr_key.kind() == crypto::KeyKind::kRsa && csr_key.bits() < profile.rsa_bits_min)
+    return refuse("csr-key-profile", "the profile wants longer RSA keys");
   switch (csr_key.kind()) {
     case crypto::KeyKind::kEcP256:
     case crypto::KeyKind::kEcP384:

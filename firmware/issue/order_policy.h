@@ -70,9 +70,9 @@ std::vector<wire::Identifier> certificate_names(const x509::CertificateRequest& 
                                                 const Profile& profile);
 
 // P-256, P-384, RSA 2048–4096, Ed25519, and never the account's key: "csr-key-refused",
-// "csr-key-is-account-key" (RFC 8555 §11.1). Telephone identities: P-256 alone, since PASSporT has no
+// "csr-key-profile" (what the profile wants beside that), "csr-key-is-account-key" (RFC 8555 §11.1). Telephone identities: P-256 alone, since PASSporT has no
 // other algorithm than ES256 (RFC 8225 §9.2).
 Verdict<void> check_csr_key(const crypto::PublicKey& csr_key, const crypto::PublicKey& account_key,
-                            ProfileKind kind = ProfileKind::kServer);
+                            const Profile& profile = {});
 
 }  // namespace keyward::issue

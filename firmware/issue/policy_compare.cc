@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "firmware/issue/profile_config.h"
 #include "firmware/wire/challenge_types.h"
 
 namespace keyward::issue {
@@ -266,6 +267,36 @@ class Comparison {
     if (old.preference != fresh.preference)
       wider(in + "orders that name no profile may get another one (preference).");
     compare_star(in, old.star, fresh.star);
+    compare_extras(in, old, fresh);
+  }
+  void compare_extras(const std::string& in, const Profile& old, const Profile& fresh) {
+    if (old.subject != fresh.subject || old.common_name != fresh.common_name)
+      wider(in + "the subject of certificates says something else.");
+    static constexpr crypto::KeyKind kAll[] = {crypto::KeyKind::kEcP256, crypto::KeyKind::kEcP384,
+                                               crypto::KeyKind::kEd25519, crypto::KeyKind::kRsa};
+    const auto names = [](const Profile& profile) {
+      return key_names(profile.keys.empty() ? std::vector(std::begin(kAll), std::end(kAll))
+                                            : profile.keys);
+    };
+    list(names(old), names(fresh), in + "also for keys of the kind ",
+         in + "not any more for keys of the kind ");
+    // Shorter keys are more of them.
+    number(in + "RSA keys have at least", -old.rsa_bits_min, -fresh.rsa_bits_min,
+           std::to_string(old.rsa_bits_min) + " bits",
+           std::to_string(fresh.rsa_bits_min) + " bits");
+    if (old.backdate_ms || fresh.backdate_ms)
+      span(in + "notBefore may lie back by", old.backdate_ms.value_or(before_.gate.backdate_ms),
+           fresh.backdate_ms.value_or(after_.gate.backdate_ms));
+    own_budget(in + "certificates of one account in an hour:", old.account_per_hour,
+               fresh.account_per_hour);
+    own_budget(in + "certificates in an hour:", old.overall_per_hour, fresh.overall_per_hour);
+  }
+  void own_budget(const std::string& what, const std::optional<std::int64_t>& old,
+                  const std::optional<std::int64_t>& fresh) {
+    const auto words = [](const std::optional<std::int64_t>& of) {
+      return of ? std::to_string(*of) : std::string("the signer's own budget alone");
+    };
+    number(what, old.value_or(INT64_MAX), fresh.value_or(INT64_MAX), words(old), words(fresh));
   }
   void compare_star(const std::string& in, const std::optional<StarLimits>& old,
                     const std::optional<StarLimits>& fresh) {

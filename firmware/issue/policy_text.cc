@@ -1,5 +1,6 @@
 #include "firmware/issue/policy_text.h"
 
+#include "firmware/issue/profile_config.h"
 #include "firmware/wire/challenge_types.h"
 
 namespace keyward::issue {
@@ -44,6 +45,22 @@ std::string_view names_text(DeviceNames names) {
   return names == DeviceNames::kOmit ? "omit" : "require";
 }
 
+// Only what a profile has of these: a policy that was approved before they could be said stays
+// approved.
+void add_extras(const Profile& profile, const std::string& at, Lines& out) {
+  const auto& words = profile.subject;
+  if (!words.country.empty()) out.text(at + "subject.country", words.country);
+  if (!words.organization.empty()) out.text(at + "subject.organization", words.organization);
+  for (const auto& unit : words.units) out.text(at + "subject.unit", unit);
+  if (!profile.common_name) out.flag(at + "subject.common_name", false);
+  if (!profile.keys.empty()) out.list(at + "keys", key_names(profile.keys));
+  if (profile.rsa_bits_min != limits::kRsaBitsMin)
+    out.number(at + "rsa_bits_min", profile.rsa_bits_min);
+  if (profile.backdate_ms) out.number(at + "backdate_ms", *profile.backdate_ms);
+  if (profile.account_per_hour) out.number(at + "account_per_hour", *profile.account_per_hour);
+  if (profile.overall_per_hour) out.number(at + "overall_per_hour", *profile.overall_per_hour);
+}
+
 void add_profile(const Profile& profile, Lines& out) {
   const std::string at = "profile." + profile.name + ".";
   out.text(at + "kind", kind_text(profile.kind));
@@ -57,6 +74,7 @@ void add_profile(const Profile& profile, Lines& out) {
   out.flag(at + "ip", profile.ip);
   out.text(at + "san_device_id", names_text(profile.device_names));
   out.number(at + "preference", profile.preference);
+  add_extras(profile, at, out);
   out.flag(at + "star", profile.star.has_value());
   if (!profile.star) return;
   out.number(at + "star_min_lifetime_s", profile.star->lifetime_s_min);

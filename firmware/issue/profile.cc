@@ -13,7 +13,8 @@ namespace keyward::issue {
 namespace {
 
 constexpr std::int64_t kDayMs = 86'400'000;
-constexpr std::string_view kCommonName = "2.5.4.3";
+constexpr std::string_view kCommonName = "2.5.4.3", kCountry = "2.5.4.6",
+                           kOrganization = "2.5.4.10", kOrganizationalUnit = "2.5.4.11";
 constexpr std::string_view kTnAuthList = "1.3.6.1.5.5.7.1.26",
                            kJwtClaimConstraints = "1.3.6.1.5.5.7.1.27",
                            kEnhancedJwtClaimConstraints = "1.3.6.1.5.5.7.1.33";
@@ -274,11 +275,21 @@ std::optional<Validity> validity_of(const Profile& profile, const Issuer& issuer
   return validity;
 }
 
+Bytes subject_der(const Profile& profile, std::string_view common_name) {
+  std::vector<x509::NameAttribute> out;
+  const auto& words = profile.subject;
+  if (!words.country.empty()) out.push_back({std::string(kCountry), words.country});
+  if (!words.organization.empty()) out.push_back({std::string(kOrganization), words.organization});
+  for (const auto& unit : words.units) out.push_back({std::string(kOrganizationalUnit), unit});
+  if (profile.common_name && !common_name.empty())
+    out.push_back({std::string(kCommonName), std::string(common_name)});
+  return x509::name_der(out);
+}
+
 Bytes subject_of(const CertificatePlan& plan) {
-  if (!plan.pseudonym.empty()) return x509::name_der({{std::string(kCommonName), plan.pseudonym}});
+  if (!plan.pseudonym.empty()) return subject_der(plan.profile, plan.pseudonym);
   const auto name = common_name_of(plan.profile, plan.issuer, plan.identifiers);
-  if (!name) return x509::name_der({});
-  return x509::name_der({{std::string(kCommonName), *name}});
+  return subject_der(plan.profile, name.value_or(""));
 }
 
 std::optional<std::string> common_name_of(const Profile& profile, const Issuer& issuer,

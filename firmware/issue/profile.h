@@ -51,6 +51,15 @@ struct StarLimits {
   std::int64_t duration_s_max = 365LL * 86'400;
 };
 
+// What stands in every subject of a profile before the common name: the operator's words, the same
+// for all (RFC 5280 appendix A: 2 letters, 64 characters).
+struct SubjectWords {
+  std::string country, organization;
+  std::vector<std::string> units;
+  bool empty() const { return country.empty() && organization.empty() && units.empty(); }
+  bool operator==(const SubjectWords&) const = default;
+};
+
 struct Profile {
   std::string name;
   ProfileKind kind = ProfileKind::kServer;
@@ -66,6 +75,13 @@ struct Profile {
   std::vector<std::string>
       attestations{};                   // canonical hints: the gate wants a GrantRemote for each
   std::vector<std::string> purposes{};  // extended key usages, dotted
+  SubjectWords subject{};
+  bool common_name = true;              // false: the words alone
+  std::vector<crypto::KeyKind> keys{};  // of the CSR; empty: every one that is accepted at all
+  int rsa_bits_min = limits::kRsaBitsMin;
+  std::optional<std::int64_t> backdate_ms{};  // absent: the signer's
+  // Certificates of this profile in an hour, beside the signer's budgets; absent: those alone.
+  std::optional<std::int64_t> account_per_hour{}, overall_per_hour{};
   bool for_devices() const { return kind == ProfileKind::kDevice; }
 };
 
@@ -132,6 +148,8 @@ Result<Bytes> alternative_names_of(const std::vector<wire::Identifier>& identifi
 // An attestation key signs and does nothing else, whatever its kind (TCG AK credential profile).
 Bytes key_usage_of(ProfileKind kind, const crypto::PublicKey& key);
 Bytes subject_of(const CertificatePlan& plan);  // Name
+// The Name with the profile's words and, unless that is empty, this common name.
+Bytes subject_der(const Profile& profile, std::string_view common_name);
 // The common name that the profile gives, if any.
 std::optional<std::string> common_name_of(const Profile& profile, const Issuer& issuer,
                                           const std::vector<wire::Identifier>& identifiers);

@@ -1,6 +1,7 @@
 #include "firmware/issue/profile_config.h"
 
 #include <algorithm>
+#include <array>
 
 #include "firmware/identifier/identifier.h"
 #include "firmware/wire/challenge_types.h"
@@ -15,7 +16,18 @@ constexpr std::int64_t kPreferenceMax = 1'000, kBuiltInPreference = 50, kPrefere
 constexpr std::size_t kMethodsMax = 16;
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::size_t kPurposesMax = 4;
+constexpr std::size_t kUnitsMax = 4, kNameWordBytesMax = 64;  // RFC 5280, ub-organization-name
 constexpr std::string_view kServerAuth = "1.3.6.1.5.5.7.3.1", kClientAuth = "1.3.6.1.5.5.7.3.2";
+
+struct KeyName {
+  std::string_view name;
+  crypto::KeyKind kind;
+};
+// Those that check_csr_key takes at all.
+constexpr std::array<KeyName, 4> kKeyNames = {{{"ec-p256", crypto::KeyKind::kEcP256},
+                                               {"ec-p384", crypto::KeyKind::kEcP384},
+                                               {"ed25519", crypto::KeyKind::kEd25519},
+                                               {"rsa", crypto::KeyKind::kRsa}}};
 
 std::optional<ProfileKind> kind_from(std::string_view text) {
   if (text == "device") return ProfileKind::kDevice;
@@ -96,6 +108,40 @@ void read_star(config::Section& table, Profile& profile) {
   if (wanted) profile.star = star;
 }
 
+// Null, or what is wrong with them. The certificate's subject: [profiles.<name>.subject].
+const char* read_subject(config::Section& table, Profile& profile) {
+  if (!table.has("subject")) return nullptr;
+  auto own = table.table("subject");
+  profile.subject.country = own.string_or("country", "");
+  profile.subject.organization = own.string_or("organization", "");
+  profile.subject.units = own.strings_or_empty("organizational_units", kUnitsMax);
+  profile.common_name = own.boolean_or("common_name", true);
+  return nullptr;
+}
+
+const char* read_keys(config::Section& table, Profile& profile) {
+  for (const auto& name : table.strings_or_empty("keys", kKeyNames.size())) {
+    const auto found = std::ranges::find(kKeyNames, name, &KeyName::name);
+    if (found == kKeyNames.end()) return "a key is ec-p256, ec-p384, ed25519 or rsa";
+    profile.keys.push_back(found->kind);
+  }
+  if (table.has("keys") && profile.keys.empty()) return "keys is empty: no key would be taken";
+  profile.rsa_bits_min = static_cast<int>(table.integer_or(
+      "rsa_bits_min", limits::kRsaBitsMin, limits::kRsaBitsMax, limits::kRsaBitsMin));
+  return nullptr;
+}
+
+void read_budgets(config::Section& table, Profile& profile) {
+  if (table.has("backdate_s"))
+    profile.backdate_ms = 1'000 * table.integer_or("backdate_s", 0, 86'400, 60);
+  if (table.has("account_per_hour"))
+    profile.account_per_hour =
+        table.integer_or("account_per_hour", 1, limits::kIssuancesPerHourMax, 1);
+  if (table.has("overall_per_hour"))
+    profile.overall_per_hour =
+        table.integer_or("overall_per_hour", 1, limits::kIssuancesPerHourMax, 1);
+}
+
 struct ReadProfile {
   std::optional<Profile> profile;  // absent: disabled
   const char* fault = nullptr;
@@ -112,6 +158,9 @@ ReadProfile read_profile(config::Section table, const std::string& name,
   Profile profile = base ? *base : make_profile(name, kind, days);
   if (const auto* fault = read_lifetime(table, profile)) return {std::nullopt, fault};
   if (const auto* fault = read_purposes(table, profile)) return {std::nullopt, fault};
+  if (const auto* fault = read_subject(table, profile)) return {std::nullopt, fault};
+  if (const auto* fault = read_keys(table, profile)) return {std::nullopt, fault};
+  read_budgets(table, profile);
   read_attestations(table, profile);
   profile.description = table.string_or("description", profile.description);
   profile.wildcard = table.boolean_or("wildcard", kind == ProfileKind::kServer);
@@ -156,6 +205,41 @@ const char* fault_of_attestation_key(const Profile& profile) {
   return nullptr;
 }
 
+bool is_word_of_a_name(std::string_view text) {
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  return text.size() <= kNameWordBytesMax && std::ranges::none_of(text, is_control) &&
+         text.find_first_not_of(' ') != text.npos;
+}
+
+const char* fault_of_subject(const Profile& profile) {
+  const auto& words = profile.subject;
+  const auto is_capital = [](char c) { return c >= 'A' && c <= 'Z'; };
+  if (!words.country.empty() &&
+      (words.country.size() != 2 || !std::ranges::all_of(words.country, is_capital)))
+    return "subject: a country is two capital letters (ISO 3166)";
+  if (!words.organization.empty() && !is_word_of_a_name(words.organization))
+    return "subject: an organization has 1 to 64 octets, none of them a control character";
+  if (words.units.size() > kUnitsMax || !std::ranges::all_of(words.units, is_word_of_a_name))
+    return "subject: organizational_units are at most 4, of 1 to 64 octets each";
+  if (profile.kind == ProfileKind::kAttestationKey && (!words.empty() || !profile.common_name))
+    return "an attestation key's subject is empty (TCG)";
+  const bool may_be_empty =
+      profile.kind == ProfileKind::kServer || profile.kind == ProfileKind::kAttestationKey;
+  if (!profile.common_name && words.empty() && !may_be_empty)
+    return "subject: without a common name it needs an organization or the like";
+  return nullptr;
+}
+
+const char* fault_of_keys(const Profile& profile) {
+  for (const auto kind : profile.keys) {
+    if (std::ranges::count(profile.keys, kind) != 1) return "a key stands twice";
+  }
+  if (profile.kind == ProfileKind::kSti && !profile.keys.empty() &&
+      std::ranges::find(profile.keys, crypto::KeyKind::kEcP256) == profile.keys.end())
+    return "telephone identities have P-256 keys: keys leaves none";
+  return nullptr;
+}
+
 const char* fault_of_purposes(const Profile& profile) {
   if (profile.kind == ProfileKind::kSti) return nullptr;
   if (profile.purposes.empty()) return "purposes is empty";
@@ -170,10 +254,20 @@ const char* fault_of_purposes(const Profile& profile) {
 
 }  // namespace
 
+std::vector<std::string> key_names(const std::vector<crypto::KeyKind>& kinds) {
+  std::vector<std::string> out;
+  for (const auto& known : kKeyNames) {
+    if (std::ranges::find(kinds, known.kind) != kinds.end()) out.emplace_back(known.name);
+  }
+  return out;
+}
+
 const char* fault_of(const Profile& profile) {
   if (!is_name(profile.name)) return "a name has a-z, 0-9, - and _";
   if (profile.description.size() > limits::kDetailBytesMax) return "the description is too long";
   if (const auto* fault = fault_of_attestations(profile)) return fault;
+  if (const auto* fault = fault_of_subject(profile)) return fault;
+  if (const auto* fault = fault_of_keys(profile)) return fault;
   if (profile.kind == ProfileKind::kAttestationKey) return fault_of_attestation_key(profile);
   if (const auto* fault = fault_of_purposes(profile)) return fault;
   if (profile.methods.empty()) return "methods is empty: nothing could prove anything";

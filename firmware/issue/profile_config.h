@@ -20,6 +20,10 @@
 //   preference = 100              the smallest that fits is taken for an order without a profile
 //   star = true, star_min_lifetime_s, star_max_duration_days   RFC 8739; never for sti,
 //                                 third-party and attestation-key
+//   keys = ["ec-p256"]            of the CSR: ec-p256, ec-p384, ed25519, rsa; rsa_bits_min
+//   backdate_s, account_per_hour, overall_per_hour   for this profile, instead of the signer's and
+//                                 beside its budgets
+//   [profiles.<name>.subject]     country, organization, organizational_units, common_name = false
 //   enabled = false               takes away "device" or "server"
 #pragma once
 
@@ -36,6 +40,9 @@ struct ConfiguredProfiles {
 };
 ConfiguredProfiles read_profiles(config::Section& root, std::int64_t device_days,
                                  std::int64_t server_days);
+
+// In the words of the configuration.
+std::vector<std::string> key_names(const std::vector<crypto::KeyKind>& kinds);
 
 // Null, or why such a profile cannot be: its name, its methods, or what is not of its kind.
 const char* fault_of(const Profile& profile);

@@ -72,7 +72,7 @@ Verdict<wire::StarTerms> read_star(const json::Value& object, const Profile& pro
     return wrong("lifetime-adjust is longer than the lifetime");
   if (star.lifetime_ms + lead_ms(star) > profile.lifetime_ms)
     return wrong("the lifetime is longer than the profile's");
-  if (star.start_ms < now_ms - now_ms % 1'000 - rules.backdate_ms)
+  if (star.start_ms < now_ms - now_ms % 1'000 - profile.backdate_ms.value_or(rules.backdate_ms))
     return wrong("start-date lies in the past");
   if (star.start_ms > now_ms + rules.ahead_ms_max) return wrong("start-date lies too far ahead");
   if (star.end_ms <= star.start_ms) return wrong("end-date is not after the start");

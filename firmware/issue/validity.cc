@@ -35,7 +35,8 @@ Verdict<void> read_validity(const json::Value& new_order, const Profile& profile
   const auto& own = issuer.certificate;
   const auto second_ms = now_ms - now_ms % 1'000;
   if (begin) {
-    if (*begin < second_ms - rules.backdate_ms) return not_permitted("notBefore lies in the past");
+    if (*begin < second_ms - profile.backdate_ms.value_or(rules.backdate_ms))
+      return not_permitted("notBefore lies in the past");
     if (*begin > now_ms + rules.ahead_ms_max) return not_permitted("notBefore lies too far ahead");
     if (*begin < own.not_before_ms || *begin >= own.not_after_ms)
       return not_permitted("notBefore lies outside the issuing CA's validity");

@@ -539,6 +539,66 @@ TEST_F(GateTest, Grants_AfterRestart_AreStillThere) {
 
 // ---- budgets and time
 
+// ---- what a profile wants beside that
+
+TEST_F(GateTest, Issue_KeyThatTheProfileDoesNotTake_CsrKeyProfile) {
+  auto server = issue::make_profile("server", issue::ProfileKind::kServer, 90);
+  server.keys = {crypto::KeyKind::kEcP384, crypto::KeyKind::kRsa};
+  server.rsa_bits_min = 3'072;
+  config_.profiles = {server};
+  open();
+  prove(client_, dns("a.example"), 5 * kHourMs);
+  const auto made = order(client_, {dns("a.example")});
+  const auto with = [&](const crypto::PrivateKey& key) {
+    return code(gate_->issue(client_.finalize(made, make_csr(key, {dns("a.example")}))));
+  };
+  EXPECT_EQ(with(*key_), "csr-key-profile");  // P-256
+  EXPECT_EQ(with(*crypto::PrivateKey::generate(crypto::KeyKind::kRsa, 2'048)), "csr-key-profile");
+  EXPECT_EQ(with(*crypto::PrivateKey::generate(crypto::KeyKind::kEcP384)), "issued");
+}
+
+TEST_F(GateTest, Issue_SubjectAndBackdatingOfTheProfile_StandInTheCertificate) {
+  auto server = issue::make_profile("server", issue::ProfileKind::kServer, 90);
+  server.subject = {"CH", "Plant", {"East"}};
+  server.backdate_ms = kHourMs;
+  config_.profiles = {server};
+  open();
+  prove(client_, dns("a.example"), 5 * kHourMs);
+  const auto made = order(client_, {dns("a.example")});
+  const auto issued = gate_->issue(client_.finalize(made, make_csr(*key_, {dns("a.example")})));
+  ASSERT_EQ(code(issued), "issued");
+  const auto certificate = x509::parse_certificate(issued->chain.front());
+  ASSERT_TRUE(certificate);
+  EXPECT_EQ(certificate->subject_der, x509::name_der({{"2.5.4.6", "CH"},
+                                                      {"2.5.4.10", "Plant"},
+                                                      {"2.5.4.11", "East"},
+                                                      {"2.5.4.3", "a.example"}}));
+  EXPECT_EQ(certificate->not_before_ms, clock_.utc_ms() - clock_.utc_ms() % 1'000 - kHourMs);
+}
+
+TEST_F(GateTest, Issue_ProfileOverItsBudget_RateProfile) {
+  auto tight = issue::make_profile("server", issue::ProfileKind::kServer, 90);
+  tight.overall_per_hour = 1;
+  config_.profiles = {tight};
+  open();
+  prove(client_, dns("a.example"), 5 * kHourMs);
+  const auto first = order(client_, {dns("a.example")}),
+             second = order(client_, {dns("a.example")});
+  const auto finalize = [&](const auto& which) {
+    return gate_->issue(client_.finalize(which, make_csr(*key_, {dns("a.example")})));
+  };
+  EXPECT_EQ(code(finalize(first)), "issued");
+  const auto refused = finalize(second);
+  ASSERT_EQ(code(refused), "rate-profile");
+  EXPECT_TRUE(refused.error().retry_after_ms.has_value());
+  config_.profiles[0].overall_per_hour.reset();
+  config_.profiles[0].account_per_hour = 1;
+  open();  // the ledger remembers
+  EXPECT_EQ(code(finalize(second)), "rate-profile-account");
+  clock_.advance(kHourMs);
+  EXPECT_EQ(code(finalize(second)), "issued");
+}
+
 TEST_F(GateTest, Issue_AccountOverItsBudget_RateAccount) {
   config_.account_per_hour = 1;
   open();

@@ -151,6 +151,29 @@ TEST_F(LintTest, TheIssuersNameAsSubject_SubjectName) {
   EXPECT_EQ(refused(), Only{"subject-name"});
 }
 
+// The profile's words first, then one common name and nothing else.
+TEST_F(LintTest, SubjectOtherThanTheProfilesWords_SubjectName) {
+  auto profile = *profiles_.find("server");
+  const x509::NameAttribute country{"2.5.4.6", "CH"}, plant{"2.5.4.10", "Plant"},
+      east{"2.5.4.11", "East"}, name{"2.5.4.3", "a.plant.example"};
+  const auto with = [&](const std::vector<x509::NameAttribute>& attributes) {
+    spec_.subject_name_der = x509::name_der(attributes);
+    return refused(profile);
+  };
+  EXPECT_EQ(with({plant, name}), Only{"subject-name"}) << "words that the profile has not";
+  profile.subject = {"CH", "Plant", {"East"}};
+  EXPECT_EQ(with({country, plant, east, name}), Only{});
+  EXPECT_EQ(with({country, plant, east}), Only{});
+  EXPECT_EQ(with({name}), Only{"subject-name"});
+  EXPECT_EQ(with({plant, country, east, name}), Only{"subject-name"});
+  EXPECT_EQ(with({country, plant, name}), Only{"subject-name"});
+  EXPECT_EQ(with({country, plant, east, name, name}), Only{"subject-name"});
+  EXPECT_EQ(with({country, plant, east, plant}), Only{"subject-name"});
+  profile.common_name = false;
+  EXPECT_EQ(with({country, plant, east}), Only{});
+  EXPECT_EQ(with({country, plant, east, name}), Only{"subject-name"});
+}
+
 TEST_F(LintTest, DeviceWithoutName_SubjectName) {
   spec_.subject_name_der = x509::name_der({});
   identifiers_ = {device("SN-1")};

@@ -301,6 +301,16 @@ TEST(ProfileConfig, EveryKey_IsRead) {
     star = true
     star_min_lifetime_s = 600
     star_max_duration_days = 20
+    keys = ["rsa", "ec-p384"]
+    rsa_bits_min = 3072
+    backdate_s = 3600
+    account_per_hour = 5
+    overall_per_hour = 50
+    [profiles.short.subject]
+    country = "CH"
+    organization = "Plant"
+    organizational_units = ["East", "Line 7"]
+    common_name = false
     [profiles.phone]
     kind = "sti"
     days = 30
@@ -314,6 +324,13 @@ TEST(ProfileConfig, EveryKey_IsRead) {
   EXPECT_EQ(one.methods,
             (std::vector{wire::ValidationMethod::kDns01, wire::ValidationMethod::kPossession01}));
   EXPECT_EQ(one.star->lifetime_s_min, 600);
+  EXPECT_EQ(one.keys, (std::vector{crypto::KeyKind::kRsa, crypto::KeyKind::kEcP384}));
+  EXPECT_EQ(one.rsa_bits_min, 3072);
+  EXPECT_EQ(one.backdate_ms, 3'600'000);
+  EXPECT_EQ(one.account_per_hour, 5);
+  EXPECT_EQ(one.overall_per_hour, 50);
+  EXPECT_EQ(one.subject, (issue::SubjectWords{"CH", "Plant", {"East", "Line 7"}}));
+  EXPECT_FALSE(one.common_name);
   EXPECT_EQ(one.star->duration_s_max, 20 * 86'400);
   // By preference, and only where it fits.
   EXPECT_EQ(profiles.fitting({dns("a.example")})->name, "short");
@@ -374,7 +391,22 @@ TEST(ProfileConfig, WrongInAnyWay_DoesNotLoad) {
         "[profiles.server]\ndays = 826",              //
         "[profiles.server]\ndays = 0",                //
         "[profiles.server]\ntypo = 1",                //
-        "[profiles.\"A b\"]\nkind = \"server\"",      //
+        "[profiles.server]\nkeys = []",
+        "[profiles.server]\nkeys = [\"ec-p521\"]",
+        "[profiles.server]\nkeys = [\"rsa\", \"rsa\"]",
+        "[profiles.server]\nrsa_bits_min = 1024",
+        "[profiles.server]\nbackdate_s = 86401",
+        "[profiles.server]\naccount_per_hour = 0",
+        "[profiles.server]\noverall_per_hour = 0",
+        "[profiles.x]\nkind = \"sti\"\nkeys = [\"rsa\"]",
+        "[profiles.server.subject]\ncountry = \"Switzerland\"",
+        "[profiles.server.subject]\norganization = \" \"",
+        "[profiles.server.subject]\norganization = \"a\\u0007b\"",
+        "[profiles.server.subject]\norganizational_units = [\"1\",\"2\",\"3\",\"4\",\"5\"]",
+        "[profiles.server.subject]\ntypo = \"x\"",
+        "[profiles.device.subject]\ncommon_name = false",
+        "[profiles.x]\nkind = \"attestation-key\"\n[profiles.x.subject]\ncountry = \"CH\"",
+        "[profiles.\"A b\"]\nkind = \"server\"",  //
         "[profiles.server]\nenabled = false\n[profiles.device]\nenabled = false"}) {
     EXPECT_FALSE(load(wrong).good()) << wrong;
   }

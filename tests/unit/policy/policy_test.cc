@@ -111,6 +111,20 @@ TEST(PolicyCompare_Profiles, EachSentence) {
   widens("profiles.server = {star = true, star_min_lifetime_s = 7200}",
          "profiles.server = {star = true, star_min_lifetime_s = 3600}",
          "the shortest lifetime in a series is 1 hours");
+  widens("profiles.server = {keys = [\"ec-p256\"]}",
+         "profiles.server = {keys = [\"ec-p256\", \"rsa\"]}", "also for keys of the kind rsa");
+  widens("profiles.server = {keys = [\"ec-p256\", \"ed25519\"]}", "",
+         "also for keys of the kind ec-p384");
+  widens("profiles.server = {rsa_bits_min = 3072}", "", "RSA keys have at least 2048 bits");
+  widens("", "profiles.server = {backdate_s = 3600}", "notBefore may lie back by 1 hours");
+  widens("profiles.server = {account_per_hour = 5}", "profiles.server = {account_per_hour = 6}",
+         "certificates of one account in an hour: 6");
+  widens("profiles.server = {overall_per_hour = 5}", "",
+         "certificates in an hour: the signer's own budget alone");
+  const auto named =
+      read(std::string(kBase) + "[signer.profiles.server.subject]\norganization = \"Plant\"");
+  EXPECT_THAT(words(compare_policies(read(std::string(kBase)), named), true),
+              Contains(HasSubstr("the subject of certificates says something else")));
   const auto old = read(std::string(kBase));
   const auto fresh = read(std::string(kBase) + "profiles.server = {preference = 7}");
   EXPECT_THAT(words(compare_policies(old, fresh), true), Contains(HasSubstr("preference")));
