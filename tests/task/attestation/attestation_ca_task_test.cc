@@ -20,6 +20,7 @@
 #include "hal/base/file.h"
 #include "tests/support/statement/statement.h"
 #include "tests/support/swtpm/swtpm.h"
+#include "tests/support/task_process/immortal.h"
 #include "tests/support/task_process/task_process.h"
 #include "tests/support/tpm_rig/tpm_rig.h"
 
@@ -65,7 +66,7 @@ class AttestationCaTaskTest : public ::testing::Test {
     ASSERT_TRUE(task_.wait_ready());
     attestation_.emplace(TaskId::kAttestation);
     attestation_->rebind(task_.take(TaskId::kAcme));
-    auto* side = signer_ = new SignerSide;
+    auto* side = signer_ = test::immortal(std::make_unique<SignerSide>());
     side->server.on<wire::GrantAk>(TaskId::kAttestation, [side](const auto& grant) {
       const std::lock_guard lock(side->mutex);
       side->grants.push_back(grant);

@@ -26,6 +26,7 @@
 #include "tests/support/eab/eab.h"
 #include "tests/support/statement/formats.h"
 #include "tests/support/statement/statement.h"
+#include "tests/support/task_process/immortal.h"
 #include "tests/support/task_process/task_process.h"
 
 namespace keyward::attest {
@@ -96,7 +97,7 @@ class AttestationTaskTest : public ::testing::Test {
     attestation_.emplace(TaskId::kAttestation);
     attestation_->rebind(task_.take(TaskId::kAcme));
     signer_end_ = task_.take(TaskId::kSigner);
-    auto* side = signer_ = new SignerSide;
+    auto* side = signer_ = test::immortal(std::make_unique<SignerSide>());
     side->server.on<wire::GrantAccount>(TaskId::kAttestation, [side](const auto& grant) {
       side->take(side->accounts, grant);
       return task::Answer<wire::GrantAccountReply>(wire::GrantAccountReply{});

@@ -36,6 +36,7 @@
 #include "tests/support/rats/rats.h"
 #include "tests/support/statement/formats.h"
 #include "tests/support/statement/statement.h"
+#include "tests/support/task_process/immortal.h"
 #include "tests/support/task_process/task_process.h"
 
 namespace keyward::attest {
@@ -120,7 +121,7 @@ class HostileStatements : public ::testing::Test {
     ASSERT_TRUE(task_.wait_ready());
     attestation_.emplace(TaskId::kAttestation);
     attestation_->rebind(task_.take(TaskId::kAcme));
-    auto* side = new SignerSide;
+    auto* side = test::immortal(std::make_unique<SignerSide>());
     side->server.on<wire::GrantRemote>(TaskId::kAttestation, [](const auto&) {
       return task::Answer<wire::GrantRemoteReply>(wire::GrantRemoteReply{});
     });

@@ -26,6 +26,7 @@
 #include "hal/base/clock.h"
 #include "hal/base/file.h"
 #include "tests/support/quote/quote.h"
+#include "tests/support/task_process/immortal.h"
 #include "tests/support/task_process/task_process.h"
 
 namespace keyward::attest {
@@ -93,7 +94,7 @@ class RemoteTask : public ::testing::Test {
     ASSERT_TRUE(task_.wait_ready());
     attestation_.emplace(TaskId::kAttestation);
     attestation_->rebind(task_.take(TaskId::kAcme));
-    auto* side = signer_ = new SignerSide;
+    auto* side = signer_ = test::immortal(std::make_unique<SignerSide>());
     side->server.on<wire::GrantRemote>(TaskId::kAttestation, [side](const auto& grant) {
       const std::lock_guard lock(side->mutex);
       if (side->revoked && grant.ak_serial)
@@ -110,7 +111,7 @@ class RemoteTask : public ::testing::Test {
   }
   // A make-believe TPM: what it seals is the secret with every bit turned.
   void seal() {
-    auto* side = platform_ = new PlatformSide;
+    auto* side = platform_ = test::immortal(std::make_unique<PlatformSide>());
     const auto turned = [](Bytes octets) {
       for (auto& octet : octets) octet = static_cast<std::uint8_t>(~octet);
       return octets;

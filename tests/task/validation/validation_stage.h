@@ -15,6 +15,7 @@
 #include "firmware/wire/messages/name_token_mint.h"
 #include "firmware/wire/messages/name_validate.h"
 #include "tests/support/dns_server/dns_server.h"
+#include "tests/support/task_process/immortal.h"
 #include "tests/support/task_process/task_process.h"
 
 namespace keyward::validate {
@@ -53,7 +54,7 @@ class ValidationStage : public ::testing::Test {
   test::DnsServer dns_;
   test::TaskProcess task_;
   std::optional<task::Peer> validation_;
-  SignerSide* signer_ = new SignerSide;
+  SignerSide* signer_ = test::immortal(std::make_unique<SignerSide>());
   std::string last_detail_;
   wire::NameValidateReply last_;
 };

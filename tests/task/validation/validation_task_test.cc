@@ -17,6 +17,7 @@
 #include "firmware/wire/messages/grant_name.h"
 #include "firmware/wire/messages/name_token_mint.h"
 #include "firmware/wire/messages/name_validate.h"
+#include "tests/support/task_process/immortal.h"
 #include "tests/support/task_process/task_process.h"
 #include "tests/task/validation/tiny_http.h"
 
@@ -157,7 +158,7 @@ class ValidationTaskTest : public ::testing::Test {
   test::TaskProcess task_;
   std::optional<task::Peer> validation_;
   UniqueFd signer_end_;
-  SignerSide* signer_ = new SignerSide;
+  SignerSide* signer_ = test::immortal(std::make_unique<SignerSide>());
   std::atomic<std::uint16_t> port_{0};
   std::string last_detail_;
 };
