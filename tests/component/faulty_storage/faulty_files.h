@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 namespace keyward::test {
 
 enum class FaultKind {
@@ -33,5 +35,26 @@ class FaultyFiles {
   static bool happened();        // the nth was reached
   static std::string where();    // which call it was, and of which file
 };
+
+// One life after the other, the nth call of which fails, until a life has fewer calls than that; how many lives
+// there were. `Life` has run(kind, nth, from_the_start) and reached().
+template <class Life>
+std::uint64_t every_nth(FaultKind kind, bool from_the_start, std::uint64_t step,
+                        std::uint64_t most) {
+  std::uint64_t lives = 0;
+  for (std::uint64_t nth = 1; nth < most; nth += step) {
+    SCOPED_TRACE(std::string(name_of(kind)) + " at call " + std::to_string(nth));
+    Life life;
+    life.run(kind, nth, from_the_start);
+    if (testing::Test::HasFailure()) {
+      ADD_FAILURE() << FaultyFiles::where();
+      return lives;
+    }
+    if (!life.reached()) return lives;
+    ++lives;
+  }
+  ADD_FAILURE() << "no end";
+  return lives;
+}
 
 }  // namespace keyward::test

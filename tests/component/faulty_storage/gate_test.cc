@@ -98,33 +98,20 @@ class Life : public GateTest {
   bool proved_ = false, reached_ = false;
 };
 
-std::uint64_t every_nth(FaultKind kind, bool from_the_start) {
-  std::uint64_t lives = 0;
-  for (std::uint64_t nth = 1; nth < 1'000; ++nth) {
-    SCOPED_TRACE(std::string(name_of(kind)) + " at call " + std::to_string(nth));
-    Life life;
-    life.run(kind, nth, from_the_start);
-    if (testing::Test::HasFailure()) {
-      ADD_FAILURE() << FaultyFiles::where();
-      return lives;
-    }
-    if (!life.reached()) return lives;
-    ++lives;
-  }
-  ADD_FAILURE() << "no end";
-  return lives;
+std::uint64_t every_nth_of(FaultKind kind, bool from_the_start) {
+  return every_nth<Life>(kind, from_the_start, 1, 1'000);
 }
 
 class FaultyGate : public testing::TestWithParam<FaultKind> {};
 
 TEST_P(FaultyGate, Issuance_NthFileCallFails_NothingAnsweredIsLost) {
-  const auto lives = every_nth(GetParam(), false);
+  const auto lives = every_nth_of(GetParam(), false);
   EXPECT_GE(lives, 4U) << "a comparison of nothing";
   std::cout << "[faults] issuance, " << name_of(GetParam()) << ": " << lives << " lives\n";
 }
 
 TEST_P(FaultyGate, FirstStart_NthFileCallFails_StartsTheNextTime) {
-  const auto lives = every_nth(GetParam(), true);
+  const auto lives = every_nth_of(GetParam(), true);
   EXPECT_GE(lives, 8U) << "a comparison of nothing";
   std::cout << "[faults] first start, " << name_of(GetParam()) << ": " << lives << " lives\n";
 }

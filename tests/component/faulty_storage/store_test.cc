@@ -136,36 +136,22 @@ class Life {
   bool is_follower_ = false, reached_ = false;
 };
 
-std::uint64_t every_nth(FaultKind kind, bool from_the_start) {
+std::uint64_t every_nth_of(FaultKind kind, bool from_the_start) {
   // Much alike: the default run takes a part of them.
   const bool all = std::getenv("KEYWARD_FAULTS_LONG") != nullptr;
-  const std::uint64_t step = all ? 1 : from_the_start ? 23 : 5;
-  std::uint64_t lives = 0;
-  for (std::uint64_t nth = 1; nth < 5'000; nth += step) {
-    SCOPED_TRACE(std::string(name_of(kind)) + " at call " + std::to_string(nth));
-    Life life;
-    life.run(kind, nth, from_the_start);
-    if (testing::Test::HasFailure()) {
-      ADD_FAILURE() << FaultyFiles::where();
-      return lives;
-    }
-    if (!life.reached()) return lives;
-    ++lives;
-  }
-  ADD_FAILURE() << "no end";
-  return lives;
+  return test::every_nth<Life>(kind, from_the_start, all ? 1 : from_the_start ? 23 : 5, 5'000);
 }
 
 class FaultyStore : public testing::TestWithParam<FaultKind> {};
 
 TEST_P(FaultyStore, Order_NthFileCallFails_NothingDurableIsLost) {
-  const auto lives = every_nth(GetParam(), false);
+  const auto lives = every_nth_of(GetParam(), false);
   EXPECT_GE(lives, 6U) << "a comparison of nothing";
   std::cout << "[faults] store, " << name_of(GetParam()) << ": " << lives << " lives\n";
 }
 
 TEST_P(FaultyStore, FirstStart_NthFileCallFails_OpensTheNextTime) {
-  const auto lives = every_nth(GetParam(), true);
+  const auto lives = every_nth_of(GetParam(), true);
   EXPECT_GE(lives, 4U) << "a comparison of nothing";
   std::cout << "[faults] store's first start, " << name_of(GetParam()) << ": " << lives
             << " lives\n";
