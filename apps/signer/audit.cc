@@ -115,6 +115,8 @@ Result<std::unique_ptr<AuditKeeper>> AuditKeeper::open(const Configuration& conf
               audit::Notary::open(std::move(notary), ledger, token,
                                   config.audit_anchored ? &out->anchor_ : nullptr, system_clock()));
   out->notary_ = std::move(opened);
+  // The end may have come between that head and the revocation list that skips numbers.
+  out->accepted_loss_ = out->notary_->last_head_accepts();
   return out;
 }
 

@@ -159,6 +159,11 @@ bool Notary::accepts_a_loss() const {
   return cleared_ && accepted_.has_value();
 }
 
+bool Notary::last_head_accepts() const {
+  const std::lock_guard lock(mutex_);
+  return file_.last() && file_.last()->head.accepted.has_value();
+}
+
 std::uint64_t Notary::unsigned_rows_locked() const {
   const auto rows = ledger_.rows();
   if (!file_.last() || accepted_) return rows;

@@ -62,6 +62,8 @@ class Notary {
   bool cleared() const;
   // An operator's acceptance waits for the head that puts it on record.
   bool accepts_a_loss() const;
+  // The last head is one with an acceptance: what followed it may not have been done before an end.
+  bool last_head_accepts() const;
   bool due() const;
   // Signs and anchors what is not yet; without anything new nothing happens. "audit-not-cleared",
   // "ledger-unavailable", "hsm-away", "hsm-signature", the anchor's.

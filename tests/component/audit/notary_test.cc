@@ -70,6 +70,10 @@ TEST_F(NotaryTest, LedgerAndHeadsRolledBack_RefusedUntilAccepted) {
   EXPECT_NE(report.notes[0].find("restored from the backup of Monday"), std::string::npos);
   restart();
   EXPECT_TRUE(check());
+  EXPECT_TRUE(notary_->last_head_accepts());
+  fill(1);
+  ASSERT_TRUE(notary_->make("rows"));
+  EXPECT_FALSE(notary_->last_head_accepts());
 }
 
 TEST_F(NotaryTest, RowsCutOffAlone_RefusedUntilAccepted) {
