@@ -57,6 +57,22 @@ void read_shares(config::Section& section, https::HttpsOptions& out) {
       section.integer_or("requests_per_address_s", 0, kPerSecondMax, limits::kHttpRequestsPerS);
 }
 
+// Revocation lists, OCSP and issuer certificates for whoever checks certificates; a share of few places,
+// the same rates of each address.
+void read_public_http(config::Section& section, Configuration& out) {
+  const auto listen = section.string_or("public_http", "");
+  if (listen.empty()) return;
+  https::HttpsOptions options;
+  options.plain = true;
+  options.listen = listen;
+  options.connections_max = limits::kPublicHttpConnectionsMax;
+  options.connections_per_address_max = limits::kPublicHttpPerAddressMax;
+  options.response_bytes_per_s = limits::kPublicHttpBytesPerS;
+  options.connects_per_address_s = out.https.connects_per_address_s;
+  options.requests_per_address_s = out.https.requests_per_address_s;
+  out.public_http = options;
+}
+
 // What clients of other test servers expect.
 void read_simulation(config::Section& section, Configuration& out) {
   auto& trial = out.service;
@@ -111,6 +127,7 @@ Configuration read(task::Task& task) {
   read_simulation(section, out);
   out.https.hosts = section.strings_or_empty("hosts", kNamesMax);
   read_shares(section, out.https);
+  read_public_http(section, out);
   out.tls_chain = section.string_or("tls_chain", "");
   out.tls_key = section.string_or("tls_key", "");
   out.operators = section.string_or("operators", "");

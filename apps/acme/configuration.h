@@ -15,6 +15,7 @@ struct Configuration {
   ServiceConfig service;
   ApplianceOptions appliance;
   https::HttpsOptions https;
+  std::optional<https::HttpsOptions> public_http;  // for relying parties, without TLS; absent: none
   bool simulator = false;
   bool quick_cooling = false;
   std::string tenants_problem;  // empty, or what is wrong with the section [tenants]

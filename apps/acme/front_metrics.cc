@@ -5,10 +5,10 @@
 namespace keyward::acme {
 
 void FrontMetrics::report(const https::HttpsServer& server) {
-  metrics::set("keyward_acme_connections", {}, static_cast<std::int64_t>(server.connections()));
+  metrics::set(prefix_ + "connections", {}, static_cast<std::int64_t>(server.connections()));
   const auto now = server.turned();
-  const auto turned = [](std::string_view why, std::uint64_t before, std::uint64_t after) {
-    metrics::count("keyward_acme_turned_away_total", {{"why", why}}, after - before);
+  const auto turned = [this](std::string_view why, std::uint64_t before, std::uint64_t after) {
+    metrics::count(prefix_ + "turned_away_total", {{"why", why}}, after - before);
   };
   turned("connections.full", told_.full, now.full);
   turned("connections.address", told_.address_full, now.address_full);

@@ -1,4 +1,4 @@
-// Owns how the HTTPS front end's counts become metrics. Must not know why anything was turned away.
+// Owns how a listener's counts become metrics. Must not know why anything was turned away.
 // Threads: one.
 #pragma once
 
@@ -8,9 +8,11 @@ namespace keyward::acme {
 
 class FrontMetrics {
  public:
+  explicit FrontMetrics(std::string prefix) : prefix_(std::move(prefix)) {}
   void report(const https::HttpsServer& server);
 
  private:
+  std::string prefix_;  // of the metrics' names
   https::HttpsServer::Turned told_;
 };
 

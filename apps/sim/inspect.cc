@@ -153,6 +153,7 @@ int show_environment(const Places& places) {
   line("KEYWARD_SIM_DIR", places.root);
   line("KEYWARD_DIRECTORY", base_url(*settings) + "/acme/directory");
   line("KEYWARD_CA_FILE", places.root_certificate());
+  if (const auto url = public_url(*settings); !url.empty()) line("KEYWARD_PUBLIC_HTTP", url);
   line("KEYWARD_HTTP01_PORT", std::to_string(settings->http_port));
   line("LEGO_CA_CERTIFICATES", places.root_certificate());
   return 0;

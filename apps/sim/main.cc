@@ -67,6 +67,9 @@ CLI::App* add_up(CLI::App& app, sim::UpOptions& options) {
       ->check(CLI::Range(1, 65'535));
   up->add_option("--http-port", options.http_port, "Where http-01 looks (first: 5002)")
       ->check(CLI::Range(1, 65'535));
+  up->add_option("--public-port", options.public_port,
+                 "Of lists and OCSP over plain HTTP (first: 14080)")
+      ->check(CLI::Range(1, 65'535));
   up->add_option("--host", options.hosts, "NAME=ADDRESS for validation; repeat it");
   up->add_option("--permit", options.permitted,
                  "One more DNS tree that the issuing CA may vouch for (first start only)");

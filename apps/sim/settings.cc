@@ -110,12 +110,31 @@ Lines attestation_lines(const Places& places) {
           {"attestation_ca.ek_roots", quoted_list({places.ek_roots()})}};
 }
 
+bool is_added(const Settings& settings, std::string_view key) {
+  return std::ranges::any_of(settings.additions, [&](const std::string& line) {
+    return line.starts_with(std::string(key) + "=");
+  });
+}
+
 // All clients of a simulator have one address: its share is most of what there is.
 Lines acme_lines(const Settings& settings) {
-  return {{"listen", quoted("127.0.0.1:" + std::to_string(settings.port))},
-          {"connections_per_address", std::to_string(limits::kHttpConnectionsMax * 3 / 4)},
-          {"connects_per_address_s", "0"},
-          {"requests_per_address_s", "0"}};
+  Lines out{{"listen", quoted("127.0.0.1:" + std::to_string(settings.port))},
+            {"connections_per_address", std::to_string(limits::kHttpConnectionsMax * 3 / 4)},
+            {"connects_per_address_s", "0"},
+            {"requests_per_address_s", "0"}};
+  if (!public_url(settings).empty())
+    out.emplace_back("public_http", quoted("127.0.0.1:" + std::to_string(settings.public_port)));
+  return out;
+}
+
+// Certificates name the list and the responder where there are any.
+void add_public_urls(const Places& places, const Settings& settings, Lines& signer) {
+  const auto url = public_url(settings);
+  if (url.empty() || !settings.test_ca.empty()) return;
+  if (!is_added(settings, "signer.crl_hours"))
+    signer.emplace_back("crl_url", quoted(url + "/acme/crl"));
+  if (file_exists(places.ocsp_certificate()))
+    signer.emplace_back("ocsp_url", quoted(url + "/acme/ocsp"));
 }
 
 }  // namespace
@@ -135,6 +154,7 @@ Result<Settings> load_settings(const Places& places) {
   auto root = document.root();
   out.port = static_cast<int>(root.integer("port", 1, 65'535));
   out.http_port = static_cast<int>(root.integer("http_port", 1, 65'535));
+  out.public_port = static_cast<int>(root.integer_or("public_port", 0, 65'535, 0));
   out.hosts = root.strings_or_empty("hosts", kListMax);
   out.permitted = root.strings_or_empty("permitted", kListMax);
   out.module = root.string_or("module", "");
@@ -151,8 +171,8 @@ Status save_settings(const Places& places, const Settings& s) {
   const std::string text =
       "# What this simulator remembers; change it by `keyward-sim up` options.\nport = " +
       std::to_string(s.port) + "\nhttp_port = " + std::to_string(s.http_port) +
-      "\nhosts = " + quoted_list(s.hosts) + "\npermitted = " + quoted_list(s.permitted) +
-      "\nmodule = " + quoted(s.module) +
+      "\npublic_port = " + std::to_string(s.public_port) + "\nhosts = " + quoted_list(s.hosts) +
+      "\npermitted = " + quoted_list(s.permitted) + "\nmodule = " + quoted(s.module) +
       "\nmodule_environment = " + quoted_list(s.module_environment) +
       "\ntest_ca = " + quoted(s.test_ca) + "\nadditions = " + quoted_list(s.additions) + "\n";
   return replace_file(places.settings(), view_of(text), 0644);
@@ -160,6 +180,11 @@ Status save_settings(const Places& places, const Settings& s) {
 
 std::string base_url(const Settings& settings) {
   return "https://127.0.0.1:" + std::to_string(settings.port);
+}
+
+std::string public_url(const Settings& settings) {
+  if (settings.public_port == 0 || is_added(settings, "acme.public_http")) return {};
+  return "http://127.0.0.1:" + std::to_string(settings.public_port);
 }
 
 Status write_installation(const Places& places, const Settings& s, bool separate_uids) {
@@ -193,6 +218,7 @@ Status write_installation(const Places& places, const Settings& s, bool separate
     signer.emplace_back("ocsp_key_label", quoted("ocsp"));
     signer.emplace_back("ocsp_certificate", quoted(places.ocsp_certificate()));
   }
+  add_public_urls(places, s, signer);
   if (one_call) pkcs11.emplace_back("sessions_max", "1");  // docs/hal-pkcs11.md
   const std::string text = "# Made anew by every `keyward-sim up` from sim.toml.\n" +
                            section(s, "supervisor",
@@ -223,11 +249,7 @@ Status write_installation(const Places& places, const Settings& s, bool separate
   return replace_file(places.installation(), view_of(text), 0644);
 }
 
-bool own_tls(const Settings& settings) {
-  return std::ranges::any_of(settings.additions, [](const std::string& line) {
-    return line.starts_with("acme.tls_chain=");
-  });
-}
+bool own_tls(const Settings& settings) { return is_added(settings, "acme.tls_chain"); }
 
 Status write_plan(const Places& places, const Settings& s) {
   const std::string text =

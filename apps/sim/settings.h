@@ -11,8 +11,9 @@
 namespace keyward::simulator {
 
 struct Settings {
-  int port = 0;                    // of the ACME server on 127.0.0.1; 0: not chosen yet
-  int http_port = 0;               // where http-01 looks; 0: not chosen yet
+  int port = 0;         // of the ACME server on 127.0.0.1; 0: not chosen yet
+  int http_port = 0;    // where http-01 looks; 0: not chosen yet
+  int public_port = 0;  // of lists and OCSP over plain HTTP; 0: none (simulators of before)
   std::vector<std::string> hosts;  // NAME=ADDRESS, static names for validation
   std::vector<std::string>
       permitted;       // DNS trees that the issuing CA may vouch for; fixed by the ceremony
@@ -38,6 +39,8 @@ Result<Settings> load_settings(const Places& places);
 Status save_settings(const Places& places, const Settings& settings);
 
 std::string base_url(const Settings& settings);
+// Where lists, OCSP and issuer certificates are to be had without TLS; empty: nowhere.
+std::string public_url(const Settings& settings);
 // keyward.toml for the supervisor. `separate_uids` only matters to root.
 Status write_installation(const Places& places, const Settings& settings, bool separate_uids);
 // The plan of the first ceremony.

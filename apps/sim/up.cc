@@ -23,6 +23,7 @@ namespace {
 
 constexpr int kPortDefault = 14'000;
 constexpr int kHttpPortDefault = 5'002;
+constexpr int kPublicPortDefault = 14'080;
 constexpr std::int64_t kDownMs = 90'000;
 constexpr useconds_t kLookUs = 20'000;
 
@@ -33,6 +34,30 @@ int complain(const std::string& what, const Error& error = {}) {
               << (error.native != 0 ? " (" + std::to_string(error.native) + ")" : "");
   std::cerr << "\n";
   return 1;
+}
+
+// Below the range from which the kernel takes clients' ports, and away from those that tests choose:
+// certificates name it, so that it must stay free.
+int choose_public_port(int acme_port) {
+  constexpr int kFirst = 32'100, kCount = 600;
+  if (acme_port == kPortDefault && bindable_port(kPublicPortDefault)) return kPublicPortDefault;
+  for (int i = 0; i < kCount; ++i) {
+    const int port = kFirst + (acme_port + i) % kCount;
+    if (bindable_port(port)) return port;
+  }
+  return 0;
+}
+
+// A simulator of before has none, and gets none: the addresses in its certificates are its policy.
+Status apply_public_port(const UpOptions& options, bool provisioned, Settings& settings) {
+  if (options.public_port != 0) settings.public_port = options.public_port;
+  if (settings.public_port == 0 && !provisioned)
+    settings.public_port = choose_public_port(settings.port);
+  if (settings.public_port == 0 || bindable_port(settings.public_port)) return {};
+  return fail(ErrorKind::kUnavailable,
+              "127.0.0.1's port for lists and OCSP is taken by another program: choose one with "
+              "--public-port",
+              settings.public_port);
 }
 
 Status apply(const UpOptions& options, bool provisioned, Settings& settings) {
@@ -69,7 +94,7 @@ Status apply(const UpOptions& options, bool provisioned, Settings& settings) {
     return fail(ErrorKind::kUnavailable,
                 "127.0.0.1's port is taken by another program: choose one with --port",
                 settings.port);
-  return {};
+  return apply_public_port(options, provisioned, settings);
 }
 
 // Everything before the start; the caller holds the lock.

@@ -11,8 +11,9 @@ namespace keyward::simulator {
 struct UpOptions {
   bool foreground = false;
   bool quiet = false;
-  int port = 0;       // 0: the remembered one, else 14000 if free, else the kernel's choice
-  int http_port = 0;  // 0: the remembered one, else 5002 if free, else the kernel's choice
+  int port = 0;         // 0: the remembered one, else 14000 if free, else the kernel's choice
+  int http_port = 0;    // 0: the remembered one, else 5002 if free, else the kernel's choice
+  int public_port = 0;  // 0: the remembered one; at the first start one is chosen
   std::vector<std::string> hosts;      // replaces the remembered ones if not empty
   std::vector<std::string> permitted;  // before the first start only
   std::string module;                  // "softhsm": back to the built-in one

@@ -28,11 +28,13 @@ struct HttpRequest {
   Bytes body;                // whole body; at most limits::kRequestBodyBytesMax
   std::string peer_address;  // for the log and for rate limits
   Bytes client_key{};  // SubjectPublicKeyInfo of the client's certificate; empty when it has none
+  std::string if_none_match{};  // empty when absent
 };
 
 struct HttpResponse {
   int status = 500;
-  // Everything but Content-Length, Date and Connection, which the server adds. No header repeats
+  // Everything but Content-Length, Date and Connection, which the server adds (204 and 304 have no
+  // body). No header repeats
   // except Link. Values hold no control characters.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;  // for HEAD already empty; no Content-Length is then needed beyond 0

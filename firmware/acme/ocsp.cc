@@ -7,12 +7,14 @@
 #include "firmware/acme/context.h"
 #include "firmware/acme/render.h"
 #include "firmware/acme/request.h"
+#include "firmware/crypto/crypto.h"
 
 namespace keyward::acme {
 namespace {
 
 constexpr std::string_view kRequestType = "application/ocsp-request",
                            kResponseType = "application/ocsp-response";
+constexpr std::size_t kETagBytes = 16;
 
 Outcome<HttpResponse> ask(Context& context, Bytes request, bool cacheable) {
   auto answer = context.backend.signer.ask(wire::OcspGet{std::move(request)});
@@ -32,6 +34,9 @@ Outcome<HttpResponse> ask(Context& context, Bytes request, bool cacheable) {
   }
   // A shared cache asks again at half of its time, as the signer makes another one then.
   const auto left_s = (*answer->next_update_ms - context.clock.utc_ms()) / 2'000;
+  const auto digest = crypto::sha256(view_of(response.body));
+  response.headers.emplace_back("ETag",
+                                "\"" + base64url_encode(ByteView(digest).first(kETagBytes)) + "\"");
   response.headers.emplace_back("Last-Modified", http_date(*answer->this_update_ms));
   response.headers.emplace_back("Expires", http_date(*answer->next_update_ms));
   response.headers.emplace_back("Cache-Control",

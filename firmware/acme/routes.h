@@ -138,6 +138,18 @@ inline constexpr std::array kRoutes = std::to_array<Route>({
      false, Repeat::kHarmless},
 });
 
+// Answers that are signed in themselves and the same for everybody, and the way to ask for them: what a
+// listener without TLS may serve. By the path, so that what is added below these is found by whoever checks
+// a certificate.
+constexpr bool is_public(const Route& route) {
+  if (route.authentication != Authentication::kNone || route.takes_cursor) return false;
+  for (const std::string_view root : {"/acme/crl", "/acme/ocsp", "/acme/issuer"}) {
+    if (route.pattern == root) return true;
+    if (route.pattern.starts_with(root) && route.pattern[root.size()] == '/') return true;
+  }
+  return false;
+}
+
 constexpr const Route& route_of(Resource resource) {
   for (const auto& route : kRoutes) {
     if (route.resource == resource) return route;
@@ -252,5 +264,9 @@ static_assert(!match_route("/acme/t//new-order"));
 static_assert(!match_route("/acme/t/vendor"));
 static_assert(match_route("/acme/ocsp/MEI%2B/A==")->segments[0] == "MEI%2B/A==");
 static_assert(!match_route("/acme/ocsp/"));
+static_assert(is_public(route_of(Resource::kCrl)) && is_public(route_of(Resource::kOcsp)) &&
+              is_public(route_of(Resource::kOcspInPath)) && is_public(route_of(Resource::kIssuer)));
+static_assert(!is_public(route_of(Resource::kDirectory)) &&
+              !is_public(route_of(Resource::kRenewalInfo)));
 
 }  // namespace keyward::acme

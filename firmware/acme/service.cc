@@ -9,6 +9,7 @@
 #include "firmware/acme/authz_resources.h"
 #include "firmware/acme/certificate_resources.h"
 #include "firmware/acme/challenge_resources.h"
+#include "firmware/acme/conditional.h"
 #include "firmware/acme/crl.h"
 #include "firmware/acme/issuing.h"
 #include "firmware/acme/key_change.h"
@@ -121,7 +122,7 @@ void count_request(const Route* route, int status, std::chrono::steady_clock::ti
 
 bool is_answer_to_relying_party(const std::optional<RouteMatch>& match,
                                 const HttpResponse& response) {
-  return match && response.status == 200 &&
+  return match && (response.status == 200 || response.status == 304) &&
          (match->route->resource == Resource::kOcsp ||
           match->route->resource == Resource::kOcspInPath);
 }
@@ -200,6 +201,7 @@ HttpResponse Service::handle(const HttpRequest& request) {
   } else {
     auto outcome = dispatch(request, *match);
     response = outcome ? std::move(*outcome) : outcome.error().response();
+    answer_conditionally(request, response);
   }
   count_request(match ? match->route : nullptr, response.status, began);
   if (is_answer_to_relying_party(match, response)) {  // no part of ACME: neither nonce nor index
@@ -216,6 +218,13 @@ HttpResponse Service::handle(const HttpRequest& request) {
          match ? match->tenant : std::string_view{});
   if (request.method == "HEAD") response.body.clear();
   return response;
+}
+
+Outcome<HttpResponse> Service::read_public(const HttpRequest& request, const RouteMatch& match) {
+  if (!is_public(*match.route)) return refuse(not_found());
+  auto outcome = dispatch(request, match);
+  if (outcome) answer_conditionally(request, *outcome);
+  return outcome;
 }
 
 std::size_t Service::body_bytes_max(std::string_view method, std::string_view raw_path) const {

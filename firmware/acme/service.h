@@ -32,6 +32,9 @@ class Service final : public HttpHandler {
   std::size_t body_bytes_max(std::string_view method, std::string_view raw_path) const override;
   HttpResponse refuse_transport(int status, std::string_view detail) override;
 
+  // Of a public route (routes.h, is_public): what it answers to everybody, without nonce and index.
+  Outcome<HttpResponse> read_public(const HttpRequest& request, const RouteMatch& match);
+
   // One turn of what the caretaker does again and again after `start`; false: a peer is away.
   bool refresh_profiles();  // asks the signer what it offers
   bool resume_work();       // asks the store what is unfinished or due

@@ -25,6 +25,9 @@
 #include "firmware/log/log.h"
 #include "hal/base/unique_fd.h"
 
+// Of a connection that a worker has; defined in tools/cmake/civetweb/whole.c.
+extern "C" int keyward_https_socket(const mg_connection* connection);
+
 namespace keyward::https {
 namespace {
 
@@ -50,6 +53,8 @@ std::string_view reason_phrase(int status) {
       return "Created";
     case 204:
       return "No Content";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:
@@ -114,11 +119,13 @@ std::string compose(const acme::HttpResponse& response, bool is_head, bool close
     out.append(name).append(": ").append(value).append("\r\n");
   }
   if (close) out.append("Connection: close\r\n");
-  // RFC 9110 §8.6: none with 204; with HEAD it would have to be the GET's, which is not known here.
-  if (!is_head && response.status != 204)
+  // RFC 9110 §8.6: none with 204; with HEAD and 304 it would have to be the GET's, which is not known
+  // here.
+  const bool has_body = !is_head && response.status != 204 && response.status != 304;
+  if (has_body)
     out.append("Content-Length: ").append(std::to_string(response.body.size())).append("\r\n");
   out.append("\r\n");
-  if (!is_head && response.status != 204) out.append(response.body);
+  if (has_body) out.append(response.body);
   return out;
 }
 
@@ -222,6 +229,11 @@ struct HttpsServer::Impl {
   }
   static int on_connected(const mg_connection* connection, void**) {
     Impl& self = of(connection);
+    if (self.options.plain) {  // no handshake that would have said it
+      this_connection.entry =
+          self.table.open(keyward_https_socket(connection), self.options.header_ms);
+      this_connection.requests = 0;
+    }
     self.table.enter(this_connection.entry, Phase::kWaiting, self.options.header_ms);
     return 0;
   }
@@ -254,6 +266,8 @@ struct HttpsServer::Impl {
   bool answer(mg_connection* connection, const acme::HttpResponse& response, bool is_head,
               bool close);
   void drain(mg_connection* connection);
+  std::int64_t response_ms(std::size_t bytes) const;
+  Status prepare_tls();
   Status listen();
   Status set_port();
 };
@@ -307,7 +321,8 @@ int HttpsServer::Impl::serve(mg_connection* connection) {
   const acme::HttpResponse response = handler.handle(request);
   const char* wish = ::mg_get_header(connection, "Connection");
   const bool close = this_connection.requests >= options.requests_per_connection_max ||
-                     table.is_busy() || (wish != nullptr && ::strcasecmp(wish, "close") == 0);
+                     fenced.request->is_http_1_0 || table.is_busy() ||
+                     (wish != nullptr && ::strcasecmp(wish, "close") == 0);
   answer(connection, response, is_head, close);
   return response.status;
 }
@@ -353,12 +368,18 @@ int HttpsServer::Impl::refuse(mg_connection* connection, const Refusal& refusal,
   return refusal.status;
 }
 
+std::int64_t HttpsServer::Impl::response_ms(std::size_t bytes) const {
+  if (options.response_bytes_per_s == 0) return options.response_ms;
+  return options.response_ms +
+         static_cast<std::int64_t>(bytes) * 1'000 / options.response_bytes_per_s;
+}
+
 bool HttpsServer::Impl::answer(mg_connection* connection, const acme::HttpResponse& response,
                                bool is_head, bool close) {
   const std::string octets = compose(response, is_head, close);
   // A late body has a deadline already: what is left of it is for this answer.
   if (!table.was_cut(this_connection.entry))
-    table.enter(this_connection.entry, Phase::kResponse, options.response_ms);
+    table.enter(this_connection.entry, Phase::kResponse, response_ms(octets.size()));
   const int sent = ::mg_write(connection, octets.data(), octets.size());
   const bool complete = sent >= 0 && static_cast<std::size_t>(sent) == octets.size();
   if (close || !complete)
@@ -380,12 +401,20 @@ void HttpsServer::Impl::drain(mg_connection* connection) {
   }
 }
 
+Status HttpsServer::Impl::prepare_tls() {
+  KEYWARD_TRY(made, TlsContext::create({options.client_key_known, options.client_key_required}));
+  tls = std::move(made);
+  SSL_CTX_set_app_data(tls->native(), this);
+  ::SSL_CTX_set_info_callback(tls->native(), on_tls_event);
+  return {};
+}
+
 Status HttpsServer::Impl::listen() {
   const std::string threads = std::to_string(options.connections_max);
   const std::string header_ms = std::to_string(std::max(options.header_ms, options.handshake_ms));
   const std::string idle_ms = std::to_string(options.idle_ms);
   const std::string header_bytes = std::to_string(limits::kHttpHeaderBytesMax);
-  const std::string ports = options.listen + "s";
+  const std::string ports = options.listen + (options.plain ? "" : "s");
   const char* settings[] = {"listening_ports",
                             ports.c_str(),
                             "num_threads",
@@ -422,7 +451,7 @@ Status HttpsServer::Impl::listen() {
   callbacks.begin_request = on_request;
   callbacks.http_error = on_error;
   callbacks.log_message = on_log;
-  callbacks.external_ssl_ctx = give_context;
+  if (!options.plain) callbacks.external_ssl_ctx = give_context;
   callbacks.init_connection = on_connected;
   callbacks.connection_close = on_close;
   mg_init_data init{&callbacks, this, settings};
@@ -443,7 +472,7 @@ Status HttpsServer::Impl::listen() {
 Status HttpsServer::Impl::set_port() {
   std::array<mg_server_port, 2> ports{};
   if (::mg_get_server_ports(context, static_cast<int>(ports.size()), ports.data()) != 1 ||
-      ports[0].is_ssl == 0)
+      (ports[0].is_ssl == 0) != options.plain)
     return fail(ErrorKind::kInternal, "HTTPS listens on something else than asked");
   listening_port = static_cast<std::uint16_t>(ports[0].port);
   return {};
@@ -454,7 +483,7 @@ HttpsServer::~HttpsServer() = default;
 
 Result<std::unique_ptr<HttpsServer>> HttpsServer::start(const HttpsOptions& options,
                                                         acme::HttpHandler& handler) {
-  if (options.connections_max < 2 || options.hosts.empty() ||
+  if (options.connections_max < 2 || options.hosts.empty() != options.plain ||
       options.listen.rfind(':') == std::string::npos)
     return fail(ErrorKind::kBadInput, "HTTPS options");
   static const unsigned features = ::mg_init_library(MG_FEATURES_TLS | MG_FEATURES_IPV6);
@@ -463,22 +492,22 @@ Result<std::unique_ptr<HttpsServer>> HttpsServer::start(const HttpsOptions& opti
   if (::mg_check_feature(MG_FEATURES_IPV6) == 0 || ::mg_check_feature(MG_FEATURES_FILES) != 0)
     return fail(ErrorKind::kInternal, "civetweb is built in another way than this product needs");
   auto impl = std::make_unique<Impl>(options, handler);
-  KEYWARD_TRY(tls, TlsContext::create({options.client_key_known, options.client_key_required}));
-  impl->tls = std::move(tls);
-  SSL_CTX_set_app_data(impl->tls->native(), impl.get());
-  ::SSL_CTX_set_info_callback(impl->tls->native(), Impl::on_tls_event);
+  if (!options.plain) KEYWARD_CHECK(impl->prepare_tls());
   for (std::string host : options.hosts) {
     for (char& c : host) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     impl->authority.hosts.push_back(std::move(host));
   }
   impl->authority.port = options.public_port;
+  impl->authority.any = options.plain;
   KEYWARD_CHECK(impl->listen());
-  // No handshake succeeds before set_identity, so nobody reads this while it is written.
-  if (options.public_port == 0) impl->authority.port = impl->listening_port;
+  // No handshake succeeds before set_identity, so nobody reads this while it is written; without TLS
+  // nobody ever does.
+  if (options.public_port == 0 && !options.plain) impl->authority.port = impl->listening_port;
   return std::unique_ptr<HttpsServer>(new HttpsServer(std::move(impl)));
 }
 
 Status HttpsServer::set_identity(const acme::TlsIdentity& identity) {
+  if (!impl_->tls) return fail(ErrorKind::kBadInput, "a listener without TLS has no identity");
   return impl_->tls->set_identity(identity);
 }
 std::uint16_t HttpsServer::port() const { return impl_->listening_port; }

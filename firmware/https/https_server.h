@@ -1,6 +1,9 @@
 // Owns the HTTPS listener: threads, deadlines, the fences around civetweb, and the answer's octets.
 // Must not know routes, JSON or ACME. No other folder includes civetweb.
 //
+// The same listener without TLS (`plain`) is for what anybody may read and what is signed in itself:
+// whoever checks a certificate must not need TLS to do so (RFC 5280 §8, RFC 5019 §6).
+//
 // Each request that passes the fences goes to HttpHandler::handle as a plain value; each that does
 // not is answered with HttpHandler::refuse_transport and its connection is closed, because what
 // follows on it cannot be told from the refused request. Errors of start(): kBadInput (listen
@@ -25,6 +28,9 @@ struct HttpsOptions {
   std::string listen;              // "127.0.0.1:14000", "[::1]:14000"; port 0: the kernel chooses
   std::vector<std::string> hosts;  // names and addresses the Host header may have; any case
   std::uint16_t public_port = 0;   // the Host header's port; 0: the port listened on
+  // HTTP without TLS, also HTTP/1.0, and with any Host or none in it: `hosts` is not used, and
+  // set_identity says kBadInput. Stock OCSP clients speak HTTP/1.0 and name whom a URL named.
+  bool plain = false;
   // Client certificates by their keys (SubjectPublicKeyInfo, DER). Empty: clients are not asked.
   std::function<bool(ByteView spki_der)> client_key_known{};
   bool client_key_required = true;  // false: a client may also show none
@@ -35,6 +41,8 @@ struct HttpsOptions {
   std::int64_t idle_ms = limits::kKeepAliveIdleMs;
   std::int64_t body_ms = limits::kBodyDeadlineMs;
   std::int64_t response_ms = limits::kResponseDeadlineMs;
+  std::int64_t response_bytes_per_s =
+      0;  // a large answer has time for this rate besides; 0: has not
   // Of one client address (an IPv6 /64); 0: no limit of its own.
   int connections_per_address_max = 0;
   std::int64_t connects_per_address_s = 0;  // beyond: the connection is reset

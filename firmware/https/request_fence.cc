@@ -67,7 +67,7 @@ bool has_exact_separators(const RawRequest& raw) {
 
 struct KnownHeaders {
   std::vector<std::string_view> host, content_length, transfer_encoding, content_type, accept,
-      expect;
+      expect, if_none_match;
 };
 
 KnownHeaders collect(const RawRequest& raw) {
@@ -81,6 +81,7 @@ KnownHeaders collect(const RawRequest& raw) {
     if (same_name(name, "content-type")) known.content_type.push_back(value);
     if (same_name(name, "accept")) known.accept.push_back(value);
     if (same_name(name, "expect")) known.expect.push_back(value);
+    if (same_name(name, "if-none-match")) known.if_none_match.push_back(value);
   }
   return known;
 }
@@ -105,19 +106,25 @@ std::optional<Refusal> check_framing(const KnownHeaders& known, FencedRequest& o
   return std::nullopt;
 }
 
-std::optional<Refusal> check_host(const KnownHeaders& known, const Authority& authority) {
-  if (known.host.empty()) return Refusal{400, "the Host header is missing"};
+std::optional<Refusal> check_host(const KnownHeaders& known, const Authority& authority,
+                                  bool is_http_1_0) {
   if (known.host.size() > 1) return Refusal{400, "the Host header is repeated"};
-  if (!host_matches(known.host.front(), authority))
+  if (known.host.empty()) {
+    if (is_http_1_0) return std::nullopt;  // RFC 9112 §3.2 asks for it in 1.1
+    return Refusal{400, "the Host header is missing"};
+  }
+  if (!authority.any && !host_matches(known.host.front(), authority))
     return Refusal{421, "this server does not answer for the host in the Host header"};
   return std::nullopt;
 }
 
-std::optional<Refusal> check_grammar(const RawRequest& raw) {
+std::optional<Refusal> check_grammar(const RawRequest& raw, bool takes_http_1_0) {
   if (raw.headers.size() > limits::kHeadersMax) return Refusal{431, "too many header fields"};
   if (!has_exact_separators(raw))
     return Refusal{400, "the request header is not well-formed HTTP/1.1"};
-  if (std::string_view(raw.version) != "1.1") return Refusal{400, "only HTTP/1.1 is spoken here"};
+  const std::string_view version = raw.version;
+  if (version != "1.1" && !(takes_http_1_0 && version == "1.0"))
+    return Refusal{400, "only HTTP/1.1 is spoken here"};
   if (raw.target[0] != '/') return Refusal{400, "the request target is not a path"};
   if (std::strlen(raw.target) + (raw.query ? std::strlen(raw.query) : 0) > limits::kUrlBytesMax)
     return Refusal{400, "the request target is too long"};
@@ -143,11 +150,13 @@ bool host_matches(std::string_view host, const Authority& authority) {
 }
 
 FenceResult fence(const RawRequest& raw, const Authority& authority) {
-  if (const auto refusal = check_grammar(raw)) return {std::nullopt, *refusal};
+  if (const auto refusal = check_grammar(raw, authority.any)) return {std::nullopt, *refusal};
   const KnownHeaders known = collect(raw);
   FencedRequest out;
   if (const auto refusal = check_framing(known, out)) return {std::nullopt, *refusal};
-  if (const auto refusal = check_host(known, authority)) return {std::nullopt, *refusal};
+  out.is_http_1_0 = std::string_view(raw.version) == "1.0";
+  if (const auto refusal = check_host(known, authority, out.is_http_1_0))
+    return {std::nullopt, *refusal};
   if (known.content_type.size() > 1) return {std::nullopt, {400, "Content-Type is repeated"}};
   if (known.expect.size() > 1 ||
       (!known.expect.empty() && !same_name(known.expect.front(), "100-continue")))
@@ -156,11 +165,15 @@ FenceResult fence(const RawRequest& raw, const Authority& authority) {
   out.request.method = raw.method;
   out.request.raw_path = raw.target;
   if (raw.query != nullptr) out.request.raw_path.append("?").append(raw.query);
-  out.request.host = known.host.front();
+  if (!known.host.empty()) out.request.host = known.host.front();
   if (!known.content_type.empty()) out.request.content_type = known.content_type.front();
   for (const auto& part : known.accept) {  // one list in several lines (RFC 9110 §5.3)
     if (!out.request.accept.empty()) out.request.accept += ", ";
     out.request.accept += part;
+  }
+  for (const auto& part : known.if_none_match) {
+    if (!out.request.if_none_match.empty()) out.request.if_none_match += ", ";
+    out.request.if_none_match += part;
   }
   return {std::move(out), {}};
 }

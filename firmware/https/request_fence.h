@@ -37,6 +37,9 @@ struct RawRequest {
 struct Authority {
   std::vector<std::string> hosts;  // lower case; IPv6 in brackets
   std::uint16_t port = 443;        // the port of the public URL
+  // Whatever host is named, and HTTP/1.0, where none need be: for answers that are the same to
+  // everybody.
+  bool any = false;
 };
 
 struct Refusal {
@@ -48,6 +51,7 @@ struct FencedRequest {
   acme::HttpRequest request;                          // body still empty
   std::optional<std::uint64_t> content_length_bytes;  // absent: no such header
   bool expects_continue = false;
+  bool is_http_1_0 = false;  // its connection is closed after the answer (RFC 9112 §9.3)
 };
 
 // Exactly one of `request` and `refusal` is there.

@@ -13,6 +13,12 @@ constexpr Spec kList[] = {
     // ---- acme
     {"keyward_acme_connections", kGauge, "", "Open HTTPS connections."},
     {"keyward_acme_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
+    {"keyward_acme_public_connections", kGauge, "", "Open connections of the plain listener."},
+    {"keyward_acme_public_requests_total", kCounter, "route,status",
+     "Requests for lists, OCSP and issuer certificates over plain HTTP."},
+    {"keyward_acme_public_turned_away_total", kCounter, "why",
+     "Connections and requests of the plain listener that were refused, displaced or made to "
+     "wait."},
     {"keyward_acme_request_duration_seconds", kHistogram, "route",
      "Time from a request's header to its answer."},
     {"keyward_acme_requests_total", kCounter, "route,status", "Requests answered."},

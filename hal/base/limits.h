@@ -190,10 +190,12 @@ inline constexpr std::int64_t kPossessionTokenMs = 24LL * 3'600'000;  // as an o
 inline constexpr std::int64_t kPossessionGrantMs = 24LL * 3'600'000;
 inline constexpr std::size_t kCrlEntriesBytesMax = 15u << 20;  // about 400,000 revocations
 inline constexpr std::size_t kCrlBytesMax = 16u << 20;         // a whole list; kSignMessageBytesMax
-inline constexpr std::size_t kOcspRequestBytesMax = 4'096;  // eight questions need under 1,000
+inline constexpr std::size_t kOcspRequestBytesMax = 4'096;     // eight questions need under 1,000
 inline constexpr std::size_t kOcspPathBytesMax = 512;  // a request in a path (RFC 5019: below 255)
 inline constexpr std::size_t kOcspResponseBytesMax =
     16'384;  // eight answers, a signature and the responder's certificate
+inline constexpr std::size_t kPublishListsMax = 1'024;             // lists in one published set
+inline constexpr std::size_t kPublishManifestBytesMax = 1u << 20;  // of them, and of their issuers
 inline constexpr std::size_t kOcspQuestionsMax = 8;  // stock clients ask one, few for a chain
 inline constexpr std::size_t kOcspKeptMax = 16'384;  // answers ready to be sent (about 1 KiB each)
 inline constexpr int kOcspAtOnceMax = 4;             // answers that wait for the HSM at a time
@@ -274,6 +276,11 @@ inline constexpr std::int64_t kHttpConnectsPerS =
     200;  // new connections of one address a second: a handshake is the dearest thing to ask for
 inline constexpr std::int64_t kHttpRequestsPerS =
     1'000;  // requests of one address a second; what comes faster is made to wait
+inline constexpr int kPublicHttpConnectionsMax =
+    64;  // worker threads of the plain listener for relying parties
+inline constexpr int kPublicHttpPerAddressMax = 32;  // of them for one address
+inline constexpr std::int64_t kPublicHttpBytesPerS =
+    32'768;  // a line so slow (256 kbit/s) still gets a whole revocation list
 inline constexpr std::int64_t kHttpBurstS = 2;        // so many seconds' worth may come at once
 inline constexpr std::int64_t kHttpPaceMs = 1'000;    // longest such wait; beyond it 429
 inline constexpr std::size_t kHttpPacesMax = 16'384;  // addresses remembered, of each kind (2 MB)
@@ -367,8 +374,8 @@ inline constexpr std::int64_t kMailRetentionMs =
 inline constexpr int kSweepRowsMax = 256;    // rows looked at in one short transaction
 inline constexpr int kSweepBatchesMax = 32;  // such transactions in one turn of housekeeping
 inline constexpr std::int64_t kSweepIntervalMs = 5'000;
-inline constexpr std::int64_t kVacuumPagesMax = 512;  // given back in one transaction (2 MiB)
-inline constexpr int kVacuumTurnsMax = 8;             // such transactions in one turn
+inline constexpr std::int64_t kVacuumPagesMax = 512;     // given back in one transaction (2 MiB)
+inline constexpr int kVacuumTurnsMax = 8;                // such transactions in one turn
 inline constexpr std::int64_t kVacuumKeptPages = 1'024;  // kept at least for what comes (4 MiB)
 inline constexpr std::int64_t kStoreFlushMs =
     1'000;  // longest that an unpromised write is not durable

@@ -38,7 +38,10 @@ if(EXISTS "${civetweb_source}/debian/patches/series" AND NOT EXISTS "${civetweb_
   message(FATAL_ERROR "${civetweb_source}: Debian's patches are not applied; unpack it with dpkg-source -x.")
 endif()
 
-add_library(keyward_civetweb STATIC "${civetweb_source}/src/civetweb.c")
+# whole.c holds civetweb.c and one function more, which says a connection's descriptor.
+add_library(keyward_civetweb STATIC "${CMAKE_CURRENT_LIST_DIR}/civetweb/whole.c")
+set_source_files_properties("${CMAKE_CURRENT_LIST_DIR}/civetweb/whole.c" PROPERTIES
+  OBJECT_DEPENDS "${civetweb_source}/src/civetweb.c")
 target_include_directories(keyward_civetweb SYSTEM PUBLIC "${civetweb_source}/include")
 # No CGI, files, file system, cache, popen: the code is not there to be reached. The stack is that of an
 # ordinary thread, not Debian's 100 KiB, which a 64 KiB buffer overruns.
@@ -46,7 +49,7 @@ target_compile_definitions(keyward_civetweb PRIVATE
   NO_SSL_DL OPENSSL_API_3_0 USE_IPV6 NO_CGI NO_FILES NO_FILESYSTEMS NO_CACHING
   USE_STACK_SIZE=1048576 NDEBUG
   MG_EXTERNAL_FUNCTION_mg_cry_internal_impl MG_EXTERNAL_FUNCTION_log_access)
-target_include_directories(keyward_civetweb PRIVATE "${CMAKE_CURRENT_LIST_DIR}/civetweb")
+target_include_directories(keyward_civetweb PRIVATE "${CMAKE_CURRENT_LIST_DIR}/civetweb" "${civetweb_source}/src")
 # civetweb asks nobody whom it may accept, and waits when its queue is full: firmware/https stands at the
 # door. Declared by the system's own header under this name; defined in https_server.cc.
 target_compile_definitions(keyward_civetweb PRIVATE accept=keyward_https_accept)

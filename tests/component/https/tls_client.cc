@@ -69,6 +69,10 @@ Client::Client(std::uint16_t port, const ClientOptions& options) {
   ::inet_pton(AF_INET, options.source.c_str(), &own.sin_addr);
   if (::bind(fd_, reinterpret_cast<sockaddr*>(&own), sizeof own) != 0) return;
   if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return;
+  if (options.plain) {
+    connected_ = true;
+    return;
+  }
   ssl_ = ::SSL_new(context_);
   ::SSL_set_fd(ssl_, fd_);
   connected_ = ::SSL_connect(ssl_) == 1;
@@ -91,18 +95,26 @@ std::string Client::peer_common_name() const {
 }
 
 bool Client::send(std::string_view octets) {
+  if (ssl_ == nullptr)
+    return ::send(fd_, octets.data(), octets.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(octets.size());
   return ::SSL_write(ssl_, octets.data(), static_cast<int>(octets.size())) ==
          static_cast<int>(octets.size());
 }
 
+int Client::read(char* into, int bytes_max) {
+  if (ssl_ != nullptr) return ::SSL_read(ssl_, into, bytes_max);
+  return static_cast<int>(::recv(fd_, into, static_cast<std::size_t>(bytes_max), 0));
+}
+
 bool Client::fill(int timeout_ms) {
   if (ended_) return false;
-  if (::SSL_pending(ssl_) == 0) {
+  if (ssl_ == nullptr || ::SSL_pending(ssl_) == 0) {
     pollfd waiting{fd_, POLLIN, 0};
     if (::poll(&waiting, 1, timeout_ms) <= 0) return false;
   }
   char chunk[16'384];
-  const int got = ::SSL_read(ssl_, chunk, sizeof chunk);
+  const int got = read(chunk, sizeof chunk);
   if (got <= 0) {
     ended_ = true;
     return false;

@@ -18,9 +18,10 @@ acme::TlsIdentity make_identity(const std::string& common_name);
 struct ClientOptions {
   int version_max = TLS1_3_VERSION;
   int version_min = TLS1_VERSION;
-  std::string alpn;     // wire form; empty: not offered
+  std::string alpn;                  // wire form; empty: not offered
   std::string source = "127.0.0.1";  // the client's own address
-  std::string ciphers;  // TLS 1.2; empty: OpenSSL's own, at security level 0
+  std::string ciphers{};             // TLS 1.2; empty: OpenSSL's own, at security level 0
+  bool plain = false;                // no TLS
 };
 
 class Client {
@@ -49,6 +50,7 @@ class Client {
 
  private:
   bool fill(int timeout_ms);
+  int read(char* into, int bytes_max);
   SSL_CTX* context_ = nullptr;
   SSL* ssl_ = nullptr;
   int fd_ = -1;
