@@ -16,6 +16,7 @@
 #include "apps/ctl/operator_key.h"
 #include "apps/ctl/order_command.h"
 #include "apps/ctl/policy_command.h"
+#include "apps/ctl/publish_command.h"
 #include "apps/ctl/records_command.h"
 #include "apps/ctl/roots_command.h"
 #include "apps/ctl/status_command.h"
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
   const ctl::OperatorKeyCommand operator_key(app);
   const ctl::OrderCommand order(app);
   const ctl::PolicyCommand policy(app);
+  const ctl::PublishCommand publish(app);
   const ctl::RootsCommand roots(app);
   const ctl::UnlockCommand unlock(app);
   const ctl::TimeCommand time(app);
@@ -101,6 +103,7 @@ int main(int argc, char** argv) {
   if (operator_key.parsed()) return operator_key.run();
   if (order.parsed()) return order.run();
   if (policy.parsed()) return policy.run();
+  if (publish.parsed()) return publish.run();
   if (roots.parsed()) return roots.run();
   if (unlock.parsed()) return unlock.run();
   if (time.parsed()) return time.run();
