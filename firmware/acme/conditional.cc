@@ -30,7 +30,7 @@ void answer_conditionally(const HttpRequest& request, HttpResponse& response) {
   if (etag == response.headers.end()) return;
   if (request.if_none_match != "*" && !names(request.if_none_match, etag->second)) return;
   response.status = 304;
-  response.body.clear();
+  response.clear_body();
   std::erase_if(response.headers, is("Content-Type"));
 }
 

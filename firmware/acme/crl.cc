@@ -95,7 +95,7 @@ Outcome<HttpResponse> revocation_list(Context& context) {
       {"Last-Modified", http_date((*crl)->this_update_ms)},
       {"ETag", "\"" + std::to_string((*crl)->number) + "\""},
       {"Cache-Control", "public, max-age=" + std::to_string(std::min(left_s, kCachedSMax))}};
-  response.body = (*crl)->der;
+  response.shared_body = std::shared_ptr<const std::string>(*crl, &(*crl)->der);
   return response;
 }
 

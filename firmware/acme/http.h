@@ -10,6 +10,7 @@
 // 7807.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,15 @@ struct HttpResponse {
   // except Link. Values hold no control characters.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;  // for HEAD already empty; no Content-Length is then needed beyond 0
+  // In place of `body`: what is large and the same for many, so that readers who take their time do not
+  // hold a copy each. Null: `body` counts.
+  std::shared_ptr<const std::string> shared_body{};
+
+  std::string_view content() const { return shared_body ? std::string_view(*shared_body) : body; }
+  void clear_body() {
+    body.clear();
+    shared_body.reset();
+  }
 };
 
 class HttpHandler {

@@ -50,7 +50,7 @@ HttpResponse PublicPages::handle(const HttpRequest& request) {
     return std::ranges::find(kHeaders, header.first) == std::end(kHeaders);
   });
   count(match, response.status);
-  if (request.method == "HEAD") response.body.clear();
+  if (request.method == "HEAD") response.clear_body();
   return response;
 }
 

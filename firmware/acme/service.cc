@@ -205,18 +205,18 @@ HttpResponse Service::handle(const HttpRequest& request) {
   }
   count_request(match ? match->route : nullptr, response.status, began);
   if (is_answer_to_relying_party(match, response)) {  // no part of ACME: neither nonce nor index
-    if (request.method == "HEAD") response.body.clear();
+    if (request.method == "HEAD") response.clear_body();
     return response;
   }
   if (is_html(response)) {  // for people: no nonce, and nothing for scripts of other origins
-    if (request.method == "HEAD") response.body.clear();
+    if (request.method == "HEAD") response.clear_body();
     return response;
   }
   const bool is_directory = match && match->route->resource == Resource::kDirectory;
   const bool is_nonce = match && match->route->resource == Resource::kNewNonce;
   finish(response, request.method == "POST" || is_nonce || response.status >= 400, !is_directory,
          match ? match->tenant : std::string_view{});
-  if (request.method == "HEAD") response.body.clear();
+  if (request.method == "HEAD") response.clear_body();
   return response;
 }
 

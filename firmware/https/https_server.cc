@@ -104,7 +104,13 @@ bool is_clean(std::string_view text) {
                       [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
-// One string, so that it leaves in one write (field notes: 13 µs against 54).
+// RFC 9110 §8.6: none with 204; with HEAD and 304 its length would have to be the GET's, which is not
+// known here.
+bool has_body(const acme::HttpResponse& response, bool is_head) {
+  return !is_head && response.status != 204 && response.status != 304;
+}
+
+// One string, so that it leaves in one write (field notes: 13 µs against 54). A shared body follows it.
 std::string compose(const acme::HttpResponse& response, bool is_head, bool close) {
   std::string out = "HTTP/1.1 " + std::to_string(response.status) + " ";
   out.append(reason_phrase(response.status))
@@ -119,13 +125,11 @@ std::string compose(const acme::HttpResponse& response, bool is_head, bool close
     out.append(name).append(": ").append(value).append("\r\n");
   }
   if (close) out.append("Connection: close\r\n");
-  // RFC 9110 §8.6: none with 204; with HEAD and 304 it would have to be the GET's, which is not known
-  // here.
-  const bool has_body = !is_head && response.status != 204 && response.status != 304;
-  if (has_body)
-    out.append("Content-Length: ").append(std::to_string(response.body.size())).append("\r\n");
+  const bool with_body = has_body(response, is_head);
+  if (with_body)
+    out.append("Content-Length: ").append(std::to_string(response.content().size())).append("\r\n");
   out.append("\r\n");
-  if (has_body) out.append(response.body);
+  if (with_body && !response.shared_body) out.append(response.body);
   return out;
 }
 
@@ -377,11 +381,17 @@ std::int64_t HttpsServer::Impl::response_ms(std::size_t bytes) const {
 bool HttpsServer::Impl::answer(mg_connection* connection, const acme::HttpResponse& response,
                                bool is_head, bool close) {
   const std::string octets = compose(response, is_head, close);
+  const std::string_view rest = response.shared_body && has_body(response, is_head)
+                                    ? std::string_view(*response.shared_body)
+                                    : std::string_view{};
   // A late body has a deadline already: what is left of it is for this answer.
   if (!table.was_cut(this_connection.entry))
-    table.enter(this_connection.entry, Phase::kResponse, response_ms(octets.size()));
-  const int sent = ::mg_write(connection, octets.data(), octets.size());
-  const bool complete = sent >= 0 && static_cast<std::size_t>(sent) == octets.size();
+    table.enter(this_connection.entry, Phase::kResponse, response_ms(octets.size() + rest.size()));
+  const auto write = [connection](std::string_view part) {
+    const int sent = part.empty() ? 0 : ::mg_write(connection, part.data(), part.size());
+    return sent >= 0 && static_cast<std::size_t>(sent) == part.size();
+  };
+  const bool complete = write(octets) && write(rest);
   if (close || !complete)
     ::mg_disable_connection_keep_alive(connection);
   else

@@ -26,6 +26,7 @@ class Echo : public acme::HttpHandler {
     acme::HttpResponse out;
     out.status = request.if_none_match == "\"1\"" ? 304 : 200;
     out.headers = {{"ETag", "\"1\""}};
+    if (shared) out.shared_body = shared;
     out.body = big == 0 ? "saw " + request.method + " " + request.raw_path + " of " + request.host +
                               " " + std::to_string(request.body.size())
                         : std::string(big, 'x');
@@ -42,6 +43,7 @@ class Echo : public acme::HttpHandler {
   }
   std::atomic<int> handled{0};
   std::size_t big = 0;
+  std::shared_ptr<const std::string> shared;
 };
 
 class PlainHttpTest : public testing::Test {
@@ -179,6 +181,24 @@ TEST_F(PlainHttpTest, LargeAnswer_SlowReader_HasTimeForItsSize) {
   ASSERT_TRUE(asker.send("GET /crl HTTP/1.1\r\nHost: a\r\n\r\n"));
   std::this_thread::sleep_for(std::chrono::milliseconds(1'200));  // three times response_ms unread
   EXPECT_EQ(asker.receive().body.size(), echo_.big);
+}
+
+TEST_F(PlainHttpTest, SharedBody_Whole_WithoutACopyForEachReader) {
+  echo_.shared = std::make_shared<const std::string>(3u << 20, 'y');
+  start();
+  std::vector<std::unique_ptr<Client>> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.push_back(std::make_unique<Client>(
+        server_->port(), ClientOptions{.source = "127.0.0.1", .plain = true}));
+    ASSERT_TRUE(readers.back()->send("GET /crl HTTP/1.1\r\nHost: a\r\n\r\n"));
+  }
+  for (auto& reader : readers) EXPECT_EQ(reader->receive().body, *echo_.shared);
+  auto asker = client();
+  ASSERT_TRUE(
+      asker.send("HEAD /crl HTTP/1.1\r\nHost: a\r\n\r\nGET /crl HTTP/1.1\r\nHost: a\r\n"
+                 "If-None-Match: \"1\"\r\n\r\n"));
+  EXPECT_EQ(asker.receive(true).status, 200);
+  EXPECT_EQ(asker.receive().status, 304);  // no body was left on the line
 }
 
 TEST_F(PlainHttpTest, LargeAnswer_WithoutRate_IsCutByItsDeadline) {

@@ -18,7 +18,7 @@ acme::TlsIdentity make_identity(const std::string& common_name);
 struct ClientOptions {
   int version_max = TLS1_3_VERSION;
   int version_min = TLS1_VERSION;
-  std::string alpn;                  // wire form; empty: not offered
+  std::string alpn{};                // wire form; empty: not offered
   std::string source = "127.0.0.1";  // the client's own address
   std::string ciphers{};             // TLS 1.2; empty: OpenSSL's own, at security level 0
   bool plain = false;                // no TLS

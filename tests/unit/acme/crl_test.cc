@@ -31,8 +31,8 @@ TEST_F(CrlTest, Get_List_MediaTypeAndValidators) {
   EXPECT_EQ(header_of(response, "ETag"), "\"7\"");
   EXPECT_EQ(header_of(response, "Last-Modified"), http_date(1'795'000'000'000));
   EXPECT_EQ(header_of(response, "Cache-Control"), "public, max-age=300");
-  EXPECT_EQ(response.body, text_of(world.signer.crl_der));
-  EXPECT_EQ(fetch("HEAD").body, "");
+  EXPECT_EQ(response.content(), text_of(world.signer.crl_der));
+  EXPECT_EQ(fetch("HEAD").content(), "");
 }
 
 TEST_F(CrlTest, Get_NextUpdateIsNear_CachedNoLonger) {
@@ -42,7 +42,7 @@ TEST_F(CrlTest, Get_NextUpdateIsNear_CachedNoLonger) {
 
 TEST_F(CrlTest, Get_LargerThanOnePart_Whole) {
   publish(8, limits::kCrlPartBytesMax * 2 + 5);
-  EXPECT_EQ(fetch().body.size(), limits::kCrlPartBytesMax * 2 + 5);
+  EXPECT_EQ(fetch().content().size(), limits::kCrlPartBytesMax * 2 + 5);
   EXPECT_EQ(world.signer.count("crl-get"), 3);
 }
 

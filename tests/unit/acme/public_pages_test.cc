@@ -47,13 +47,13 @@ struct PublicPagesTest : testing::Test {
 TEST_F(PublicPagesTest, List_GetAndHead_AsOverHttpsWithoutAcme) {
   const auto response = ask("/acme/crl");
   expect_plain(response, 200);
-  EXPECT_EQ(response.body, text_of(world.signer.crl_der));
+  EXPECT_EQ(response.content(), text_of(world.signer.crl_der));
   EXPECT_EQ(header_of(response, "Content-Type"), "application/pkix-crl");
   EXPECT_EQ(header_of(response, "ETag"), "\"7\"");
   EXPECT_EQ(header_of(response, "Cache-Control"), "public, max-age=300");
   const auto head = ask("/acme/crl", "HEAD");
   expect_plain(head, 200);
-  EXPECT_EQ(head.body, "");
+  EXPECT_EQ(head.content(), "");
   EXPECT_EQ(header_of(head, "ETag"), "\"7\"");
 }
 
@@ -61,7 +61,7 @@ TEST_F(PublicPagesTest, List_ETagOfTheNewest_NotModified) {
   for (const auto* etag : {"\"7\"", "W/\"7\"", "\"6\", \"7\"", "*"}) {
     const auto response = ask("/acme/crl", "GET", etag);
     expect_plain(response, 304);
-    EXPECT_EQ(response.body, "");
+    EXPECT_EQ(response.content(), "");
     EXPECT_EQ(header_of(response, "Content-Type"), "");
     EXPECT_EQ(header_of(response, "ETag"), "\"7\"");
     EXPECT_EQ(header_of(response, "Cache-Control"), "public, max-age=300");
