@@ -37,6 +37,8 @@ void Figures::take_lists() const {
   metrics::set("keyward_signer_crl_number", {}, static_cast<std::int64_t>(lists.number));
   metrics::set("keyward_signer_crl_this_update_seconds", {}, lists.this_update_ms / 1'000);
   metrics::set("keyward_signer_crl_next_update_seconds", {}, lists.next_update_ms / 1'000);
+  metrics::set("keyward_signer_crl_lists", {}, static_cast<std::int64_t>(lists.lists));
+  metrics::set("keyward_signer_crl_first_lapse_seconds", {}, lists.first_lapse_ms / 1'000);
 }
 
 }  // namespace keyward::signer

@@ -171,9 +171,11 @@ void CrlKeeper::run() {
   std::string last_code;
   while (!ending_) {
     if (!gate_.crl().wait_until_due(limits::kCrlRetryMs) || ending_) continue;
-    const auto made = in_flight_.run([&] { return gate_.crl().make(); });
+    const auto made = in_flight_.run([&] { return gate_.crl().make_due(); });
     if (made) {
-      log::info("a revocation list was made", {{"number", *made}});
+      if (*made)
+        log::info("a revocation list was made",
+                  {{"number", (*made)->number}, {"list", (*made)->list}});
       last_code.clear();
       continue;
     }

@@ -72,7 +72,8 @@ Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfi
     log::warning("the journal of attestation keys was damaged: some must be activated again");
   gate->crl_ = std::make_unique<Crl>(
       CrlConfig{gate->config_.crl_validity_ms, state_dir + "/crl.der", gate->config_.key_label,
-                limits::kCrlGatherMs, gate->config_.crl_entries_bytes_max},
+                limits::kCrlGatherMs, gate->config_.crl_entries_bytes_max, gate->config_.crl_delta,
+                gate->config_.crl_shards, gate->config_.crl_long_validity_ms},
       gate->issuer_, gate->token_, gate->clock_);
   auto ledger = Ledger::open(
       state_dir + "/ledger", clock,
@@ -83,6 +84,7 @@ Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfi
   gate->policy_digest_ = issue::policy_digest(gate->config_, gate->issuer_);
   KEYWARD_CHECK(gate->record_operators());
   gate->finish_orders();
+  KEYWARD_CHECK(gate->crl_->check_shards());
   gate->crl_->set_time_guard(gate->time_guard_);
   gate->crl_->start(*gate->ledger_);
   if (gate->ledger_->torn_bytes_cut() > 0) {
@@ -97,6 +99,7 @@ Status Gate::note_row(const LedgerRow& row, const RowPlace& place) {
   const auto now_ms = clock_.utc_ms();
   if (row.intent) {
     serials_.note(row.intent->serial);
+    if (row.intent->list) crl_->note_shard(*row.intent->list);
     if (row.time_ms > now_ms - 3'600'000)
       budget_.note(row.intent->profile, links_->origin(row.intent->thumbprint), row.time_ms);
     certificates_.note_intent(row.number, *row.intent, place);
@@ -477,6 +480,7 @@ Verdict<LintedTbs> Gate::build(const CheckedRequest& request) {
   CertificatePlan plan{request.profile(),       issuer_, request.names(),
                        request.key(),           *serial, request.validity(),
                        &request.order().terms()};
+  plan.list = crl_->shard_for(*serial);
   if (request.profile().for_devices() && request.names().empty())
     plan.pseudonym = pseudonym_for(request.order());
   auto tbs = build_profile_tbs(plan);
@@ -497,6 +501,7 @@ Verdict<IntentRecorded> Gate::record_intent(CheckedRequest& request, LintedTbs t
   row.csr_sha256 = order.csr_sha256();
   row.profile = request.profile().name;
   row.star_period = request.star_period();
+  row.list = tbs.list();
   row.eab_kid = request.quota_.kid();
   for (const auto& grant : request.grants()) {
     row.grants.push_back(

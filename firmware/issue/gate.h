@@ -67,7 +67,10 @@ struct GateConfig {
   bool possession = false;                 // proof-of-possession-01 is served
   std::vector<wire::AlternateChain> alternate_chains;  // checked: load_alternate_chain
   std::int64_t crl_validity_ms = 0;                    // of a revocation list; 0: none are made
-  std::optional<operate::Operators> operators{};       // whose orders count; absent: nobody's
+  bool crl_delta = false;                              // crl.h
+  std::uint64_t crl_shards = 0;
+  std::int64_t crl_long_validity_ms = 0;
+  std::optional<operate::Operators> operators{};  // whose orders count; absent: nobody's
   bool policy_approval_required = false;  // nothing is issued under a policy that none approved
   std::size_t ledger_segment_bytes_max = limits::kLedgerSegmentBytesMax;
   std::size_t crl_entries_bytes_max = limits::kCrlEntriesBytesMax;

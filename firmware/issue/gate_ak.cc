@@ -112,6 +112,7 @@ Verdict<Gate::CheckedAk> Gate::check_ak(const AkRequest& request) {
   const auto serial = serials_.next();
   if (!serial) return refuse(serial.error(), "ledger-unavailable");
   CertificatePlan plan{*profile, issuer_, grant.identifiers, *key, *serial, *validity};
+  plan.list = crl_->shard_for(*serial);
   plan.tpm = TpmFacts{grant.manufacturer, grant.model, grant.version};
   auto tbs = build_profile_tbs(plan);
   if (!tbs) return refuse(tbs.error(), "lint-failed");
@@ -125,6 +126,7 @@ Verdict<IntentRecorded> Gate::record_ak(CheckedAk& checked, OrderClaim& claim) {
   IntentRow row;
   row.serial = checked.tbs.serial();
   row.tbs_der = checked.tbs.tbs_der();
+  row.list = checked.tbs.list();
   row.ticket_id = request.id;
   row.ticket_expires_at_ms = grant.expires_at_ms + limits::kAkReplayMs;
   row.thumbprint = request.verified.account()->thumbprint();

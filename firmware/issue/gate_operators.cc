@@ -78,6 +78,7 @@ Verdict<std::optional<Gate::PlannedRevocation>> Gate::plan_revocation(
                     std::nullopt,
                     certificate->not_after_ms,
                     std::nullopt};
+  row.list = stored.intent.list;
   if (wanted.reason_code == kReasonKeyCompromise)
     row.compromised_spki_sha256 = crypto::sha256(certificate->spki_der);
   return std::optional<PlannedRevocation>(PlannedRevocation{std::move(row), std::move(*claim)});

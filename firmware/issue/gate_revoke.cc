@@ -83,6 +83,7 @@ Verdict<wire::CertificateRevokeReply> Gate::revoke(const wire::CertificateRevoke
   RevocationRow row{stored.intent_row, stored.intent.serial,      wanted.reason,
                     authority,         revoker.thumbprint,        digest_of(request.jws),
                     std::nullopt,      certificate->not_after_ms, std::nullopt};
+  row.list = stored.intent.list;
   if (wanted.reason == kReasonKeyCompromise)
     row.compromised_spki_sha256 = crypto::sha256(certificate->spki_der);
   // Rows reach the list in the ledger's order: a list says up to which row it is whole.

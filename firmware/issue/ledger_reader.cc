@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "firmware/issue/crl_content.h"
 #include "firmware/issue/record_file.h"
 #include "firmware/x509/certificate.h"
 #include "firmware/x509/der.h"
@@ -173,9 +174,14 @@ class RowChecker::Impl {
   }
 
   Status take_list_intent(const LedgerRow& row) {
-    if (row.list_intent->number <= summary_.list_number)
+    // A delta has the number of its whole list (RFC 5280 §5.2.3), which stands before it.
+    const auto number = row.list_intent->number;
+    const bool delta = row.list_intent->list == kDeltaList;
+    if (delta && number > summary_.list_number)
+      return corrupt("a delta without its revocation list", row.number);
+    if (!delta && number <= summary_.list_number)
       return corrupt("a revocation list's number does not grow", row.number);
-    summary_.list_number = row.list_intent->number;
+    summary_.list_number = std::max(summary_.list_number, number);
     open_lists_.insert(row.number);
     ++summary_.lists;
     return {};

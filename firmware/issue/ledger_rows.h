@@ -83,6 +83,7 @@ struct IntentRow {
   std::string profile;
   std::optional<std::string> eab_kid;        // the credential that the account was admitted by
   std::optional<std::uint64_t> star_period;  // RFC 8739: which of its order's series; from 0
+  std::optional<std::string> list{};         // the shard of revocation lists that it names
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "serial", m.serial, 20);
@@ -98,6 +99,7 @@ struct IntentRow {
     v(9, "profile", m.profile, limits::kProfileNameBytesMax);
     v(10, "eab_kid", m.eab_kid, limits::kEabKidBytesMax);
     v(11, "star_period", m.star_period);
+    v(12, "list", m.list, limits::kListNameBytesMax);
   }
 };
 
@@ -129,6 +131,7 @@ struct RevocationRow {
   std::optional<Digest256> compromised_spki_sha256;
   std::optional<std::int64_t> not_after_ms;  // the certificate's; absent in older rows
   std::optional<std::uint64_t> order_row;    // by an operator alone: the order
+  std::optional<std::string> list{};         // the shard that the certificate names
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "intent_row", m.intent_row);
@@ -140,6 +143,7 @@ struct RevocationRow {
     v(7, "compromised_spki_sha256", m.compromised_spki_sha256);
     v(8, "not_after_ms", m.not_after_ms);
     v(9, "order_row", m.order_row);
+    v(10, "list", m.list, limits::kListNameBytesMax);
   }
 };
 
@@ -165,7 +169,8 @@ struct ListIntentRow {
   std::int64_t this_update_ms = 0;
   std::int64_t next_update_ms = 0;
   std::uint64_t entries = 0;
-  std::uint64_t until_row = 0;  // the newest revocation that it holds; 0: none
+  std::uint64_t until_row = 0;        // the newest revocation that it holds; 0: none
+  std::optional<std::string> list{};  // absent: the whole one (crl_content.h)
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "number", m.number);
@@ -174,6 +179,7 @@ struct ListIntentRow {
     v(4, "next_update_ms", m.next_update_ms);
     v(5, "entries", m.entries);
     v(6, "until_row", m.until_row);
+    v(7, "list", m.list, limits::kListNameBytesMax);
   }
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "firmware/identifier/identifier.h"
+#include "firmware/issue/crl_content.h"
 #include "firmware/issue/pseudonym.h"
 #include "firmware/x509/der.h"
 #include "firmware/x509/tbs.h"
@@ -277,7 +278,7 @@ const char* distribution_points(const LintSubject& s) {
   if (s.issuer.crl_url.empty())
     return extension == nullptr ? nullptr : "a distribution point that the issuer has not";
   if (extension == nullptr || extension->critical) return "missing, or critical";
-  const Bytes wanted = x509::ext_crl_distribution_points(s.issuer.crl_url);
+  const Bytes wanted = x509::ext_crl_distribution_points(list_url(s.issuer, s.list));
   const Bytes held = x509::extension_der(oid::kCrlDistributionPoints, false, extension->value);
   return held == wanted ? nullptr : "not the issuer's";
 }
@@ -373,8 +374,9 @@ Verdict<LintedTbs> lint_tbs(Bytes tbs_der, const CertificatePlan& plan, std::int
                   std::string("parse: ") + certificate.error().what);
   if (!equal(certificate->tbs_der, tbs_der))
     return refuse(wire::FailureKind::kInternal, "lint-failed", "parse: another TBS was read back");
-  const LintSubject subject{*certificate, plan.profile, plan.issuer,    plan.identifiers, plan.key,
-                            backdate_ms,  plan.terms,   plan.pseudonym, plan.tpm};
+  const LintSubject subject{*certificate, plan.profile, plan.issuer, plan.identifiers,
+                            plan.key,     backdate_ms,  plan.terms,  plan.pseudonym,
+                            plan.tpm,     plan.list};
   for (const auto& lint : kLints) {
     if (const char* why = lint.check(subject)) {
       return refuse(wire::FailureKind::kInternal, "lint-failed",

@@ -24,6 +24,7 @@ struct LintSubject {
   const wire::OrderTerms* terms = nullptr;  // null: nothing was asked for beside the identifiers
   std::string_view pseudonym{};             // instead of every identifier; empty: none
   std::optional<TpmFacts> tpm{};            // of an attestation key
+  std::string_view list{};                  // the shard that it is to name; empty: the whole list
 };
 
 struct Lint {
@@ -40,14 +41,19 @@ class LintedTbs {
   const Bytes& tbs_der() const { return tbs_der_; }
   const Bytes& serial() const { return serial_; }
   const Validity& validity() const { return validity_; }
+  // The shard of revocation lists that it names.
+  const std::optional<std::string>& list() const { return list_; }
 
  private:
   friend Verdict<LintedTbs> lint_tbs(Bytes, const CertificatePlan&, std::int64_t);
   LintedTbs(Bytes tbs_der, const CertificatePlan& plan)
-      : tbs_der_(std::move(tbs_der)), serial_(plan.serial), validity_(plan.validity) {}
+      : tbs_der_(std::move(tbs_der)), serial_(plan.serial), validity_(plan.validity) {
+    if (!plan.list.empty()) list_ = plan.list;
+  }
   Bytes tbs_der_;
   Bytes serial_;
   Validity validity_;
+  std::optional<std::string> list_;
 };
 
 // "lint-failed": the detail names the lint.

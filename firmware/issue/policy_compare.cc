@@ -191,6 +191,14 @@ class Comparison {
     if (was != 0 && is == 0) wider("No revocation lists are made any more.");
     if (was == 0 && is != 0) narrower("Revocation lists are made.");
     if (was != 0 && is != 0) span("A revocation list is good for", was, is);
+    const auto &before = before_.gate, &after = after_.gate;
+    flag(before.crl_delta, after.crl_delta, "Delta lists are made.",
+         "No delta lists are made any more.", false);
+    if (before.crl_shards != after.crl_shards)
+      wider("Certificates name their revocation list among " + std::to_string(after.crl_shards) +
+            "; until now among " + std::to_string(before.crl_shards) + ".");
+    span("The long revocation list is good for", before.crl_long_validity_ms,
+         after.crl_long_validity_ms);
   }
 
   void compare_control() {

@@ -46,6 +46,10 @@ PolicySettings read_policy_settings(config::Section& own, config::Section& share
   gate.server_days = own.integer_or("server_days", 1, 825, 90);
   gate.crl_validity_ms = own.integer_or("crl_hours", 0, 8'760, 24) * 3'600'000;
   out.crl_url = own.string_or("crl_url", "");
+  gate.crl_delta = own.boolean_or("crl_delta", false);
+  gate.crl_shards = static_cast<std::uint64_t>(
+      own.integer_or("crl_shards", 1, static_cast<std::int64_t>(limits::kCrlShardsMax), 1));
+  gate.crl_long_validity_ms = own.integer_or("crl_long_days", 0, 365, 0) * 86'400'000;
   out.ocsp_url = own.string_or("ocsp_url", "");
   out.operators = own.string_or("operators", "");
   out.policy_approval = own.string_or("policy_approval", "none");
@@ -77,6 +81,11 @@ Status complete_policy(PolicySettings& settings) {
     return fail(ErrorKind::kBadInput, "ocsp_url is no http URL");
   if (!settings.crl_url.empty() && gate.crl_validity_ms == 0)
     return fail(ErrorKind::kBadInput, "crl_url without lists: crl_hours is 0");
+  if ((gate.crl_delta || gate.crl_shards > 1) && settings.crl_url.empty())
+    return fail(ErrorKind::kBadInput,
+                "crl_delta and crl_shards need crl_url: lists name each other");
+  if (gate.crl_long_validity_ms != 0 && gate.crl_long_validity_ms <= gate.crl_validity_ms)
+    return fail(ErrorKind::kBadInput, "crl_long_days is not longer than crl_hours");
   for (const auto& profile : gate.profiles) {
     if (!gate.possession &&
         std::ranges::count(profile.methods, wire::ValidationMethod::kPossession01))

@@ -105,6 +105,10 @@ std::string policy_text(const GateConfig& config, const Issuer& issuer) {
   // Only where there is one: a policy that was approved before stays approved.
   if (!issuer.ocsp_url.empty()) out.text("ocsp_url", issuer.ocsp_url);
   out.number("crl_validity_ms", config.crl_validity_ms);
+  if (config.crl_delta) out.flag("crl_delta", true);
+  if (config.crl_shards > 1) out.number("crl_shards", static_cast<std::int64_t>(config.crl_shards));
+  if (config.crl_long_validity_ms != 0)
+    out.number("crl_long_validity_ms", config.crl_long_validity_ms);
   out.text("operators_sha256", config.operators ? hex_encode(config.operators->digest()) : "none");
   add_names(config.names, out);
   out.number("budgets.account_per_hour", config.account_per_hour);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "firmware/identifier/identifier.h"
+#include "firmware/issue/crl_content.h"
 #include "firmware/issue/grants.h"
 #include "firmware/issue/pseudonym.h"
 #include "firmware/wire/challenge_types.h"
@@ -390,7 +391,7 @@ Result<Bytes> build_profile_tbs(const CertificatePlan& plan) {
     spec.extensions.push_back(std::move(names));
   }
   if (!plan.issuer.crl_url.empty())
-    spec.extensions.push_back(x509::ext_crl_distribution_points(plan.issuer.crl_url));
+    spec.extensions.push_back(x509::ext_crl_distribution_points(list_url(plan.issuer, plan.list)));
   if (!plan.issuer.ocsp_url.empty())
     spec.extensions.push_back(x509::ext_authority_info_access(plan.issuer.ocsp_url));
   return x509::build_tbs(spec);

@@ -141,6 +141,7 @@ struct CertificatePlan {
   const wire::OrderTerms* terms = nullptr;  // null: nothing was asked for beside the identifiers
   std::string pseudonym{};                  // instead of every identifier; empty: none
   std::optional<TpmFacts> tpm{};            // for attestation keys, and for these alone
+  std::string list{};  // the shard of revocation lists that it names; empty: none
 };
 // The whole SubjectAltName extension that the plan wants. kBadInput: a name has no form.
 Result<Bytes> alternative_names_of(const std::vector<wire::Identifier>& identifiers, bool critical,

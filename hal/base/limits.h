@@ -205,7 +205,12 @@ inline constexpr std::int64_t kOcspSignDeadlineMs = 3'000;  // then the asker is
 inline constexpr std::int64_t kCrlGatherMs =
     200;                                          // revocations that follow at once are in one list
 inline constexpr std::int64_t kCrlPauseMs = 500;  // between two lists, however many revocations
-inline constexpr std::int64_t kCrlRetryMs = 2'000;  // after a list that could not be made
+inline constexpr std::int64_t kCrlLongEveryMs = 24LL * 3'600'000;  // the long list is made anew
+inline constexpr std::size_t kCrlShardsMax = 64;      // each is signed at half of its time
+inline constexpr std::size_t kCrlListsMax = 200;      // three changes of the number of shards
+inline constexpr std::size_t kCrlBasesMax = 64;       // lists that a delta may begin from
+inline constexpr std::size_t kListNameBytesMax = 32;  // "shard-64-63"
+inline constexpr std::int64_t kCrlRetryMs = 2'000;    // after a list that could not be made
 inline constexpr int kSerialTriesMax = 8;  // 126 random bits: a second try means a broken generator
 inline constexpr std::int64_t kClockStepBackMsMax =
     5'000;  // a time service's small correction; more is refused

@@ -31,10 +31,13 @@ struct CrlGet {
   static constexpr std::string_view kName = "crl-get";
   std::optional<std::uint64_t> number;  // absent: the newest
   std::uint64_t offset = 0;             // octets
+  // "delta", "long", "shard-<of>-<index>"; absent: the whole list.
+  std::optional<std::string> list{};
   template <class Self, class V>
   static void fields(Self& m, V& v) {
     v(1, "number", m.number);
     v(2, "offset", m.offset);
+    v(3, "list", m.list, limits::kListNameBytesMax);
   }
 };
 

@@ -41,9 +41,10 @@ class CrlTest : public GateTest {
     const auto reply = gate_->crl_part(request);
     return reply ? "part" : reply.error().code;
   }
-  Bytes whole() {
+  Bytes whole(const std::string& list = "") {
     Bytes out;
     wire::CrlGet request;
+    if (!list.empty()) request.list = list;
     do {
       const auto reply = gate_->crl_part(request);
       EXPECT_TRUE(reply) << reply.error().code;
@@ -54,9 +55,25 @@ class CrlTest : public GateTest {
       if (out.size() == reply->total_bytes) return out;
     } while (true);
   }
+  // Makes what is due until nothing is: "whole delta shard-2-0", in that order.
+  std::string make_all_due() {
+    std::string out;
+    for (int i = 0; i < 100; ++i) {
+      const auto made = gate_->crl().make_due();
+      EXPECT_TRUE(made) << made.error().code;
+      if (!made || !*made) break;
+      const auto& name = (*made)->list;
+      out += (out.empty() ? "" : " ") + (name.empty() ? std::string("whole") : name);
+    }
+    return out;
+  }
+  void make_due_after_a_change() {
+    EXPECT_TRUE(gate_->crl().wait_until_due(5'000));
+    make_all_due();
+  }
   // What OpenSSL reads in it, its signature checked.
-  std::string text() {
-    write_file(directory_.path("list.der"), whole());
+  std::string text(const std::string& list = "") {
+    write_file(directory_.path("list.der"), whole(list));
     write_file(directory_.path("chain.pem"), view_of(ca_->chain_pem));
     const auto shown =
         run_command({"openssl", "crl", "-inform", "DER", "-in", directory_.path("list.der"),
@@ -64,6 +81,26 @@ class CrlTest : public GateTest {
     EXPECT_EQ(shown.status, 0);
     EXPECT_NE(shown.output.find("verify OK"), std::string::npos) << shown.output;
     return shown.output;
+  }
+  // openssl verify of a leaf with these lists and options.
+  std::string verified_by(const Bytes& leaf, const std::vector<std::string>& lists,
+                          const std::vector<std::string>& options) {
+    write_file(directory_.path("leaf.pem"), view_of(x509::to_pem("CERTIFICATE", leaf)));
+    write_file(directory_.path("chain.pem"), view_of(ca_->chain_pem));
+    std::vector<std::string> command = {"openssl", "verify", "-crl_check", "-CAfile",
+                                        directory_.path("chain.pem")};
+    command.insert(command.end(), options.begin(), options.end());
+    for (const auto& list : lists) {
+      const auto path = directory_.path("of-" + list + ".pem");
+      write_file(path, view_of(x509::to_pem("X509 CRL", whole(list))));
+      command.insert(command.end(), {"-CRLfile", path});
+    }
+    command.push_back(directory_.path("leaf.pem"));
+    return run_command(command).output;
+  }
+  // The whole list as it is now, for a relying party that keeps it.
+  void keep_whole_as(const std::string& file) {
+    write_file(directory_.path(file), view_of(x509::to_pem("X509 CRL", whole())));
   }
   // openssl verify -crl_check of a leaf.
   std::string verified(const Bytes& leaf) {
@@ -285,6 +322,193 @@ TEST_F(CrlTest, IssuerMayNotSignLists_NotOffered) {
   EXPECT_EQ(make(), "crl-not-offered");
 }
 
+// ---- delta, shards, long
+
+class OtherListsTest : public CrlTest {
+ protected:
+  OtherListsTest() { crl_url_ = "http://crl.example/crl"; }
+  std::string number_in(const std::string& shown, const std::string& title) {
+    const auto at = shown.find(title);
+    if (at == std::string::npos) return "none";
+    auto begin = shown.find_first_of("0123456789", at + title.size());
+    return shown.substr(begin, shown.find_first_not_of("0123456789xABCDEF", begin) - begin);
+  }
+};
+
+TEST_F(OtherListsTest, NothingConfigured_OneListAlone) {
+  open();
+  EXPECT_EQ(make_all_due(), "whole");
+  for (const auto* list : {"delta", "long", "shard-4-0", "x"}) {
+    wire::CrlGet request;
+    request.list = list;
+    EXPECT_EQ(get_code(request), "crl-not-offered") << list;
+  }
+  EXPECT_EQ(text().find("Freshest"), std::string::npos);
+}
+
+// RFC 5280 §5.2.3, §5.2.4: the number of the whole list that was made with it, and a base that is older.
+TEST_F(OtherListsTest, Delta_BringsAnOlderWholeListUpToDate_OpensslRefusesTheRevoked) {
+  config_.crl_delta = true;
+  open();
+  const Bytes old = certify("old.example"), bad = certify("bad.example"),
+              good = certify("good.example");
+  revoke(old);
+  EXPECT_EQ(make_all_due(), "whole delta");
+  keep_whole_as("kept.pem");
+  EXPECT_TRUE(has(text(), "X509v3 Freshest CRL")) << text();
+  EXPECT_TRUE(has(text(), "URI:http://crl.example/crl/delta")) << text();
+  revoke(bad, "4");
+  make_due_after_a_change();
+  const auto shown = text("delta");
+  EXPECT_TRUE(has(shown, "X509v3 Delta CRL Indicator: critical")) << shown;
+  EXPECT_EQ(number_in(shown, "Delta CRL Indicator: critical"), "1") << shown;
+  EXPECT_EQ(number_in(shown, "CRL Number:"), "2") << shown;
+  EXPECT_FALSE(has(shown, "Freshest")) << "never in a delta";
+  EXPECT_TRUE(has(shown, "Superseded")) << shown;
+  EXPECT_EQ(shown.find("Serial Number"), shown.rfind("Serial Number")) << "the change alone";
+  const std::vector<std::string> with_the_old = {"-extended_crl", "-use_deltas", "-CRLfile",
+                                                 directory_.path("kept.pem")};
+  EXPECT_TRUE(has(verified_by(bad, {"delta"}, with_the_old), "certificate revoked"));
+  EXPECT_TRUE(has(verified_by(old, {"delta"}, with_the_old), "certificate revoked"));
+  EXPECT_TRUE(has(verified_by(good, {"delta"}, with_the_old), ": OK"));
+  // The old list alone would have let it pass: it is the delta that says so.
+  EXPECT_TRUE(has(verified_by(bad, {}, {"-CRLfile", directory_.path("kept.pem")}), ": OK"));
+}
+
+TEST_F(OtherListsTest, Delta_BaseIsTheListThatHoldsNoMore_NotOlder) {
+  config_.crl_delta = true;
+  open();
+  for (int i = 0; i < 6; ++i) {  // a list each half day; each holds a day
+    revoke(certify("n" + std::to_string(i) + ".example"));
+    make_due_after_a_change();
+    clock_.advance(kDayMs / 2);
+  }
+  EXPECT_EQ(make_all_due(), "whole delta");
+  const auto shown = text("delta");
+  EXPECT_EQ(number_in(shown, "CRL Number:"), "7") << shown;
+  // Number 5 ended just now, 6 holds.
+  EXPECT_EQ(number_in(shown, "Delta CRL Indicator: critical"), "5") << shown;
+  open();
+  EXPECT_EQ(make_all_due(), "") << "a restart makes nothing anew";
+  EXPECT_EQ(text("delta"), shown);
+}
+
+TEST_F(OtherListsTest, Delta_ThatCouldNotBeSigned_IsMadeNextWithItsListsNumber) {
+  config_.crl_delta = true;
+  open();
+  EXPECT_EQ(make(), "1");
+  token_.instead = []() -> std::optional<Result<Bytes>> {
+    return fail(ErrorKind::kUnavailable, "pulled out");
+  };
+  const auto failed = gate_->crl().make_due();
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, "hsm-away");
+  token_.instead = nullptr;
+  open();
+  EXPECT_EQ(make_all_due(), "delta");
+  EXPECT_EQ(number_in(text("delta"), "CRL Number:"), "1");
+}
+
+TEST_F(OtherListsTest, Shards_EachCertificateNamesItsOwn_AndThatOneAloneIsMadeAnew) {
+  config_.crl_shards = 4;
+  open();
+  EXPECT_EQ(make_all_due(), "whole shard-4-0 shard-4-1 shard-4-2 shard-4-3");
+  const Bytes bad = certify("bad.example");
+  const auto certificate = x509::parse_certificate(bad);
+  ASSERT_TRUE(certificate);
+  const auto shard = issue::shard_of(certificate->serial, 4);
+  verified_by(bad, {}, {});  // writes leaf.pem
+  const auto leaf =
+      run_command({"openssl", "x509", "-noout", "-text", "-in", directory_.path("leaf.pem")})
+          .output;
+  EXPECT_TRUE(has(leaf, "URI:http://crl.example/crl/" + shard)) << leaf;
+  EXPECT_TRUE(has(verified_by(bad, {shard}, {"-extended_crl"}), ": OK"));
+  revoke(bad);
+  EXPECT_TRUE(gate_->crl().wait_until_due(5'000));
+  EXPECT_EQ(make_all_due(), "whole " + shard);
+  EXPECT_TRUE(has(text(shard), "X509v3 Issuing Distribution Point: critical")) << text(shard);
+  EXPECT_TRUE(has(verified_by(bad, {shard}, {"-extended_crl"}), "certificate revoked"));
+  EXPECT_TRUE(has(verified(bad), "certificate revoked")) << "the whole list has it too";
+  // A shard of others says nothing about it.
+  const auto other = issue::shard_name(4, shard == "shard-4-0" ? 1 : 0);
+  EXPECT_TRUE(has(text(other), "No Revoked Certificates"));
+  EXPECT_FALSE(has(verified_by(bad, {other}, {"-extended_crl"}), ": OK"));
+}
+
+TEST_F(OtherListsTest, Shards_NumberChanged_ListsOfBeforeGoOn) {
+  config_.crl_shards = 2;
+  open();
+  const Bytes bad = certify("bad.example");
+  const auto shard = issue::shard_of(x509::parse_certificate(bad)->serial, 2);
+  make_all_due();
+  config_.crl_shards = 1;
+  open();
+  EXPECT_EQ(make_all_due(), "");
+  revoke(bad);
+  EXPECT_TRUE(gate_->crl().wait_until_due(5'000));
+  EXPECT_EQ(make_all_due(), "whole " + shard);
+  open();
+  EXPECT_TRUE(has(verified_by(bad, {shard}, {"-extended_crl"}), "certificate revoked"));
+}
+
+TEST_F(OtherListsTest, Shards_EndedEntry_StaysUntilItsShardWasMadeOnceMore) {
+  config_.crl_shards = 2;
+  open();
+  const Bytes bad = certify("bad.example");
+  const auto shard = issue::shard_of(x509::parse_certificate(bad)->serial, 2);
+  revoke(bad);
+  make_due_after_a_change();
+  clock_.advance(91 * kDayMs);
+  EXPECT_NE(make(), "");  // the whole one alone
+  EXPECT_NE(make(), "");
+  EXPECT_TRUE(has(text(), "Serial Number")) << "the shard has not carried it once more yet";
+  make_all_due();
+  EXPECT_TRUE(has(text(shard), "Serial Number"));
+  EXPECT_NE(make(), "");
+  EXPECT_FALSE(has(text(), "Serial Number"));
+}
+
+TEST_F(OtherListsTest, Long_HoldsForWeeks_AndIsMadeOnceADay) {
+  config_.crl_long_validity_ms = 45 * kDayMs;
+  open();
+  const Bytes bad = certify("bad.example");
+  EXPECT_EQ(make_all_due(), "whole long");
+  revoke(bad);
+  EXPECT_TRUE(gate_->crl().wait_until_due(5'000));
+  EXPECT_EQ(make_all_due(), "whole") << "not with each revocation";
+  clock_.advance(kDayMs + 1'000);
+  EXPECT_EQ(make_all_due(), "whole long");
+  EXPECT_TRUE(has(verified_by(bad, {"long"}, {}), "certificate revoked"));
+  wire::CrlGet request;
+  request.list = "long";
+  const auto part = gate_->crl_part(request);
+  ASSERT_TRUE(part);
+  EXPECT_EQ(part->next_update_ms - part->this_update_ms, 45 * kDayMs);
+}
+
+TEST_F(OtherListsTest, RowsLost_EveryListIsMadeAnewBeyondTheNumbersOfBefore) {
+  config_.crl_delta = true;
+  config_.crl_shards = 2;
+  config_.crl_long_validity_ms = 45 * kDayMs;
+  open();
+  make_all_due();
+  gate_->crl().skip_numbers();
+  EXPECT_EQ(make_all_due(), "whole delta shard-2-0 shard-2-1 long");
+  for (const auto* list : {"delta", "shard-2-0", "shard-2-1", "long"})
+    EXPECT_GE(number_in(text(list), "CRL Number:").size(), 10u) << text(list);
+}
+
+TEST_F(OtherListsTest, MoreShardsEverThanThereMayBeLists_DoesNotOpen) {
+  for (std::uint64_t of = 61; of < 64; ++of) {
+    config_.crl_shards = of;
+    open();
+    for (std::uint64_t i = 0; i < of; ++i) ASSERT_TRUE(gate_->crl().make_due());
+    make_all_due();
+  }
+  config_.crl_shards = 60;
+  EXPECT_FALSE(try_open());
+}
+
 // ---- the ledger's part
 
 TEST_F(CrlTest, EndedBetweenIntentAndOutcome_Abandoned_NumberIsUsed) {
@@ -297,6 +521,16 @@ TEST_F(CrlTest, EndedBetweenIntentAndOutcome_Abandoned_NumberIsUsed) {
   open();
   EXPECT_TRUE(ledger().open_lists.empty());
   EXPECT_EQ(make(), "3");
+}
+
+TEST_F(CrlTest, Ledger_DeltaBeforeItsList_Corrupt) {
+  open();
+  EXPECT_EQ(make(), "1");
+  issue::ListIntentRow intent;
+  intent.number = 2;
+  intent.list = "delta";
+  ASSERT_TRUE(gate_->ledger().append_list_intent(intent));
+  EXPECT_FALSE(try_open());
 }
 
 TEST_F(CrlTest, Ledger_NumberThatDoesNotGrow_Corrupt) {

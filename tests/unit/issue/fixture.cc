@@ -45,6 +45,7 @@ bool GateTest::try_open() {
   if (!ca_) ca_ = make_test_ca(token_.key().spki_der(), ca_spec_);
   auto issuer = issue::load_issuer(ca_->chain_pem, clock_.utc_ms());
   if (!issuer) return false;
+  issuer->crl_url = crl_url_;
   auto gate = issue::Gate::open(directory_.root(), config_, std::move(*issuer), token_, clock_);
   if (!gate) return false;
   gate_ = std::move(*gate);

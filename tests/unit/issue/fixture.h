@@ -75,6 +75,7 @@ class GateTest : public ::testing::Test {
   SoftwareToken token_;
   TestCaSpec ca_spec_;
   std::optional<TestCa> ca_;
+  std::string crl_url_;  // in certificates; empty: none
   issue::GateConfig config_;
   std::unique_ptr<issue::Gate> gate_;
   TestClient client_;
