@@ -23,7 +23,8 @@ bool has_none(const wire::Failure& failure) {
 }
 
 // Null: it was replaced meanwhile.
-Answer<CrlPtr> fetch_rest(SignerBackend& signer, const wire::CrlGetReply& first) {
+Answer<CrlPtr> fetch_rest(SignerBackend& signer, wire::CrlGet request,
+                          const wire::CrlGetReply& first) {
   if (first.total_bytes > limits::kCrlBytesMax || first.part.empty() ||
       first.part.size() > first.total_bytes)
     return damaged("the list has no size that one may have");
@@ -34,7 +35,9 @@ Answer<CrlPtr> fetch_rest(SignerBackend& signer, const wire::CrlGetReply& first)
   crl->der.reserve(first.total_bytes);
   crl->der += text_of(first.part);
   while (crl->der.size() < first.total_bytes) {
-    auto next = signer.ask(wire::CrlGet{first.number, crl->der.size()});
+    request.number = first.number;
+    request.offset = crl->der.size();
+    auto next = signer.ask(request);
     if (!next) {
       if (next.error().kind == wire::FailureKind::kUnavailable)
         return tl::unexpected<wire::Failure>(std::move(next.error()));
@@ -48,12 +51,14 @@ Answer<CrlPtr> fetch_rest(SignerBackend& signer, const wire::CrlGetReply& first)
   return crl;
 }
 
-Answer<CrlPtr> fetch(SignerBackend& signer, const CrlPtr& kept) {
+Answer<CrlPtr> fetch(SignerBackend& signer, const std::string& list, const CrlPtr& kept) {
+  wire::CrlGet request;
+  if (!list.empty()) request.list = list;
   for (int i = 0; i < kTriesMax; ++i) {
-    auto first = signer.ask(wire::CrlGet{});
+    auto first = signer.ask(request);
     if (!first) return tl::unexpected<wire::Failure>(std::move(first.error()));
     if (kept && kept->number == first->number) return kept;
-    auto whole = fetch_rest(signer, *first);
+    auto whole = fetch_rest(signer, request, *first);
     if (!whole || *whole) return whole;
   }
   return tl::unexpected<wire::Failure>(
@@ -63,26 +68,38 @@ Answer<CrlPtr> fetch(SignerBackend& signer, const CrlPtr& kept) {
 
 }  // namespace
 
-Answer<CrlPtr> CrlCache::newest(SignerBackend& signer, std::int64_t utc_ms,
-                                std::int64_t monotonic_ms) {
-  const std::lock_guard lock(mutex_);
-  const bool fresh = asked_at_ms_ != 0 && monotonic_ms - asked_at_ms_ < limits::kCrlRecheckMs;
-  if (kept_ && fresh) return kept_;
-  auto found = fetch(signer, kept_);
-  if (!found) {
-    const bool holds = kept_ && utc_ms < kept_->next_update_ms && !has_none(found.error());
-    if (holds) return kept_;
-    if (has_none(found.error())) kept_.reset();
-    return found;
-  }
-  kept_ = *found;
-  asked_at_ms_ = monotonic_ms;
-  return kept_;
+// Full: the others are fetched anew when somebody asks for them.
+void CrlCache::keep(const std::string& list, Kept kept) {
+  std::size_t bytes = kept.crl->der.size();
+  for (const auto& [name, other] : kept_)
+    if (name != list) bytes += other.crl->der.size();
+  if (bytes > limits::kCrlKeptBytesMax) kept_.clear();
+  kept_[list] = std::move(kept);
 }
 
-Outcome<HttpResponse> revocation_list(Context& context) {
+Answer<CrlPtr> CrlCache::newest(SignerBackend& signer, const std::string& list, std::int64_t utc_ms,
+                                std::int64_t monotonic_ms) {
+  const std::lock_guard lock(mutex_);
+  const auto known = kept_.find(list);
+  const Kept kept = known == kept_.end() ? Kept{} : known->second;
+  const bool fresh = monotonic_ms - kept.asked_at_ms < limits::kCrlRecheckMs;
+  if (kept.crl && fresh) return kept.crl;
+  auto found = fetch(signer, list, kept.crl);
+  if (!found) {
+    const bool none = has_none(found.error());
+    if (none) kept_.erase(list);
+    if (kept.crl && utc_ms < kept.crl->next_update_ms && !none) return kept.crl;
+    return found;
+  }
+  keep(list, {*found, monotonic_ms});
+  return *found;
+}
+
+Outcome<HttpResponse> revocation_list(Context& context, std::string_view list) {
   const auto now_ms = context.clock.utc_ms();
-  auto crl = context.crl.newest(context.backend.signer, now_ms, context.clock.monotonic_ms());
+  if (list.size() > limits::kListNameBytesMax) return refuse(not_found());
+  auto crl = context.crl.newest(context.backend.signer, std::string(list), now_ms,
+                                context.clock.monotonic_ms());
   if (!crl) {
     if (has_none(crl.error())) return refuse(not_found());
     return refuse(problem_from(crl.error()));

@@ -1,15 +1,17 @@
-// Owns the certificate revocation list as anybody may fetch it, and the one copy that is kept of
-// it. Must not know what stands in it: the signer made and signed it.
+// Owns the certificate revocation lists as anybody may fetch them, and the one copy that is kept of
+// each. Must not know what stands in one: the signer made and signed it.
 //
-// The copy is replaced when the signer says another number, which it is asked at most once in
-// limits::kCrlRecheckMs; one list of at most limits::kCrlBytesMax is kept, and one fetched at a
-// time. Threads: any. Source: RFC 5280 §5, RFC 2585 §4 (media type).
+// A copy is replaced when the signer says another number, which it is asked at most once in
+// limits::kCrlRecheckMs for each list; lists that the signer has are kept, of at most
+// limits::kCrlBytesMax each and limits::kCrlKeptBytesMax together, and one is fetched at a time. Threads: any. Source: RFC 5280 §5, RFC 2585 §4 (media type).
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "firmware/acme/backend.h"
 #include "firmware/acme/http.h"
@@ -29,16 +31,22 @@ using CrlPtr = std::shared_ptr<const Crl>;
 
 class CrlCache {
  public:
-  // The newest list. While the signer is away: the one that is kept, as long as it holds.
-  Answer<CrlPtr> newest(SignerBackend& signer, std::int64_t utc_ms, std::int64_t monotonic_ms);
+  // The newest list; `list` empty: the whole one. While the signer is away: the one that is kept, as
+  // long as it holds.
+  Answer<CrlPtr> newest(SignerBackend& signer, const std::string& list, std::int64_t utc_ms,
+                        std::int64_t monotonic_ms);
 
  private:
+  struct Kept {
+    CrlPtr crl;
+    std::int64_t asked_at_ms = 0;  // monotonic; 0: never
+  };
+  void keep(const std::string& list, Kept kept);
   std::mutex mutex_;  // held while the signer is asked: a second asker gets what the first fetched
-  CrlPtr kept_;
-  std::int64_t asked_at_ms_ = 0;  // monotonic; 0: never
+  std::map<std::string, Kept> kept_;
 };
 
-// 404: this installation has none.
-Outcome<HttpResponse> revocation_list(Context& context);
+// 404: this installation has none, or none of that name (`list` empty: the whole one).
+Outcome<HttpResponse> revocation_list(Context& context, std::string_view list = {});
 
 }  // namespace keyward::acme

@@ -39,6 +39,7 @@ enum class Resource : std::uint8_t {
   kAkBegin,
   kAkActivate,
   kCrl,
+  kCrlOfName,
   kOcsp,
   kOcspInPath,
 };
@@ -131,6 +132,8 @@ inline constexpr std::array kRoutes = std::to_array<Route>({
     {Resource::kAkActivate, "/acme/attestation-ca/activate", kPost, kServing, Authentication::kKid,
      limits::kSmallBodyBytesMax, false, Repeat::kHarmless},
     {Resource::kCrl, "/acme/crl", kGet | kHead, kReadable, Authentication::kNone, 0, false,
+     Repeat::kHarmless},
+    {Resource::kCrlOfName, "/acme/crl/{}", kGet | kHead, kReadable, Authentication::kNone, 0, false,
      Repeat::kHarmless},
     {Resource::kOcsp, "/acme/ocsp", kPost, kReadable, Authentication::kNone,
      limits::kOcspRequestBytesMax, false, Repeat::kHarmless},

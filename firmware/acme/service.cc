@@ -283,6 +283,7 @@ Outcome<HttpResponse> Service::unsigned_read(const RouteMatch& match, const Http
   const auto resource = match.route->resource;
   if (resource == Resource::kDirectory) return directory(match.tenant);
   if (resource == Resource::kCrl) return revocation_list(context_);
+  if (resource == Resource::kCrlOfName) return revocation_list(context_, match.segments[0]);
   if (resource == Resource::kIssuer) return issuer_certificate(context_, match.segments[0]);
   if (resource == Resource::kRenewalInfo) return renewal_info(context_, match);
   if (resource == Resource::kEvidenceKey) return evidence_key(context_, match.segments[0]);
@@ -360,6 +361,7 @@ Outcome<HttpResponse> Service::signed_request(const HttpRequest& request, const 
     case Resource::kRenewalInfo:
     case Resource::kEvidenceKey:
     case Resource::kCrl:
+    case Resource::kCrlOfName:
     case Resource::kOcsp:
     case Resource::kOcspInPath:
       break;  // pages, not signed

@@ -169,8 +169,9 @@ wire::ChallengeUpdate challenge_update(const wire::ChallengeRecord& challenge,
 void resume_validation(Context& context, const std::string& authz_id,
                        const std::string& challenge_id, const std::string& account_id) {
   const auto posted = context.validations.post(
-      job_key(authz_id, challenge_id), [&context, place = Place{authz_id, challenge_id, account_id},
-                                        looks = std::make_shared<Looks>()](int attempt) {
+      job_key(authz_id, challenge_id),
+      [&context, place = Place{authz_id, challenge_id, account_id},
+       looks = std::make_shared<Looks>()](int attempt) {
         return try_validation(context, place, attempt, *looks);
       },
       0, account_id);

@@ -65,6 +65,7 @@ inline constexpr std::size_t kPkixClaimsMax = 64;            // of one element o
 inline constexpr std::size_t kAkAnswerBytesMax = 4'096;      // credential and session
 inline constexpr std::size_t kSealedKeyBytesMax = 2'048;     // TPM2B_PUBLIC and TPM2B_PRIVATE
 inline constexpr std::size_t kCrlPartBytesMax = 131'072;     // of a list, below kFrameBytesMax
+inline constexpr std::size_t kCrlKeptBytesMax = 48u << 20;   // of all lists that acme keeps
 inline constexpr std::int64_t kCrlRecheckMs = 1'000;         // acme keeps its copy so long unasked
 
 inline constexpr std::size_t kEventLogEventsMax = 8'192;   // a PC's firmware logs some hundred

@@ -15,10 +15,10 @@ struct CrlTest : testing::Test {
     world.signer.crl.this_update_ms = 1'795'000'000'000;  // Wed, 18 Nov 2026
     world.signer.crl.next_update_ms = world.clock.utc_ms() + 3'600'000;
   }
-  HttpResponse fetch(std::string_view method = "GET") {
+  HttpResponse fetch(std::string_view method = "GET", const std::string& path = "/acme/crl") {
     HttpRequest request;
     request.method = method;
-    request.raw_path = "/acme/crl";
+    request.raw_path = path;
     return world.service->handle(request);
   }
   World world;
@@ -33,6 +33,20 @@ TEST_F(CrlTest, Get_List_MediaTypeAndValidators) {
   EXPECT_EQ(header_of(response, "Cache-Control"), "public, max-age=300");
   EXPECT_EQ(response.content(), text_of(world.signer.crl_der));
   EXPECT_EQ(fetch("HEAD").content(), "");
+}
+
+TEST_F(CrlTest, GetByName_AnotherListWithItsOwnCopy_UnknownIs404) {
+  EXPECT_EQ(fetch().status, 200);
+  world.signer.crl_names = {"delta"};
+  EXPECT_EQ(fetch("GET", "/acme/crl/delta").status, 200);
+  EXPECT_EQ(world.signer.count("crl-get"), 2);
+  EXPECT_EQ(fetch("GET", "/acme/crl/delta").status, 200);
+  EXPECT_EQ(fetch().status, 200);
+  EXPECT_EQ(world.signer.count("crl-get"), 2);  // each has its copy
+  expect_problem(fetch("GET", "/acme/crl/long"), 404, "malformed", "not-found");
+  expect_problem(fetch("GET", "/acme/crl/" + std::string(limits::kListNameBytesMax + 1, 'a')), 404,
+                 "malformed", "not-found");
+  EXPECT_EQ(world.signer.count("crl-get"), 3);  // what is no name is not asked for
 }
 
 TEST_F(CrlTest, Get_NextUpdateIsNear_CachedNoLonger) {

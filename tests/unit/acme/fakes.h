@@ -800,6 +800,8 @@ class FakeSigner final : public SignerBackend, public Gate {
   Answer<wire::CrlGetReply> ask(const wire::CrlGet& m, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::CrlGet);
     const std::lock_guard lock(mutex_);
+    if (m.list && !crl_names.contains(*m.list))
+      return failure(wire::FailureKind::kRefused, "crl-not-offered");
     if (m.number && *m.number != crl.number)
       return failure(wire::FailureKind::kRefused, "crl-replaced");
     auto reply = crl;
@@ -823,6 +825,7 @@ class FakeSigner final : public SignerBackend, public Gate {
   wire::CrlGetReply crl;  // these to be set before it is asked; without `part`
   Bytes crl_der;
   int crl_replaced = 0;
+  std::set<std::string> crl_names;  // lists beside the whole one
   Answer<wire::IssuerGetReply> ask(const wire::IssuerGet&, std::int64_t) override {
     KEYWARD_FAKE_PASS(wire::IssuerGet);
     const std::lock_guard lock(mutex_);
