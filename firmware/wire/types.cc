@@ -6,7 +6,7 @@
 namespace keyward::wire {
 namespace {
 
-constexpr std::array<std::pair<TaskId, std::string_view>, 8> kTasks{{
+constexpr std::array<std::pair<TaskId, std::string_view>, 9> kTasks{{
     {TaskId::kSupervisor, "supervisor"},
     {TaskId::kAcme, "acme"},
     {TaskId::kStore, "store"},
@@ -15,6 +15,7 @@ constexpr std::array<std::pair<TaskId, std::string_view>, 8> kTasks{{
     {TaskId::kSigner, "signer"},
     {TaskId::kPlatform, "platform"},
     {TaskId::kAdmin, "admin"},
+    {TaskId::kSyslog, "syslog"},
 }};
 
 }  // namespace

@@ -16,6 +16,7 @@ enum class TaskId : std::uint8_t {
   kSigner = 6,
   kPlatform = 7,
   kAdmin = 8,
+  kSyslog = 9,
 };
 std::string_view to_string(TaskId id);
 std::optional<TaskId> task_from(std::string_view name);

@@ -480,4 +480,25 @@ inline constexpr int kFramesPerTurnMax =
 inline constexpr std::size_t kLogBytesPerTurnMax =
     65'536;  // of one task's standard error, likewise
 
+// ---- remote syslog
+inline constexpr std::int64_t kSpoolMibDefault = 64;  // some days of a quiet unit
+inline constexpr std::int64_t kSpoolMibMax = 4'096;
+inline constexpr std::size_t kSpoolSegments = 16;  // the oldest one goes when the bound is reached
+inline constexpr std::size_t kSpoolRecordBytesMax =
+    kLogLineBytesMax + 256;  // the line with time and level, its number and checksum in front
+inline constexpr std::size_t kSpoolFilesMax = 4'096;  // each start of the supervisor begins a file
+inline constexpr std::size_t kSpoolScanBytesMax = 65'536;  // tail of the last file, read at start
+inline constexpr std::size_t kSyslogMessageBytesMax =
+    8'192;  // what a receiver SHOULD take (RFC 5425 section 4.3.1)
+inline constexpr std::size_t kSyslogBatchBytesMax = 65'536;  // written at once
+inline constexpr std::size_t kSyslogUnsettledMax = 10'000;   // lines sent and not yet counted so
+inline constexpr std::int64_t kSyslogSettleMs = 2'000;       // acknowledged and no end since
+inline constexpr std::int64_t kSyslogConnectMs = 15'000;     // names aside
+inline constexpr std::int64_t kSyslogWriteMs = 30'000;       // a receiver that takes nothing
+inline constexpr std::int64_t kSyslogBackoffMinMs = 500;
+inline constexpr std::int64_t kSyslogBackoffMaxMs = 60'000;
+inline constexpr std::int64_t kSyslogPollMs = 250;             // for new lines in the spool
+inline constexpr std::int64_t kSyslogFarewellMs = 2'000;       // of an orderly stop
+inline constexpr std::size_t kSyslogRootsBytesMax = 1u << 20;  // PEM
+
 }  // namespace keyward::limits

@@ -77,7 +77,7 @@ inline bool is_known(ChallengeStatus s) {
   return s >= ChallengeStatus::kPending && s <= ChallengeStatus::kInvalid;
 }
 
-inline bool is_known(TaskId t) { return t >= TaskId::kSupervisor && t <= TaskId::kAdmin; }
+inline bool is_known(TaskId t) { return t >= TaskId::kSupervisor && t <= TaskId::kSyslog; }
 
 // An identifier in canonical form (firmware/identifier): what the client wrote stays with acme.
 struct Identifier {
