@@ -96,6 +96,10 @@ Told<std::vector<x509::Certificate>> read_issuers(const UnitPlaces& places,
 }
 
 // "crl-<part>.der" of a part gives its name.
+bool is_of(const PublishedList& list, const std::string& scope) {
+  return list.scope == scope || long_scope_of(list) == scope;
+}
+
 std::string part_in(const std::string& path) {
   const auto name = std::filesystem::path(path).stem().string();
   return name.starts_with("crl-") ? name.substr(3) : "";
@@ -109,6 +113,7 @@ Told<void> add_list(const std::string& path, const std::vector<x509::Certificate
   if (!list && list.error().kind == ErrorKind::kRefused)
     return complain(kExitFile, "publish.signature", path + ": " + list.error().what);
   if (!list) return complain(path, list.error());
+  if (part_in(path) == "-long") list->scope = long_scope_of(*list);
   auto& lists = draft.manifest.lists;
   if (lists.size() == limits::kPublishListsMax)
     return complain(kExitFile, "publish.too-many", "more lists than one set may have");
@@ -177,7 +182,7 @@ Told<void> compare_with_published(const PublishFolder& folder,
     if (!there) continue;
     const auto digest = hex_encode(crypto::sha256(*there));
     const auto list = read_published_list(std::move(*there), issuers);
-    if (!list || list->scope != fresh.scope) continue;  // damaged or foreign: it is replaced
+    if (!list || !is_of(*list, fresh.scope)) continue;  // damaged or foreign: it is replaced
     PublishedEntry old;
     old.number = list->number;
     old.this_update_ms = list->this_update_ms;
@@ -341,7 +346,7 @@ Told<void> judge(const PublishFolder& folder, const PublishedEntry& entry) {
   issuers.push_back(std::move(*issuer));
   const auto list = read_published_list(std::move(*der), issuers);
   if (!list) return complain(kExitFile, "publish.signature", name + ": " + list.error().what);
-  if (list->number != entry.number || list->scope != entry.scope ||
+  if (list->number != entry.number || !is_of(*list, entry.scope) ||
       list->this_update_ms != entry.this_update_ms || list->next_update_ms != entry.next_update_ms)
     return complain(kExitFile, "publish.differs", name + " is not what the manifest says");
   return {};

@@ -51,8 +51,9 @@ Status read_extensions(DerReader& tbs, PublishedList& out, Bytes& part) {
     if (extension.peek_tag() == x509::tag::kBoolean) KEYWARD_CHECK(extension.boolean());
     KEYWARD_TRY(value, extension.element(x509::tag::kOctetString));
     const auto name = x509::oid_text(oid);
-    if (name == kDeltaIndicator) return wrong("this is a delta list");
-    if (name == kDistributionPoint) part.assign(value.begin(), value.end());
+    // A delta's numbers are its whole list's, so it is a series beside that.
+    if (name == kDeltaIndicator) append(part, view_of(kDeltaIndicator));
+    if (name == kDistributionPoint) append(part, value);
     if (name != kCrlNumber) continue;
     DerReader number(value);
     KEYWARD_TRY(read, number.small_unsigned());
@@ -107,6 +108,10 @@ Result<PublishedList> read_published_list(Bytes der,
   KEYWARD_CHECK(read_tbs(parts.tbs, parts.algorithm, issuers[*signer], out));
   out.der = std::move(der);
   return out;
+}
+
+std::string long_scope_of(const PublishedList& list) {
+  return hex_encode(crypto::sha256(view_of(list.scope + " long")));
 }
 
 std::string file_stem_of(const x509::Certificate& certificate) {

@@ -2,7 +2,7 @@
 // folders, nor what is revoked.
 //
 // The signature is verified with one of the given certificates before anything inside is read. Errors:
-// kRefused (nobody of these signed it), kBadInput (it is no whole list with a number and a nextUpdate).
+// kRefused (nobody of these signed it), kBadInput (it is no list with a number and a nextUpdate).
 // Threads: functions. Source: RFC 5280 §5.
 #pragma once
 
@@ -22,6 +22,9 @@ struct PublishedList {
   std::int64_t this_update_ms = 0, next_update_ms = 0;  // UTC
 };
 Result<PublishedList> read_published_list(Bytes der, const std::vector<x509::Certificate>& issuers);
+
+// The series of the signer's long list, which says nothing inside that tells it from the whole one.
+std::string long_scope_of(const PublishedList& list);
 
 // The subject's common name in lower case letters, digits and hyphens; "ca" if it has none.
 std::string file_stem_of(const x509::Certificate& certificate);

@@ -131,8 +131,10 @@ Lines acme_lines(const Settings& settings) {
 void add_public_urls(const Places& places, const Settings& settings, Lines& signer) {
   const auto url = public_url(settings);
   if (url.empty() || !settings.test_ca.empty()) return;
-  if (!is_added(settings, "signer.crl_hours"))
+  if (!is_added(settings, "signer.crl_hours")) {
     signer.emplace_back("crl_url", quoted(url + "/acme/crl"));
+    signer.emplace_back("crl_delta", "true");
+  }
   if (file_exists(places.ocsp_certificate()))
     signer.emplace_back("ocsp_url", quoted(url + "/acme/ocsp"));
 }

@@ -153,6 +153,24 @@ class PublishTest : public ::testing::Test {
   Ca issuing_{"Plant Issuing CA 1"};
 };
 
+// It says nothing inside that tells it from the whole one.
+TEST_F(PublishTest, LongList_IsASeriesOfItsOwn) {
+  const auto whole = issuing_.list(9), held = issuing_.list(4);
+  unit_has(whole);
+  unit_has(held, "crl-long.der");
+  auto result = publish();
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_EQ(read_whole_file(at("plant-issuing-ca-1.crl")), whole);
+  EXPECT_EQ(read_whole_file(at("plant-issuing-ca-1-long.crl")), held);
+  result = check();
+  EXPECT_EQ(result.status, 0) << result.output;
+  unit_has(issuing_.list(3), "crl-long.der");
+  expect_refused(publish(), 2, "publish.older", all());
+  fs::remove(at("manifest.json"));
+  result = publish();
+  EXPECT_EQ(result.status, 2) << result.output;
+}
+
 TEST_F(PublishTest, FirstSet_FilesNamesAndManifest) {
   const auto list = issuing_.list(7);
   unit_has(list);

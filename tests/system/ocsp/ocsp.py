@@ -147,6 +147,18 @@ def plain_http():
         expect("certificate revoked" in said and headers["etag"] != again["etag"] and der.read_bytes() != before, said)
         say("revoked, by list and by OCSP")
 
+        kept, delta = lab.folder / "kept.pem", lab.folder / "delta.pem"
+        (lab.folder / "kept.der").write_bytes(before)
+        run(["openssl", "crl", "-inform", "DER", "-in", lab.folder / "kept.der", "-out", kept])
+        wait_for(lambda: curl(f"{list_url}/delta", body=lab.folder / "delta.der")[1].get("etag") == headers["etag"], 20, "the delta of that list")
+        run(["openssl", "crl", "-inform", "DER", "-in", lab.folder / "delta.der", "-out", delta])
+        words = ["openssl", "verify", "-crl_check", "-CAfile", root, "-untrusted", issuer, "-CRLfile", kept]
+        expect(": OK" in run([*words, leaf]), "the list of before knows it")
+        said = run([*words, "-extended_crl", "-use_deltas", "-CRLfile", delta, leaf], status=2)
+        expect("certificate revoked" in said, said)
+        expect(curl(f"{list_url}/long")[0] == 404, "a list that is not made is served")
+        say("revoked, by the list of before and the delta")
+
         said = lab.keywardctl(*publish)
         lab.keywardctl("publish", "--check", "--to", lab.folder / "published")
         published = lab.files("published/keyward-simulator-issuing-ca-1.crl")[0].read_bytes()
