@@ -26,7 +26,7 @@ using ceremony::utc_text;
 constexpr std::int64_t kDayMs = 86'400'000, kEndSoonMs = 14 * kDayMs;
 constexpr int kDiskPercentMin = 10;
 constexpr const char* kTasks[] = {"acme",   "store",    "validation", "attestation",
-                                  "signer", "platform", "admin"};
+                                  "signer", "platform", "admin",      "syslog"};
 
 std::string own_directory() {
   std::error_code error;

@@ -67,6 +67,16 @@ void measure(const audit::Notary& notary) {
                static_cast<std::int64_t>(notary.unsigned_rows()));
 }
 
+// For a remote log: who has it can later show that the ledger was another one.
+void say_head(const audit::SignedHead& head) {
+  const std::string jws = head.signing_input + "." + base64url_encode(head.signature);
+  log::info("ledger head", {{"head", head.head.number},
+                            {"row", head.head.row},
+                            {"row_sha256", hex_encode(head.head.row_sha256)},
+                            {"line_sha256", hex_encode(head.line_sha256)},
+                            {"jws", jws.size() > limits::kDetailBytesMax ? "" : jws}});
+}
+
 }  // namespace
 
 issue::Verdict<std::optional<std::uint64_t>> PlatformAnchor::read() {
@@ -95,6 +105,7 @@ Result<std::unique_ptr<AuditKeeper>> AuditKeeper::open(const Configuration& conf
   notary.key_label = config.audit_key_label;
   notary.every_rows = static_cast<std::uint64_t>(config.audit_every_rows);
   notary.every_ms = config.audit_every_ms;
+  notary.note = say_head;
   if (const auto& operators = config.gate.operators) {
     // It is looked at every two seconds: what is wrong with it is said once.
     notary.read_acceptance = [&operators = *operators,

@@ -46,6 +46,11 @@ Configuration read_configuration(task::Task& task) {
   out.state_dir = task.state_dir();
   auto policy = issue::read_policy_settings(own, own);
   out.gate = policy.gate;
+  out.gate.ledger_note = [](const issue::RowNews& row) {
+    log::info("ledger row", {{"row", row.number},
+                             {"kind", issue::to_string(row.kind)},
+                             {"sha256", hex_encode(row.sha256)}});
+  };
   out.issuer_chain = policy.issuer_chain;
   out.crl_url = policy.crl_url;
   out.ocsp_url = policy.ocsp_url;

@@ -50,7 +50,7 @@ unsigned uid_base(const Places& places) {
 constexpr std::size_t kPemBytesMax = 65'536;
 constexpr std::string_view kSections[] = {
     "supervisor", "appliance", "acme", "store",       "validation", "attestation", "signer",
-    "platform",   "pkcs11",    "tpm",  "rate_limits", "tenants",    "admin"};
+    "platform",   "pkcs11",    "tpm",  "rate_limits", "tenants",    "admin",       "syslog"};
 
 struct Addition {
   std::string section, key, value;
@@ -241,6 +241,7 @@ Status write_installation(const Places& places, const Settings& s, bool separate
                                     {"resolver.hosts", quoted_list(s.hosts)}}) +
                            section(s, "attestation", attestation_lines(places)) +
                            section(s, "signer", std::move(signer)) + section(s, "platform", {}) +
+                           section(s, "admin", {}) + section(s, "syslog", {}) +
                            section(s, "pkcs11", std::move(pkcs11)) +
                            section(s, "tpm",
                                    {{"tcti", quoted("swtpm:path=" + places.tpm_socket())},

@@ -240,6 +240,7 @@ Verdict<void> Notary::sign(const issue::LedgerHead& point, std::string_view caus
   if (const auto kept = file_.append(line_of(input, *raw)); !kept)
     return refuse(kept.error(), "ledger-unavailable");
   note_newest();
+  if (config_.note) config_.note(*file_.last());
   if (accepted_) {
     ::unlink(path(kAcceptedFile).c_str());
     ::unlink(path(kRefusedFile).c_str());

@@ -36,6 +36,7 @@ struct NotaryConfig {
   std::optional<Bytes> certified_spki;  // of the audit certificate, if there is one
   std::uint64_t every_rows = limits::kAuditHeadRows;
   std::int64_t every_ms = limits::kAuditHeadMs;
+  std::function<void(const SignedHead&)> note;  // hears of each head once its line is durable
   AcceptanceReader read_acceptance = parse_acceptance;  // where operators sign: their order
 };
 

@@ -49,7 +49,7 @@ Result<std::unique_ptr<Gate>> Gate::open(const std::string& state_dir, GateConfi
                                          Issuer issuer, hal::SigningToken& token,
                                          const Clock& clock) {
   KEYWARD_TRY(ticket_key, TicketKey::load_or_create(state_dir + "/ticket.key"));
-  const Ledger::Options options{config.ledger_segment_bytes_max};
+  const Ledger::Options options{config.ledger_segment_bytes_max, config.ledger_note};
   std::unique_ptr<Gate> gate(
       new Gate(std::move(config), std::move(issuer), std::move(ticket_key), token, clock));
   // Before the ledger: its rows are counted for the account, whichever key it had.

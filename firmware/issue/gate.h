@@ -72,6 +72,7 @@ struct GateConfig {
   std::int64_t crl_long_validity_ms = 0;
   std::optional<operate::Operators> operators{};  // whose orders count; absent: nobody's
   bool policy_approval_required = false;  // nothing is issued under a policy that none approved
+  RowNote ledger_note;                    // hears of each row once it is on disk
   std::size_t ledger_segment_bytes_max = limits::kLedgerSegmentBytesMax;
   std::size_t crl_entries_bytes_max = limits::kCrlEntriesBytesMax;
   TimeRules time;  // when the clock is good enough to sign by

@@ -8,6 +8,30 @@
 
 namespace keyward::issue {
 
+std::string_view to_string(RowKind kind) {
+  switch (kind) {
+    case RowKind::kGenesis:
+      return "genesis";
+    case RowKind::kIntent:
+      return "intent";
+    case RowKind::kOutcome:
+      return "outcome";
+    case RowKind::kRevocation:
+      return "revocation";
+    case RowKind::kCancellation:
+      return "cancellation";
+    case RowKind::kListIntent:
+      return "list_intent";
+    case RowKind::kListOutcome:
+      return "list_outcome";
+    case RowKind::kOperators:
+      return "operators";
+    case RowKind::kOperatorOrder:
+      return "operator_order";
+  }
+  return "unknown";
+}
+
 Ledger::Ledger(std::string directory, const Clock& clock, const Options& options)
     : directory_(std::move(directory)), clock_(clock), options_(options) {}
 
@@ -78,6 +102,7 @@ Status Ledger::start_segment() {
 Result<AppendedRow> Ledger::append(LedgerRow row) {
   std::shared_ptr<RecordFile> file;
   AppendedRow appended;
+  RowNews news;
   std::uint64_t end = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -93,6 +118,7 @@ Result<AppendedRow> Ledger::append(LedgerRow row) {
     KEYWARD_TRY(place, file_->append(body));
     appended = {row.number, row.time_ms, RowPlace{segment_, place.offset}};
     head_ = place.digest;
+    news = {row.number, row.kind, head_};
     last_place_ = appended.place;
     last_time_ms_ = row.time_ms;
     ++rows_;
@@ -100,6 +126,7 @@ Result<AppendedRow> Ledger::append(LedgerRow row) {
     end = place.end;
   }
   KEYWARD_CHECK(file->sync(end));
+  if (options_.note) options_.note(news);
   return appended;
 }
 

@@ -7,6 +7,7 @@
 // Threads: any. Format: docs/ledger.md; why no database: docs/adr/0003-ledger.md.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,10 +33,20 @@ struct LedgerHead {
   RowPlace place{};
 };
 
+// A row that is on disk, for whoever says so elsewhere. Any thread; not in the order of numbers.
+struct RowNews {
+  std::uint64_t number = 0;
+  RowKind kind{};
+  Digest256 sha256{};  // the row's hash, which the next row carries on
+};
+using RowNote = std::function<void(const RowNews& news)>;
+std::string_view to_string(RowKind kind);
+
 class Ledger {
  public:
   struct Options {
     std::size_t segment_bytes_max = limits::kLedgerSegmentBytesMax;  // tests take less
+    RowNote note;                                                    // empty: nobody is told
   };
   // Reads everything (visiting each row), cuts a torn last row, writes the genesis row into an
   // empty ledger, and closes intents without outcome as abandoned (visited as well).

@@ -102,6 +102,16 @@ constexpr Spec kList[] = {
     {"keyward_admin_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
     {"keyward_admin_requests_total", kCounter, "route,status",
      "Requests of the management port answered."},
+    // ---- syslog
+    {"keyward_syslog_connected", kGauge, "", "1 while the remote receiver is connected; else 0."},
+    {"keyward_syslog_lines_lost_total", kCounter, "",
+     "Lines that the spool's bound dropped before they could be sent."},
+    {"keyward_syslog_lines_sent_total", kCounter, "",
+     "Lines sent, those that were sent again after a broken connection too."},
+    {"keyward_syslog_metrics_dropped_total", kCounter, "", "Touches of series beyond the limit."},
+    {"keyward_syslog_oldest_unsent_seconds", kGauge, "",
+     "Age of the oldest line that does not count as received; 0: there is none."},
+    {"keyward_syslog_spool_bytes", kGauge, "", "Octets of the spool that were not sent yet."},
     // ---- supervisor
     {"keyward_supervisor_metrics_dropped_total", kCounter, "",
      "Touches of series beyond the limit."},

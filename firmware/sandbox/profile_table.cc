@@ -6,6 +6,7 @@ namespace {
 constexpr TaskRules kRules[] = {
     {"acme", true, true},     {"validation", true, true},  // a resolver binds source ports
     {"admin", true, true},                                 // the management port
+    {"syslog", true, false},                               // one connection out
     {"store", false, false},  {"attestation", false, false},
     {"signer", false, false}, {"platform", false, false, true},
 };

@@ -47,6 +47,7 @@ class Reader {
     task.sections = s.strings_or_empty("sections", 8);
     task.optional = s.boolean_or("optional", false);
     task.sees_run_dir = s.boolean_or("sees_run_dir", false);
+    task.reads_spool = s.boolean_or("reads_spool", false);
     task.restart.max = static_cast<int>(s.integer("restart.max", 1, 1000));
     task.restart.window_ms = s.integer("restart.window_s", 1, 3600) * 1000;
     task.restart.backoff_min_ms = s.integer("restart.backoff_min_ms", 1, kHourMs);

@@ -32,6 +32,7 @@ struct TaskSpec {
   std::vector<std::string> sections;  // of the installation file, beside its own and [appliance]
   bool optional = false;              // only if the installation file has its section
   bool sees_run_dir = false;          // may read status, metrics and log
+  bool reads_spool = false;           // gets the folder of the lines that are to be sent on
   RestartBudget restart;
   std::int64_t silence_ms = 0;
   std::int64_t start_ms = 0;

@@ -61,6 +61,9 @@ InstallationResult read(config::Document document, const Graph& graph) {
     in.sandbox = std::move(loaded.sandbox);
     own_problems.insert(own_problems.end(), loaded.problems.begin(), loaded.problems.end());
   }
+  in.spool_bytes_max = static_cast<std::uint64_t>(s.integer_or("spool_mib", 1, limits::kSpoolMibMax,
+                                                               limits::kSpoolMibDefault))
+                       << 20;
   in.environment = s.strings_or_empty("environment", kEnvironmentMax);
   for (const auto& entry : in.environment) {
     if (entry.find('=') == std::string::npos || entry[0] == '=' || has_control_character(entry)) {
@@ -77,6 +80,10 @@ InstallationResult read(config::Document document, const Graph& graph) {
     if (task.sees_run_dir) text += "run_dir = " + quoted(in.run_dir) + "\n";
     if (task.sees_run_dir && root.table(task.name).has("run_dir")) {
       own_problems.push_back("'" + task.name + ".run_dir' is the supervisor's to choose");
+    }
+    if (task.reads_spool) text += "spool_dir = " + quoted(in.state_root + "/spool") + "\n";
+    if (task.reads_spool && root.table(task.name).has("spool_dir")) {
+      own_problems.push_back("'" + task.name + ".spool_dir' is the supervisor's to choose");
     }
     if (root.table(task.name).has("state_dir")) {
       own_problems.push_back("'" + task.name + ".state_dir' is the supervisor's to choose");

@@ -17,7 +17,8 @@ struct Installation {
   std::string bin_dir;        // where the executables are; empty: beside the supervisor's own
   unsigned uid_base = 0;      // as root, a task runs as uid_base + uid_offset
   bool separate_uids = true;  // false: all tasks keep the supervisor's uid (said in the status)
-  std::string watchdog;       // board data; empty: none
+  std::uint64_t spool_bytes_max = 0;  // of <state_root>/spool, if a task reads it
+  std::string watchdog;               // board data; empty: none
   int watchdog_timeout_s = 0;
   std::vector<std::string> zeroise_also;  // beside the state, destroyed with it; absolute paths
   BoardSandbox sandbox;  // from the board's sandbox.toml (key `sandbox`); else empty

@@ -54,12 +54,18 @@ void LogFile::line(std::string_view text) {
   bytes_ += whole.size();
 }
 
+void LogFile::line_of(std::string_view task, std::string_view text) {
+  line(text.starts_with("ts=") ? std::string(text)
+                               : "task=" + std::string(task) + " raw=1 " + std::string(text));
+  if (tap_) tap_(task, text);
+}
+
 void LineCollector::emit(LogFile& log) {
   if (pending_.empty()) return;
   for (char& c : pending_) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
-  log.line(pending_.starts_with("ts=") ? pending_ : "task=" + task_ + " raw=1 " + pending_);
+  log.line_of(task_, pending_);
   pending_.clear();
 }
 

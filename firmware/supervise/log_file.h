@@ -2,6 +2,7 @@
 // A line that a task's library wrote past firmware/log gets the task's name in front. Threads: one.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,10 @@ class LogFile {
   Status open();
   void line(std::string_view
                 text);  // without its end; never fails visibly: a full disk must not stop the CA
+  // Each line of a task goes here too; called from line_of().
+  using Tap = std::function<void(std::string_view task, std::string_view text)>;
+  void set_tap(Tap tap) { tap_ = std::move(tap); }
+  void line_of(std::string_view task, std::string_view text);
   std::size_t lost() const { return lost_; }  // lines that could not be written
 
  private:
@@ -28,6 +33,7 @@ class LogFile {
   std::size_t bytes_ = 0;
   std::size_t lost_ = 0;
   UniqueFd fd_;
+  Tap tap_;
 };
 
 // Cuts what arrives on one task's standard error into lines of at most kLogLineBytesMax.

@@ -17,6 +17,7 @@
 #include "firmware/supervise/file_rules.h"
 #include "firmware/supervise/metrics_file.h"
 #include "firmware/supervise/state_directory.h"
+#include "firmware/syslog/spool_writer.h"
 #include "firmware/task/channel.h"
 #include "firmware/task/task.h"
 #include "firmware/wire/messages/control_heartbeat.h"
@@ -65,6 +66,7 @@ struct Supervisor::Impl {
   bool own_uids = false;
   std::vector<std::unique_ptr<Child>> children;
   std::unique_ptr<LogFile> log;
+  std::unique_ptr<syslog::SpoolWriter> spool;  // null: no task reads it
   LineCollector own_lines{"supervisor"};
   UniqueFd own_output;  // read end of what this process itself writes to standard error
   UniqueFd signals;
@@ -80,6 +82,7 @@ struct Supervisor::Impl {
   // ---- start
   Status prepare();
   Status take_over_stderr();
+  Status open_spool();
   void say_isolation();
   void start(const std::vector<Child*>& wanted);
   void start_one(Child& child, std::vector<End> ends);
@@ -136,6 +139,21 @@ Status Supervisor::Impl::take_over_stderr() {
   return {};
 }
 
+// What a task sends on it reads from files: a receiver that is slow or gone holds up nobody.
+Status Supervisor::Impl::open_spool() {
+  const auto reader =
+      std::ranges::find_if(children, [](const auto& child) { return child->spec().reads_spool; });
+  if (reader == children.end()) return {};
+  syslog::SpoolOptions wanted{installation.state_root + "/spool", installation.spool_bytes_max, {}};
+  if (own_uids) wanted.reader = (*reader)->status().uid;
+  KEYWARD_TRY(opened, syslog::SpoolWriter::open(std::move(wanted), system_clock().utc_ms()));
+  spool = std::move(opened);
+  log->set_tap([this](std::string_view task, std::string_view text) {
+    spool->line(task, text, system_clock().utc_ms());
+  });
+  return {};
+}
+
 Status Supervisor::Impl::prepare() {
   take_low_descriptors();
   own_uids = ::geteuid() == 0 && installation.separate_uids;
@@ -158,7 +176,11 @@ Status Supervisor::Impl::prepare() {
   status.supervisor_pid = ::getpid();
   status.started_utc_ms = system_clock().utc_ms();
   status.isolation = isolation_texts();
-  return take_over_stderr();
+  KEYWARD_CHECK(take_over_stderr());
+  // A disk that is full must not keep a CA from starting.
+  if (const auto opened = open_spool(); !opened)
+    log::error("no spool: nothing is sent on", opened.error());
+  return {};
 }
 
 void Supervisor::Impl::say_isolation() {
@@ -352,6 +374,9 @@ void Supervisor::Impl::zeroise() {
   const auto done = zeroise::destroy({installation.state_root, installation.zeroise_also, false,
                                       "tamper", system_clock().utc_ms()});
   zeroising = false;
+  spool.reset();  // its files are gone
+  if (log) log->set_tap({});
+  if (const auto opened = open_spool(); !opened) log::error("no spool", opened.error());
   if (!done) return log::error("not destroyed", done.error());
   log::error("destroyed", {{"files", done->files}, {"octets", done->octets}});
   for (const auto& path : done->failed) log::error("not destroyed", {{"path", path}});

@@ -40,13 +40,14 @@ constexpr TaskCase kTasks[] = {{"acme", wire::TaskId::kAcme, true},
                                {"attestation", wire::TaskId::kAttestation, false},
                                {"signer", wire::TaskId::kSigner, false},
                                {"platform", wire::TaskId::kPlatform, false},
-                               {"admin", wire::TaskId::kAdmin, true}};
+                               {"admin", wire::TaskId::kAdmin, true},
+                               {"syslog", wire::TaskId::kSyslog, true}};
 
 // What each attempt must end with. "killed": SIGSYS, the kill list.
 struct AttemptCase {
   const char* name;
   const char* offline;  // tasks without a network
-  const char* online;   // acme, validation, admin
+  const char* online;   // acme, validation, admin, syslog
 };
 constexpr AttemptCase kAttempts[] = {
     {"own-file", "got-out", "got-out"},  // the filter lets work

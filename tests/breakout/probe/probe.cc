@@ -100,7 +100,8 @@ int main() {
       {"attestation", keyward::wire::TaskId::kAttestation},
       {"signer", keyward::wire::TaskId::kSigner},
       {"platform", keyward::wire::TaskId::kPlatform},
-      {"admin", keyward::wire::TaskId::kAdmin}};
+      {"admin", keyward::wire::TaskId::kAdmin},
+      {"syslog", keyward::wire::TaskId::kSyslog}};
   const std::map<std::string, const char* (*)()> attempts = {
       {"own-file", own_file},     {"sibling-file", open_file}, {"write-etc", write_file},
       {"shadow", open_file},      {"proc-mem", open_file},     {"proc-environ", open_file},

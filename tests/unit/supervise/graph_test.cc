@@ -40,10 +40,12 @@ TEST(Graph_AsShipped, HasNoProblem) {
   const auto result =
       load_graph(std::string(std::getenv("KEYWARD_SOURCE")) + "/apps/supervisor/tasks.toml");
   EXPECT_THAT(result.problems, IsEmpty());
-  EXPECT_EQ(result.graph.tasks.size(), 7U);
-  EXPECT_THAT(result.graph.ranks(), ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(result.graph.tasks.size(), 8U);
+  EXPECT_THAT(result.graph.ranks(), ElementsAre(1, 2, 3, 4, 9));
   // DESIGN §2.1: grants reach the signer from two tasks alone.
   for (const auto& e : result.graph.edges) {
+    EXPECT_NE(e.from, TaskId::kSyslog);  // whoever has it can ask nobody anything
+    EXPECT_NE(e.to, TaskId::kSyslog);
     for (const auto type : e.messages) {
       if (type == wire::MessageType::kOperatorOrder) {
         EXPECT_EQ(e.from, TaskId::kAdmin);

@@ -47,13 +47,32 @@ TEST(Installation_TaskText, HoldsOwnSectionsAndNoOthers) {
   EXPECT_THAT(configs[TaskId::kPlatform], HasSubstr("tcti"));
 }
 
+TEST(Installation_TaskThatReadsTheSpool, GetsItsFolderAndNotTheRunDirectory) {
+  const std::string section = "[syslog]\nserver = \"a\"\nroots = \"/x\"\n";
+  auto with = parse_installation(kFull + section, "k", shipped());
+  ASSERT_THAT(with.problems, IsEmpty());
+  const auto& text = with.installation.task_configs[TaskId::kSyslog];
+  EXPECT_THAT(text, HasSubstr("spool_dir = \"/s/spool\""));
+  EXPECT_THAT(text, Not(HasSubstr("run_dir")));
+  EXPECT_EQ(with.installation.spool_bytes_max, 64U << 20);
+  EXPECT_THAT(parse_installation(kFull + "[syslog]\nspool_dir = \"/x\"\n", "k", shipped()).problems,
+              ElementsAre(HasSubstr("syslog.spool_dir")));
+  auto small = parse_installation(kHead + "spool_mib = 1\n" + kFull.substr(kHead.size()) + section,
+                                  "k", shipped());
+  EXPECT_EQ(small.installation.spool_bytes_max, 1U << 20);
+  EXPECT_THAT(
+      parse_installation(kHead + "spool_mib = 0\n" + kFull.substr(kHead.size()), "k", shipped())
+          .problems,
+      ElementsAre(HasSubstr("spool_mib")));
+}
+
 TEST(Installation_OptionalTask, IsLeftOutWithoutItsSectionAndSeesTheRunDirectoryWithIt) {
   auto without = parse_installation(kFull, "k", shipped());
-  EXPECT_THAT(without.installation.left_out, ElementsAre(TaskId::kAdmin));
+  EXPECT_THAT(without.installation.left_out, ElementsAre(TaskId::kAdmin, TaskId::kSyslog));
   EXPECT_FALSE(without.installation.task_configs.contains(TaskId::kAdmin));
   auto with = parse_installation(kFull + "[admin]\nlisten = \"a:2\"\n", "k", shipped());
   ASSERT_THAT(with.problems, IsEmpty());
-  EXPECT_THAT(with.installation.left_out, IsEmpty());
+  EXPECT_THAT(with.installation.left_out, ElementsAre(TaskId::kSyslog));
   EXPECT_THAT(with.installation.task_configs[TaskId::kAdmin], HasSubstr("run_dir = \"/r\""));
   EXPECT_THAT(parse_installation(kFull + "[admin]\nrun_dir = \"/x\"\n", "k", shipped()).problems,
               ElementsAre(HasSubstr("admin.run_dir")));
