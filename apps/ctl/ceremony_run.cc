@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using ceremony::Transcript;
 using ceremony::WholePlan;
 
-constexpr int kExitFailed = 1, kExitUsage = 64, kExitFile = 78;
+constexpr int kExitFailed = 1, kExitUsage = 64, kExitAwaits = 75, kExitFile = 78;
 constexpr const char* kPartial = "transcript.partial.json";
 constexpr const char* kFinal = "transcript.json";
 constexpr const char* kPlanCopy = "plan.toml";
@@ -186,6 +186,7 @@ class CeremonyRun {
       return 0;
     }
     say() << "[" << number << "] " << step.words << std::endl;
+    if (step.awaited && !file_exists(step.awaited->file)) return awaits(index);
     if (!agreed("      Do it?")) return stopped();
     const auto done = step.run();
     if (!done) return failed(step.id, done.error());
@@ -214,6 +215,22 @@ class CeremonyRun {
       std::getline(std::cin, ignored);
       std::cout << "\033[H\033[2J\033[3J" << std::flush;
     }
+  }
+
+  // All answers at once: who carries requests to another site goes there once.
+  int awaits(std::size_t from) const {
+    std::cerr << "keywardctl: waits for the CA elsewhere. Nothing is lost.\n";
+    for (std::size_t i = from; i < list_.size(); ++i) {
+      const auto& awaited = list_[i].awaited;
+      if (!awaited || transcript_->has_step(list_[i].id) || file_exists(awaited->file)) continue;
+      std::cerr << "  certify  " << out_ << "/" << awaited->request << "\n  into     "
+                << awaited->file << "\n";
+    }
+    std::cerr << "Compare the requests' SHA-256 with the transcript's before they are certified "
+                 "(keywardctl ceremony transcript "
+              << out_ << "/" << kPartial
+              << "). Then give the same command again: it goes on here.\n";
+    return kExitAwaits;
   }
 
   int stopped() const {

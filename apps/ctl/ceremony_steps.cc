@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "firmware/ceremony/requests.h"
 #include "firmware/ceremony/transcript.h"
 #include "firmware/config/toml_text.h"
 #include "firmware/crypto/crypto.h"
@@ -119,13 +120,19 @@ std::vector<std::string> CeremonySteps::load() {
   };
   for (const auto& cross : plan_.cross) check("[[cross]] '" + cross.name + "'", cross.certificate);
   check("[root]", plan_.root_certificate);
+  if (plan_.root_external && problems.empty()) {
+    const auto der = first_certificate(beside_plan(plan_.root_certificate));
+    const auto fit = der ? ceremony::lint_ca_elsewhere(*der, now_ms()) : fail(der.error());
+    if (!fit)
+      problems.push_back("[root]: certificate " + plan_.root_certificate + ": " + fit.error().what);
+  }
   check("[audit]", plan_.audit_certificate);
   return problems;
 }
 
 void CeremonySteps::add(const std::string& id, const std::string& words,
                         std::function<Result<StepResult>()> run) {
-  steps_.push_back({id, words, std::move(run)});
+  steps_.push_back({id, words, std::move(run), {}});
 }
 
 void CeremonySteps::add_tokens() {
@@ -211,7 +218,18 @@ void CeremonySteps::add_existing_audit() {
       });
 }
 
+void CeremonySteps::add_external_root() {
+  add("root", "Take the CA elsewhere that will certify (" + plan_.root_certificate + ")",
+      [this]() -> Result<StepResult> {
+        KEYWARD_TRY(der, first_certificate(beside_plan(plan_.root_certificate)));
+        KEYWARD_CHECK(ceremony::lint_ca_elsewhere(der, now_ms()));
+        KEYWARD_CHECK(put("root.pem", x509::to_pem("CERTIFICATE", der)));
+        return StepResult{{"root.pem"}, {}, "certificate " + fingerprint(der)};
+      });
+}
+
 void CeremonySteps::add_root() {
+  if (plan_.root_external) return add_external_root();
   if (!plan_.root_certificate.empty()) return add_existing_root();
   add_key("root", plan_.root_token, plan_.root.key_label, plan_.root.algorithm, "the root");
   add("root", "Let the root sign itself: " + describe(plan_.root), [this]() -> Result<StepResult> {
@@ -239,13 +257,90 @@ void CeremonySteps::add_issuing(const ceremony::IssuingPlan& issuing) {
                                       plan_.root_crl_url, now_ms());
         }));
         KEYWARD_CHECK(ceremony::lint_ca_below(issuing.ca, root, der, now_ms()));
-        const auto pem = x509::to_pem("CERTIFICATE", der);
-        const auto own = "issuing-" + issuing.name + ".pem",
-                   chain = "chain-" + issuing.name + ".pem";
-        KEYWARD_CHECK(put(own, pem));
-        KEYWARD_CHECK(put(chain, pem + x509::to_pem("CERTIFICATE", root)));
-        return StepResult{{own, chain}, {}, "certificate " + fingerprint(der)};
+        return put_issuing(issuing.name, root, der);
       });
+}
+
+Result<StepResult> CeremonySteps::put_issuing(const std::string& name, ByteView root,
+                                              ByteView der) const {
+  const auto pem = x509::to_pem("CERTIFICATE", der);
+  const auto own = "issuing-" + name + ".pem", chain = "chain-" + name + ".pem";
+  KEYWARD_CHECK(put(own, pem));
+  KEYWARD_CHECK(put(chain, pem + x509::to_pem("CERTIFICATE", root)));
+  return StepResult{{own, chain}, {}, "certificate " + fingerprint(der)};
+}
+
+// ---- below a CA that is elsewhere
+
+void CeremonySteps::add_request(const std::string& id, const std::string& token,
+                                const std::string& whose,
+                                std::function<Result<Bytes>(hal::SigningToken&)> make) {
+  const std::string file = "requests/" + id + ".csr";
+  add("request-" + id,
+      "Ask the CA elsewhere to certify " + whose + ": " + file + ", signed by the key itself",
+      [this, file, token, make = std::move(make)]() -> Result<StepResult> {
+        KEYWARD_TRY(der, tokens_.with(token, make));
+        KEYWARD_CHECK(put(file, x509::to_pem("CERTIFICATE REQUEST", der)));
+        return StepResult{{file}, {}, ""};
+      });
+}
+
+// All that needs the tokens and the people comes before the first answer is waited for.
+void CeremonySteps::add_requests() {
+  for (const auto& issuing : plan_.issuing) {
+    const auto id = "issuing-" + issuing.name;
+    const auto whose = "issuing CA '" + issuing.name + "'";
+    add_key(id, issuing.token, issuing.ca.key_label, issuing.ca.algorithm, whose);
+    add_request(
+        id, issuing.token, whose + " (" + describe(issuing.ca) + ")",
+        [&issuing](hal::SigningToken& open) { return ceremony::request_ca(open, issuing.ca); });
+  }
+  add_key("audit", plan_.audit_token, plan_.audit.key_label, plan_.audit_algorithm,
+          "the ledger's signer");
+  add_request("audit", plan_.audit_token,
+              "the ledger's signer '" + plan_.audit.common_name + "', " +
+                  days(plan_.audit.lifetime_days) +
+                  ", for heads of ledgers and this transcript alone",
+              [this](hal::SigningToken& open) {
+                return ceremony::request_audit(open, plan_.audit.key_label, audit_subject());
+              });
+}
+
+void CeremonySteps::add_certified_issuing(const ceremony::IssuingPlan& issuing) {
+  const auto file = beside_plan(issuing.certified);
+  add("issuing-" + issuing.name,
+      "Take the certificate of issuing CA '" + issuing.name + "' (" + issuing.certified +
+          ") if it is what was asked for; for profiles " + joined(issuing.profiles),
+      [this, &issuing, file]() -> Result<StepResult> {
+        KEYWARD_TRY(root, certificate("root.pem"));
+        KEYWARD_TRY(spki, key_of("issuing-" + issuing.name));
+        KEYWARD_TRY(der, first_certificate(file));
+        KEYWARD_CHECK(ceremony::lint_certified_ca(issuing.ca, spki, root, der, now_ms()));
+        return put_issuing(issuing.name, root, der);
+      });
+  steps_.back().awaited = {fs::absolute(file).lexically_normal().string(),
+                           "requests/issuing-" + issuing.name + ".csr"};
+}
+
+void CeremonySteps::add_certified_audit() {
+  const auto file = beside_plan(plan_.audit_certified);
+  add("audit",
+      "Take the certificate of the ledger's signer (" + plan_.audit_certified +
+          ") if it is what was asked for",
+      [this, file]() -> Result<StepResult> {
+        KEYWARD_TRY(root, certificate("root.pem"));
+        KEYWARD_TRY(spki, key_of("audit"));
+        KEYWARD_TRY(der, first_certificate(file));
+        KEYWARD_CHECK(ceremony::lint_certified_audit(audit_subject(), spki, root, der, now_ms()));
+        KEYWARD_CHECK(put("audit.pem", x509::to_pem("CERTIFICATE", der)));
+        return StepResult{{"audit.pem"}, {}, "certificate " + fingerprint(der)};
+      });
+  steps_.back().awaited = {fs::absolute(file).lexically_normal().string(), "requests/audit.csr"};
+}
+
+ceremony::EndEntity CeremonySteps::audit_subject() const {
+  return {plan_.audit.common_name, plan_.root.organization, plan_.root.country,
+          plan_.audit.lifetime_days};
 }
 
 void CeremonySteps::add_audit() {
@@ -259,10 +354,8 @@ void CeremonySteps::add_audit() {
       [this]() -> Result<StepResult> {
         KEYWARD_TRY(root, certificate("root.pem"));
         KEYWARD_TRY(spki, key_of("audit"));
-        const ceremony::EndEntity subject{plan_.audit.common_name, plan_.root.organization,
-                                          plan_.root.country, plan_.audit.lifetime_days};
         KEYWARD_TRY(der, tokens_.with(plan_.root_token, [&](hal::SigningToken& open) {
-          return ceremony::certify_audit({open, plan_.root.key_label, root}, subject, spki,
+          return ceremony::certify_audit({open, plan_.root.key_label, root}, audit_subject(), spki,
                                          plan_.root_crl_url, now_ms());
         }));
         KEYWARD_CHECK(ceremony::lint_audit_certificate(root, der, now_ms()));
@@ -476,13 +569,7 @@ void CeremonySteps::add_installation(const ceremony::IssuingPlan& issuing) {
       });
 }
 
-std::vector<CeremonyStep> CeremonySteps::list() {
-  steps_.clear();
-  add_tokens();
-  add_root();
-  for (const auto& issuing : plan_.issuing) add_issuing(issuing);
-  add_audit();
-  add_evidence();
+void CeremonySteps::add_below_root() {
   for (const auto& ocsp : plan_.ocsp) add_ocsp(ocsp);
   for (const auto& cross : plan_.cross) add_cross(cross);
   add_list("root", plan_.root_token, plan_.root.key_label,
@@ -490,8 +577,28 @@ std::vector<CeremonyStep> CeremonySteps::list() {
   for (const auto& issuing : plan_.issuing)
     add_list("issuing-" + issuing.name, issuing.token, issuing.ca.key_label, {0, 0, 0, {}},
              issuing.crl_days);
-  add_operators();
-  add_shares();
+}
+
+std::vector<CeremonyStep> CeremonySteps::list() {
+  steps_.clear();
+  add_tokens();
+  add_root();
+  if (plan_.root_external) {
+    add_requests();
+    add_evidence();
+    add_operators();
+    add_shares();
+    for (const auto& issuing : plan_.issuing) add_certified_issuing(issuing);
+    add_certified_audit();
+    add_below_root();
+  } else {
+    for (const auto& issuing : plan_.issuing) add_issuing(issuing);
+    add_audit();
+    add_evidence();
+    add_below_root();
+    add_operators();
+    add_shares();
+  }
   for (const auto& issuing : plan_.issuing) add_installation(issuing);
   return steps_;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,12 @@ struct CeremonyStep {
   std::string id;
   std::string words;
   std::function<Result<StepResult>()> run;
+  // What somebody elsewhere must do first; without that file the step cannot be tried.
+  struct Awaited {
+    std::string file;     // absolute
+    std::string request;  // relative to the output folder: what to have certified
+  };
+  std::optional<Awaited> awaited{};
 };
 
 class CeremonySteps {
@@ -48,8 +55,15 @@ class CeremonySteps {
                hal::KeyAlgorithm algorithm, const std::string& whose);
   void add_root();
   void add_existing_root();
+  void add_external_root();
   void add_issuing(const ceremony::IssuingPlan& issuing);
+  void add_certified_issuing(const ceremony::IssuingPlan& issuing);
   void add_audit();
+  void add_certified_audit();
+  void add_request(const std::string& id, const std::string& token, const std::string& whose,
+                   std::function<Result<Bytes>(hal::SigningToken&)> make);
+  void add_requests();
+  void add_below_root();
   void add_existing_audit();
   void add_evidence();
   void add_ocsp(const ceremony::OcspPlan& ocsp);
@@ -66,6 +80,8 @@ class CeremonySteps {
   std::string beside_plan(const std::string& path) const;
   Result<StepResult> make_cross(const ceremony::CrossPlan& cross) const;
   Result<StepResult> make_shares() const;
+  ceremony::EndEntity audit_subject() const;
+  Result<StepResult> put_issuing(const std::string& name, ByteView root, ByteView der) const;
   std::string installation_text(const ceremony::IssuingPlan& issuing) const;
   Status put(const std::string& file, std::string_view content, unsigned mode = 0644) const;
   Result<Bytes> key_of(const std::string& id) const;

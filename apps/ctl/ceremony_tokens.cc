@@ -192,7 +192,9 @@ Result<std::vector<std::string>> CeremonyTokens::initialize(const TokenPlan& tok
 
 Result<Bytes> CeremonyTokens::with(const std::string& token, const Step& step) const {
   const auto* secret = pin(token);
-  if (secret == nullptr) return fail(ErrorKind::kInternal, "a token without a PIN");
+  if (secret == nullptr)
+    return fail(ErrorKind::kUnavailable,
+                "its made-up PIN was carried away: put the sheet back into handover/ for this run");
   return in_child([&]() -> Result<Bytes> {
     KEYWARD_TRY(open, board::make_signing_token(board_of(token).spec));
     KEYWARD_CHECK(open->unlock(secret->clone()));

@@ -2,7 +2,7 @@
 // folder alone.
 #pragma once
 
-#include "firmware/ceremony/ceremony.h"
+#include "firmware/ceremony/products.h"
 #include "firmware/x509/certificate.h"
 #include "firmware/x509/tbs.h"
 
@@ -14,6 +14,10 @@ inline constexpr std::int64_t kBackdateMs =
 inline constexpr std::int64_t kSignMs = 30'000;
 
 Bytes name_of(const CaPlan& plan);
+Bytes name_of(const EndEntity& subject);
+// Rights and constraints, as whole Extension TLVs; key identifiers are the issuer's matter.
+std::vector<Bytes> ca_extensions(const CaPlan& subject);
+std::vector<Bytes> audit_extensions();
 // 127 random bits, always positive and of the same length (RFC 5280 §4.1.2.2).
 Bytes new_serial();
 Result<Bytes> sign_tbs(hal::SigningToken& token, const std::string& key_label,

@@ -22,16 +22,24 @@ bool is_constraint(const std::string& text) {
   });
 }
 
+}  // namespace
+
+void check_subject(const CaPlan& ca, const std::string& name, std::vector<std::string>& problems) {
+  if (ca.organization.size() > 64)
+    problems.push_back(name + " organization must have at most 64 characters (RFC 5280 A.1)");
+  if (!ca.country.empty() && !is_country(ca.country))
+    problems.push_back(name + " country must be two capital letters (ISO 3166)");
+}
+
+namespace {
+
 void check_names(const CaPlan& out, const std::string& name, std::vector<std::string>& problems) {
   const auto complain = [&](const std::string& what) { problems.push_back(name + " " + what); };
   if (out.key_label.empty() || out.key_label.size() > 64)
     complain("key_label must have 1 to 64 characters");
   if (out.common_name.empty() || out.common_name.size() > 64)
     complain("common_name must have 1 to 64 characters (RFC 5280 A.1)");
-  if (out.organization.size() > 64)
-    complain("organization must have at most 64 characters (RFC 5280 A.1)");
-  if (!out.country.empty() && !is_country(out.country))
-    complain("country must be two capital letters (ISO 3166)");
+  check_subject(out, name, problems);
   for (const auto& text : out.permitted_dns) {
     if (!is_constraint(text))
       complain("permitted_dns: '" + text + "' is not a lower-case DNS name");

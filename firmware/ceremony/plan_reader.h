@@ -12,6 +12,8 @@ inline constexpr std::int64_t kLifetimeDaysMax = 36'525;
 // `name` stands in problems: "[root]".
 CaPlan read_ca(config::Section& section, const std::string& name,
                std::vector<std::string>& problems);
+// Organization and country.
+void check_subject(const CaPlan& ca, const std::string& name, std::vector<std::string>& problems);
 hal::KeyAlgorithm read_algorithm(const std::string& text, const std::string& name,
                                  std::vector<std::string>& problems);
 void check_root(const CaPlan& root, const std::string& name, std::vector<std::string>& problems);

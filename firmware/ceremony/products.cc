@@ -69,14 +69,6 @@ void finish(x509::TbsSpec& spec, const Signing& signing, const std::string& crl_
   if (!crl_url.empty()) spec.extensions.push_back(x509::ext_crl_distribution_points(crl_url));
 }
 
-Bytes name_of(const EndEntity& subject) {
-  CaPlan plan;
-  plan.common_name = subject.common_name;
-  plan.organization = subject.organization;
-  plan.country = subject.country;
-  return name_of(plan);
-}
-
 // RFC 5280 §5.1.2.6, §5.3.1: unspecified is said by saying nothing.
 Bytes revoked_der(const std::vector<RevokedPlan>& list) {
   constexpr std::uint8_t kEnumerated = 0x0a;
@@ -107,9 +99,12 @@ Bytes crl_tbs(const x509::Certificate& issuer, ByteView algorithm, ByteView key_
 Status check_key_ids(const x509::Certificate& issuer, const x509::Certificate& certificate) {
   KEYWARD_TRY(key_id, key_id_in(issuer));
   const auto* extension = certificate.extension(kAuthorityKeyId);
-  const Bytes wanted = x509::ext_authority_key_id(key_id);
-  if (extension == nullptr ||
-      x509::extension_der(kAuthorityKeyId, false, extension->value) != wanted)
+  if (extension == nullptr) return corrupt("there is no authority key identifier");
+  // Other CAs add the issuer's name and serial number behind the key identifier.
+  x509::DerReader outer(extension->value);
+  KEYWARD_TRY(fields, outer.sequence());
+  const auto held = fields.element(x509::tag::context(0));
+  if (!held || !equal(*held, key_id))
     return corrupt("the authority key identifier is not the issuer's");
   return {};
 }
@@ -144,18 +139,37 @@ Bytes name_of(const CaPlan& plan) {
   return x509::name_der(attributes);
 }
 
+Bytes name_of(const EndEntity& subject) {
+  CaPlan plan;
+  plan.common_name = subject.common_name;
+  plan.organization = subject.organization;
+  plan.country = subject.country;
+  return name_of(plan);
+}
+
+std::vector<Bytes> ca_extensions(const CaPlan& subject) {
+  std::vector<Bytes> out{x509::ext_basic_constraints(true, subject.path_length),
+                         x509::ext_key_usage({x509::kKeyCertSign, x509::kCrlSign})};
+  if (auto names = name_constraints_extension(subject.permitted_dns, subject.permitted_ip);
+      !names.empty())
+    out.push_back(std::move(names));
+  return out;
+}
+
+std::vector<Bytes> audit_extensions() {
+  return {x509::ext_basic_constraints(false, std::nullopt),
+          x509::ext_key_usage({x509::kDigitalSignature}),
+          x509::ext_extended_key_usage({std::string(x509::kLedgerHeadUsage)})};
+}
+
 // ---- making
 
 Result<Bytes> certify_ca(const SigningCa& by, const CaPlan& subject, ByteView spki,
                          const std::string& crl_url, std::int64_t now_ms) {
   KEYWARD_TRY(signing, open(by));
   auto spec = start(signing, name_of(subject), spki, subject.lifetime_days, now_ms);
-  spec.extensions = {x509::ext_basic_constraints(true, subject.path_length),
-                     x509::ext_key_usage({x509::kKeyCertSign, x509::kCrlSign})};
+  spec.extensions = ca_extensions(subject);
   finish(spec, signing, crl_url);
-  if (auto names = name_constraints_extension(subject.permitted_dns, subject.permitted_ip);
-      !names.empty())
-    spec.extensions.push_back(std::move(names));
   return sign_tbs(by.token, by.key_label, spec);
 }
 
@@ -163,9 +177,7 @@ Result<Bytes> certify_audit(const SigningCa& by, const EndEntity& subject, ByteV
                             const std::string& crl_url, std::int64_t now_ms) {
   KEYWARD_TRY(signing, open(by));
   auto spec = start(signing, name_of(subject), spki, subject.lifetime_days, now_ms);
-  spec.extensions = {x509::ext_basic_constraints(false, std::nullopt),
-                     x509::ext_key_usage({x509::kDigitalSignature}),
-                     x509::ext_extended_key_usage({std::string(x509::kLedgerHeadUsage)})};
+  spec.extensions = audit_extensions();
   finish(spec, signing, crl_url);
   return sign_tbs(by.token, by.key_label, spec);
 }

@@ -78,16 +78,18 @@ TokenPlan read_token(config::Section section, std::size_t index, Problems& probl
   return out;
 }
 
-IssuingPlan read_issuing(config::Section section, std::size_t index, const CaPlan& root,
+IssuingPlan read_issuing(config::Section section, std::size_t index, const WholePlan& plan,
                          Problems& problems) {
   IssuingPlan out;
   out.name = section.string("name");
   const auto where = numbered("issuing", index, out.name);
+  if (plan.root_external)
+    out.certified = section.string_or("certified", "issuing-" + out.name + ".pem");
   out.token = section.string("token");
   out.ca = read_ca(section, where, problems);
   out.profiles = section.strings_or_empty("profiles", kProfilesMax);
   out.crl_days = section.integer_or("crl_days", 0, 3'650, 7);
-  check_issuing(out.ca, root, where, problems);
+  check_issuing(out.ca, plan.root, where, problems);
   if (out.profiles.empty())
     problems.push_back(where + " profiles is missing: name what this CA issues");
   for (const auto& profile : out.profiles) {
@@ -203,6 +205,7 @@ CustodiansPlan read_custodians(config::Section section, Problems& problems) {
 void read_audit(config::Section section, WholePlan& plan, Problems& problems) {
   plan.audit_token = section.string("token");
   plan.audit_certificate = section.string_or("certificate", "");
+  if (plan.root_external) plan.audit_certified = section.string_or("certified", "audit.pem");
   plan.audit.key_label = section.string("key_label");
   plan.audit.common_name = section.string_or("common_name", "Keyward Ledger");
   plan.audit.lifetime_days =
@@ -214,6 +217,29 @@ void read_audit(config::Section section, WholePlan& plan, Problems& problems) {
         "[audit] key_label must have 1 to 64 characters: it signs the transcript and the ledger");
   if (!is_plain(plan.audit.common_name, 64))
     problems.emplace_back("[audit] common_name must have 1 to 64 characters (RFC 5280 A.1)");
+}
+
+// What is asked of a root: its own CA keys, or, elsewhere, no more than its certificate.
+void read_root(config::Section section, WholePlan& plan, Problems& problems) {
+  plan.root_external = section.boolean_or("external", false);
+  plan.root_certificate = section.string_or("certificate", "");
+  if (plan.root_external) {
+    plan.root.organization = section.string_or("organization", "");
+    plan.root.country = section.string_or("country", "");
+    plan.root.lifetime_days = kLifetimeDaysMax;  // its certificate says when it ends
+    check_subject(plan.root, "[root]", problems);
+    if (plan.root_certificate.empty())
+      problems.emplace_back("[root] certificate is missing: that of the CA that will certify");
+    return;
+  }
+  plan.root_token = section.string("token");
+  plan.root = read_ca(section, "[root]", problems);
+  plan.root_crl_number =
+      static_cast<std::uint64_t>(section.integer_or("crl_number", 1, 1'000'000'000, 1));
+  plan.root_crl_days = section.integer_or("crl_days", 0, 3'650, 400);
+  plan.root_crl_url = section.string_or("crl_url", "");
+  if (!plan.root_crl_url.empty() && !plan.root_crl_url.starts_with("http://"))
+    problems.emplace_back("[root] crl_url must begin with http:// (RFC 5280 §4.2.1.13)");
 }
 
 void read_evidence(config::Section section, WholePlan& plan, Problems& problems) {
@@ -264,7 +290,7 @@ void check_tokens(const WholePlan& plan, Problems& problems) {
     if (!places.insert(token.board + "\n" + token.folder + "\n" + token.label).second)
       problems.push_back(numbered("tokens", i, token.name) + " is the same token as one before it");
   }
-  known(plan.root_token, "[root]");
+  if (!plan.root_external) known(plan.root_token, "[root]");
   known(plan.audit_token, "[audit]");
   if (!plan.evidence_token.empty()) known(plan.evidence_token, "[evidence]");
   for (std::size_t i = 0; i < plan.issuing.size(); ++i) {
@@ -322,7 +348,8 @@ void check_references(const WholePlan& plan, Problems& problems) {
     const auto where = numbered("cross", i, plan.cross[i].name);
     if (plan.issuing_named(plan.cross[i].issuing) == nullptr)
       problems.push_back(where + " issuing is none of [[issuing]]");
-    if (plan.cross[i].token == plan.root_token && plan.cross[i].key_label == plan.root.key_label)
+    if (!plan.root_external && plan.cross[i].token == plan.root_token &&
+        plan.cross[i].key_label == plan.root.key_label)
       problems.push_back(where + " is certified by this ceremony's own root: nothing is crossed");
   }
 }
@@ -353,8 +380,29 @@ void check_operators(const WholePlan& plan, Problems& problems) {
     problems.emplace_back("[dual_control] without [[operators]] compares nothing");
 }
 
+// Without a key of its own in the room a ceremony can only ask.
+void check_external(const WholePlan& plan, Problems& problems) {
+  if (plan.issuing.empty())
+    problems.emplace_back("[[issuing]] is missing: there must be one at least");
+  if (!plan.revoked.empty())
+    problems.emplace_back("[[revoked]]: the CA elsewhere signs its own lists");
+  if (!plan.audit_certificate.empty())
+    problems.emplace_back(
+        "[audit] certificate: with a CA elsewhere the signer's key is made here; 'certified' says "
+        "where its certificate will be");
+  std::set<std::string> files{plan.root_certificate};
+  const auto take = [&](const std::string& where, const std::string& file) {
+    if (file.empty() || !files.insert(file).second)
+      problems.push_back(where + " certified must name a file of its own");
+  };
+  for (std::size_t i = 0; i < plan.issuing.size(); ++i)
+    take(numbered("issuing", i, plan.issuing[i].name), plan.issuing[i].certified);
+  take("[audit]", plan.audit_certified);
+}
+
 // A root that exists is taken as it is; then there need be no new CA, only a list.
 void check_existing(const WholePlan& plan, Problems& problems) {
+  if (plan.root_external) return check_external(plan, problems);
   const bool existing = !plan.root_certificate.empty();
   if (plan.issuing.empty() && !existing)
     problems.emplace_back("[[issuing]] is missing: there must be one at least");
@@ -395,7 +443,8 @@ void warn(const WholePlan& plan, std::vector<std::string>& out) {
       out.push_back(where + "has no permitted_ip: its constraints say nothing about addresses");
     if (one.crl_days == 0) out.push_back(where + "gets no first revocation list");
   }
-  if (plan.root_crl_days == 0) out.emplace_back("the root gets no revocation list");
+  if (plan.root_crl_days == 0 && !plan.root_external)
+    out.emplace_back("the root gets no revocation list");
   if (plan.operators.empty())
     out.emplace_back("there are no operators: nobody can order anything at this unit");
   else if (plan.dual_control.empty())
@@ -449,18 +498,9 @@ WholePlanResult parse_whole_plan(std::string_view toml, const std::string& name)
   read_unit(root, plan, own);
   read_all(root, "tokens", kTokensMax, plan.tokens, own,
            [&](auto section, auto i) { return read_token(section, i, own); });
-  auto root_section = root.table("root");
-  plan.root_token = root_section.string("token");
-  plan.root = read_ca(root_section, "[root]", own);
-  plan.root_certificate = root_section.string_or("certificate", "");
-  plan.root_crl_number =
-      static_cast<std::uint64_t>(root_section.integer_or("crl_number", 1, 1'000'000'000, 1));
-  plan.root_crl_days = root_section.integer_or("crl_days", 0, 3'650, 400);
-  plan.root_crl_url = root_section.string_or("crl_url", "");
-  if (!plan.root_crl_url.empty() && !plan.root_crl_url.starts_with("http://"))
-    own.emplace_back("[root] crl_url must begin with http:// (RFC 5280 §4.2.1.13)");
+  read_root(root.table("root"), plan, own);
   read_all(root, "issuing", kIssuingMax, plan.issuing, own,
-           [&](auto section, auto i) { return read_issuing(section, i, plan.root, own); });
+           [&](auto section, auto i) { return read_issuing(section, i, plan, own); });
   read_all(root, "ocsp", kIssuingMax, plan.ocsp, own,
            [&](auto section, auto i) { return read_ocsp(section, i, own); });
   read_all(root, "cross", kIssuingMax, plan.cross, own,

@@ -32,6 +32,7 @@ struct IssuingPlan {
   CaPlan ca;
   std::vector<std::string> profiles;  // for the installation file's reader; the signer has them
   std::int64_t crl_days = 0;          // of the first list; 0: none
+  std::string certified;              // below a CA elsewhere: where its answer will be; PEM
 };
 
 // RFC 6960 §4.2.2.2: certified by the CA whose certificates it answers for.
@@ -79,7 +80,9 @@ struct WholePlan {
   std::vector<std::string> present;
   std::vector<TokenPlan> tokens;
   std::string root_token;
-  CaPlan root;
+  CaPlan root;  // external: organization and country alone
+  // The CA above is elsewhere and certifies by request: none of its keys is in a token here.
+  bool root_external = false;
   std::string root_certificate;  // PEM of a root that exists, beside the plan; empty: it is made
   std::int64_t root_crl_days = 0;
   std::uint64_t root_crl_number = 1;  // grows with each list of this root
@@ -91,6 +94,7 @@ struct WholePlan {
   std::string audit_token, evidence_token;
   AuditPlan audit;
   std::string audit_certificate;  // of a signer that exists; empty: it is made
+  std::string audit_certified;    // below a CA elsewhere: where its answer will be; PEM
   hal::KeyAlgorithm audit_algorithm = hal::KeyAlgorithm::kEcdsaP256;
   std::string evidence_key_label;
   std::vector<OperatorPlan> operators;

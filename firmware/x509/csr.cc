@@ -152,13 +152,6 @@ Status read_attributes(ByteView attributes, CertificateRequest& request) {
   return {};
 }
 
-Bytes info_der(const crypto::PublicKey& key, const Bytes& san_extension) {
-  const Bytes request = der_sequence(
-      {der_oid(oids::kExtensionRequest), tlv(tag::kSet, der_sequence({san_extension}))});
-  return der_sequence(
-      {der_unsigned(0), name_der({}), key.spki_der(), tlv(tag::context_constructed(0), request)});
-}
-
 struct KeySigner {
   const crypto::PrivateKey& key;
   static Result<Bytes> sign(void* context, ByteView to_be_signed) {
@@ -189,12 +182,22 @@ Result<CertificateRequest> parse_csr(ByteView der) {
   return request;
 }
 
+Bytes request_info_der(ByteView subject_name_der, ByteView spki_der,
+                       const std::vector<Bytes>& extensions) {
+  Bytes all;
+  for (const auto& extension : extensions) append(all, extension);
+  const Bytes request =
+      der_sequence({der_oid(oids::kExtensionRequest), tlv(tag::kSet, tlv(tag::kSequence, all))});
+  return der_sequence(
+      {der_unsigned(0), subject_name_der, spki_der, tlv(tag::context_constructed(0), request)});
+}
+
 Result<Bytes> build_csr(const crypto::PublicKey& key,
                         const std::vector<wire::Identifier>& identifiers, SignFunction sign,
                         void* context) {
   // The subject is empty, so the SAN is critical (RFC 5280 §4.2.1.6).
   KEYWARD_TRY(san, ext_subject_alt_name(identifiers, true));
-  const Bytes info = info_der(key, san);
+  const Bytes info = request_info_der(name_der({}), key.spki_der(), {san});
   KEYWARD_TRY(signature, sign(context, info));
   return der_sequence({info, algorithm_der_for(key.kind()), der_bit_string(signature)});
 }

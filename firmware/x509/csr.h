@@ -44,6 +44,9 @@ Result<CertificateRequest> parse_csr(ByteView der);
 // Client side: SAN entries for the identifiers; `sign` signs the CertificationRequestInfo and
 // returns the signature as X.509 wants it (ECDSA DER). The scheme follows the key kind (P-256/RSA:
 // SHA-256, P-384: SHA-384).
+// CertificationRequestInfo (RFC 2986 §4.1) with these extensions asked for, whole TLVs; at least one.
+Bytes request_info_der(ByteView subject_name_der, ByteView spki_der,
+                       const std::vector<Bytes>& extensions);
 using SignFunction = Result<Bytes> (*)(void* context, ByteView to_be_signed);
 Result<Bytes> build_csr(const crypto::PublicKey& key,
                         const std::vector<wire::Identifier>& identifiers, SignFunction sign,

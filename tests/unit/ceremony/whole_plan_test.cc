@@ -37,7 +37,7 @@ std::vector<std::string> problems(const std::string& from, const std::string& to
 }
 
 TEST(WholePlan_Examples, HaveNoProblem) {
-  for (const auto* name : {"plant.toml", "small.toml"}) {
+  for (const auto* name : {"plant.toml", "small.toml", "external-root.toml"}) {
     ASSERT_FALSE(example(name).empty()) << name;
     EXPECT_THAT(parse_whole_plan(example(name), name).problems, IsEmpty());
   }
@@ -148,6 +148,36 @@ TEST(WholePlan_ExistingRoot, NeedsNumberAndAListOrACa) {
   for (const auto* says : {"[[issuing]] is missing", "crl_number belongs to a root that exists",
                            "has certified no signer yet", "[[revoked]] needs a list"})
     EXPECT_THAT(without, Contains(HasSubstr(says)));
+}
+
+// A CA elsewhere has no key here: what would need one, or could not be told apart, is said.
+TEST(WholePlan_ExternalRoot, TakesNothingThatNeedsItsKey) {
+  const auto judged = [&](const std::string& from, const std::string& to) {
+    std::string text = example("external-root.toml");
+    const auto at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return parse_whole_plan(text.replace(at, from.size(), to), "p").problems;
+  };
+  const std::string root = "certificate = \"company-root.pem\"";
+  EXPECT_THAT(judged(root, ""), Contains(HasSubstr("[root] certificate is missing")));
+  for (const auto* key : {"crl_days = 30", "crl_number = 2", "token = \"unit\"",
+                          "crl_url = \"http://x.example/r.crl\"", "key_label = \"root\""})
+    EXPECT_THAT(judged(root, root + "\n" + key), testing::Not(IsEmpty())) << key;
+  EXPECT_THAT(judged(root, root + "\ncountry = \"Germany\""),
+              Contains(HasSubstr("two capital letters")));
+  EXPECT_THAT(judged("certified = \"audit.pem\"", "certificate = \"audit.pem\""),
+              Contains(HasSubstr("the signer's key is made here")));
+  EXPECT_THAT(judged("certified = \"audit.pem\"", "certified = \"issuing-devices.pem\""),
+              Contains(HasSubstr("[audit] certified must name a file of its own")));
+  EXPECT_THAT(judged("certified = \"issuing-devices.pem\"", "certified = \"company-root.pem\""),
+              Contains(HasSubstr("certified must name a file of its own")));
+  EXPECT_THAT(judged("[audit]",
+                     "[[revoked]]\nserial = \"41ff\"\nat = "
+                     "\"2031-05-01T12:00:00Z\"\n[audit]"),
+              Contains(HasSubstr("signs its own lists")));
+  // Where the root is here, nobody is waited for.
+  EXPECT_THAT(problems("[audit]", "[audit]\ncertified = \"audit.pem\""),
+              Contains(HasSubstr("certified")));
 }
 
 TEST(WholePlan_CrossByItsOwnRoot, IsRefused) {
