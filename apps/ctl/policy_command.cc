@@ -153,6 +153,7 @@ int PolicyCommand::run_show() const {
   }
   issuer->crl_url = settings.crl_url;
   issuer->ocsp_url = settings.ocsp_url;
+  issuer->ca_issuers_url = settings.ca_issuers_url;
   const auto digest = hex_encode(issue::policy_digest(settings.gate, *issuer));
   const auto text = issue::policy_text(settings.gate, *issuer);
   if (json_) {

@@ -54,6 +54,7 @@ Configuration read_configuration(task::Task& task) {
   out.issuer_chain = policy.issuer_chain;
   out.crl_url = policy.crl_url;
   out.ocsp_url = policy.ocsp_url;
+  out.ca_issuers_url = policy.ca_issuers_url;
   out.operators = policy.operators;
   out.problem = policy.problem;
   out.policy = std::move(policy);

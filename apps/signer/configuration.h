@@ -28,6 +28,7 @@ struct Configuration {
   std::string operators;           // path of the operators file; empty: nobody orders anything
   std::string crl_url;             // in certificates; empty: none
   std::string ocsp_url;            // the same
+  std::string ca_issuers_url;      // the same
   std::string ocsp_key_label;      // of the OCSP responder; empty: none
   std::string ocsp_certificate;    // PEM, the issuing CA's word for that key
   std::int64_t ocsp_validity_ms = 0;

@@ -44,6 +44,7 @@ issue::Issuer load_chains(signer::Configuration& config) {
   }
   issuer->crl_url = config.crl_url;
   issuer->ocsp_url = config.ocsp_url;
+  issuer->ca_issuers_url = config.ca_issuers_url;
   return std::move(*issuer);
 }
 

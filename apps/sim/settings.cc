@@ -11,6 +11,7 @@
 #include "firmware/config/config.h"
 #include "firmware/config/toml_text.h"
 #include "firmware/crypto/crypto.h"
+#include "firmware/x509/certificate.h"
 #include "hal/base/file.h"
 #include "hal/base/limits.h"
 #include "hal/base/unique_fd.h"
@@ -127,7 +128,7 @@ Lines acme_lines(const Settings& settings) {
   return out;
 }
 
-// Certificates name the list and the responder where there are any.
+// Certificates name the list, the responder and the issuer where there are any.
 void add_public_urls(const Places& places, const Settings& settings, Lines& signer) {
   const auto url = public_url(settings);
   if (url.empty() || !settings.test_ca.empty()) return;
@@ -137,6 +138,11 @@ void add_public_urls(const Places& places, const Settings& settings, Lines& sign
   }
   if (file_exists(places.ocsp_certificate()))
     signer.emplace_back("ocsp_url", quoted(url + "/acme/ocsp"));
+  const auto pem = read_text_file(places.issuer_chain(), kPemBytesMax);
+  const auto chain = pem ? x509::certificates_from_pem(*pem, 1) : fail(pem.error());
+  if (chain && !chain->empty())
+    signer.emplace_back("ca_issuers_url", quoted(url + "/acme/issuer/" +
+                                                 base64url_encode(crypto::sha256(chain->front()))));
 }
 
 }  // namespace

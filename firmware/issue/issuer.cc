@@ -149,6 +149,7 @@ Result<Issuer> load_issuer(std::string_view pem, std::int64_t now_ms) {
                 std::move(permitted.dns),
                 {},
                 {},
+                {},
                 std::move(permitted.ip)};
 }
 

@@ -22,6 +22,7 @@ struct Issuer {
   std::vector<std::string> permitted_dns;  // name constraints; empty: none
   std::string crl_url{};                   // where its revocation list is; for certificates
   std::string ocsp_url{};                  // where its OCSP responder is; for certificates
+  std::string ca_issuers_url{};            // where its own certificate is; for certificates
   std::vector<Bytes> permitted_ip{};       // name constraints: address and mask, 8 or 32 octets
 };
 

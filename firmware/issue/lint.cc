@@ -283,13 +283,13 @@ const char* distribution_points(const LintSubject& s) {
   return held == wanted ? nullptr : "not the issuer's";
 }
 
-// RFC 5280 §4.2.2.1: where the issuer's OCSP responder is, and nothing else.
+// RFC 5280 §4.2.2.1: where the issuer's OCSP responder and certificate are, and nothing else.
 const char* information_access(const LintSubject& s) {
   const auto* extension = s.certificate.extension(oid::kAuthorityInfoAccess);
-  if (s.issuer.ocsp_url.empty())
-    return extension == nullptr ? nullptr : "a responder that the issuer has not";
+  if (s.issuer.ocsp_url.empty() && s.issuer.ca_issuers_url.empty())
+    return extension == nullptr ? nullptr : "a place that the issuer has not";
   if (extension == nullptr || extension->critical) return "missing, or critical";
-  const Bytes wanted = x509::ext_authority_info_access(s.issuer.ocsp_url);
+  const Bytes wanted = x509::ext_authority_info_access(s.issuer.ocsp_url, s.issuer.ca_issuers_url);
   const Bytes held = x509::extension_der(oid::kAuthorityInfoAccess, false, extension->value);
   return held == wanted ? nullptr : "not the issuer's";
 }

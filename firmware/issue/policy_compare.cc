@@ -187,6 +187,10 @@ class Comparison {
       narrower("Certificates say where they can be asked about: " + now + ".");
     if (!responder.empty() && !now.empty() && responder != now)
       wider("Certificates name another OCSP responder: " + now + ".");
+    if (before_.ca_issuers_url != after_.ca_issuers_url)
+      wider(after_.ca_issuers_url.empty()
+                ? "Certificates do not say any more where their issuer's is (ca_issuers_url)."
+                : "Certificates say that their issuer's is at " + after_.ca_issuers_url + ".");
     const auto was = before_.gate.crl_validity_ms, is = after_.gate.crl_validity_ms;
     if (was != 0 && is == 0) wider("No revocation lists are made any more.");
     if (was == 0 && is != 0) narrower("Revocation lists are made.");

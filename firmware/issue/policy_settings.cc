@@ -51,6 +51,7 @@ PolicySettings read_policy_settings(config::Section& own, config::Section& share
       own.integer_or("crl_shards", 1, static_cast<std::int64_t>(limits::kCrlShardsMax), 1));
   gate.crl_long_validity_ms = own.integer_or("crl_long_days", 0, 365, 0) * 86'400'000;
   out.ocsp_url = own.string_or("ocsp_url", "");
+  out.ca_issuers_url = own.string_or("ca_issuers_url", "");
   out.operators = own.string_or("operators", "");
   out.policy_approval = own.string_or("policy_approval", "none");
   auto profiles = read_profiles(own, gate.device_days, gate.server_days);
@@ -79,6 +80,8 @@ Status complete_policy(PolicySettings& settings) {
     return fail(ErrorKind::kBadInput, "crl_url is no http URL");
   if (!settings.ocsp_url.empty() && !is_http_url(settings.ocsp_url))
     return fail(ErrorKind::kBadInput, "ocsp_url is no http URL");
+  if (!settings.ca_issuers_url.empty() && !is_http_url(settings.ca_issuers_url))
+    return fail(ErrorKind::kBadInput, "ca_issuers_url is no http URL");
   if (!settings.crl_url.empty() && gate.crl_validity_ms == 0)
     return fail(ErrorKind::kBadInput, "crl_url without lists: crl_hours is 0");
   if ((gate.crl_delta || gate.crl_shards > 1) && settings.crl_url.empty())

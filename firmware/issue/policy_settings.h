@@ -17,6 +17,7 @@ struct PolicySettings {
   std::string issuer_chain;  // path
   std::string crl_url;
   std::string ocsp_url;
+  std::string ca_issuers_url;
   std::string operators;  // path of the operators file; empty: nobody orders anything
   std::string policy_approval = "none";
   std::vector<std::string> permitted_ip;

@@ -104,6 +104,7 @@ std::string policy_text(const GateConfig& config, const Issuer& issuer) {
   out.text("crl_url", issuer.crl_url);
   // Only where there is one: a policy that was approved before stays approved.
   if (!issuer.ocsp_url.empty()) out.text("ocsp_url", issuer.ocsp_url);
+  if (!issuer.ca_issuers_url.empty()) out.text("ca_issuers_url", issuer.ca_issuers_url);
   out.number("crl_validity_ms", config.crl_validity_ms);
   if (config.crl_delta) out.flag("crl_delta", true);
   if (config.crl_shards > 1) out.number("crl_shards", static_cast<std::int64_t>(config.crl_shards));

@@ -392,8 +392,9 @@ Result<Bytes> build_profile_tbs(const CertificatePlan& plan) {
   }
   if (!plan.issuer.crl_url.empty())
     spec.extensions.push_back(x509::ext_crl_distribution_points(list_url(plan.issuer, plan.list)));
-  if (!plan.issuer.ocsp_url.empty())
-    spec.extensions.push_back(x509::ext_authority_info_access(plan.issuer.ocsp_url));
+  if (!plan.issuer.ocsp_url.empty() || !plan.issuer.ca_issuers_url.empty())
+    spec.extensions.push_back(
+        x509::ext_authority_info_access(plan.issuer.ocsp_url, plan.issuer.ca_issuers_url));
   return x509::build_tbs(spec);
 }
 

@@ -102,10 +102,14 @@ Bytes ext_subject_key_id(ByteView spki_der) {
   return extension_der(oids::kSubjectKeyId, false, der_octet_string(key_id_of(spki_der)));
 }
 
-Bytes ext_authority_info_access(std::string_view ocsp_url) {
-  const Bytes location = tlv(tag::context(6), view_of(ocsp_url));
-  const Bytes access = der_sequence({der_oid("1.3.6.1.5.5.7.48.1"), location});
-  return extension_der("1.3.6.1.5.5.7.1.1", false, der_sequence({access}));
+Bytes ext_authority_info_access(std::string_view ocsp_url, std::string_view ca_issuers_url) {
+  const auto access = [](std::string_view method, std::string_view url) {
+    if (url.empty()) return Bytes();
+    return der_sequence({der_oid(method), tlv(tag::context(6), view_of(url))});
+  };
+  return extension_der("1.3.6.1.5.5.7.1.1", false,
+                       der_sequence({access("1.3.6.1.5.5.7.48.1", ocsp_url),
+                                     access("1.3.6.1.5.5.7.48.2", ca_issuers_url)}));
 }
 
 Bytes ext_crl_distribution_points(std::string_view url) {

@@ -45,9 +45,10 @@ Bytes ext_extended_key_usage(const std::vector<std::string>& oids);
 Bytes ext_subject_key_id(
     ByteView spki_der);  // RFC 7093 method 1: first 160 bits of SHA-256 of the key bits
 Bytes ext_authority_key_id(ByteView key_id);
-Bytes ext_authority_info_access(std::string_view ocsp_url);  // RFC 5280 §4.2.2.1, RFC 6960 §3.1
+// RFC 5280 §4.2.2.1, RFC 6960 §3.1; an empty URL is left out, one at least must be there.
+Bytes ext_authority_info_access(std::string_view ocsp_url, std::string_view ca_issuers_url);
 Bytes ext_crl_distribution_points(std::string_view url);  // one full name (RFC 5280 §4.2.1.13)
-Bytes key_id_of(ByteView spki_der);  // the 20 octets
+Bytes key_id_of(ByteView spki_der);                       // the 20 octets
 // dns, ip, permanent-identifier, hardware-module, mac (RFC 4043, RFC 4108, RFC 10031 otherNames),
 // uri, in the order given.
 // Then the URIs. Before them all a directoryName, unless it is empty: a whole Name.

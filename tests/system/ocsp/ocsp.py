@@ -105,6 +105,10 @@ def plain_http():
         ocsp_url = run(["openssl", "x509", "-in", leaf, "-noout", "-ocsp_uri"]).strip()
         base = list_url.partition("/acme/")[0]
         expect(base.startswith("http://127.0.0.1:") and ocsp_url == f"{base}/acme/ocsp", shown)
+        found = lab.folder / "found.der"
+        code, headers = curl(re.search(r"CA Issuers - URI:(http://\S+)", shown).group(1), body=found)
+        expect(code == 200 and headers["content-type"] == "application/pkix-cert", str(headers))
+        run(["openssl", "verify", "-CAfile", lab.sim / "ca/root.pem", "-untrusted", found, leaf])
 
         issuer, root, der, pem = lab.sim / "ca/issuing.pem", lab.sim / "ca/root.pem", lab.folder / "list.der", lab.folder / "list.pem"
         ask = ["openssl", "ocsp", "-issuer", issuer, "-cert", leaf, "-url", ocsp_url, "-CAfile", root, "-verify_other", issuer]

@@ -50,7 +50,8 @@ TEST(PeerTables_OfEveryTask, EqualTheGraph) {
   ASSERT_FALSE(result.graph.tasks.empty());
   for (const auto& task : result.graph.tasks) {
     const auto lines = wanted(result.graph, task.id);
-    EXPECT_FALSE(lines.empty()) << task.name;
+    // One task alone has nobody to speak with.
+    EXPECT_EQ(lines.empty(), task.name == "syslog") << task.name;
     EXPECT_EQ(compiled_in(task), lines) << task.name;
   }
 }

@@ -62,6 +62,11 @@ void Receiver::stop() {
   }
 }
 
+bool Receiver::wait_handshakes(int count) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(60), [&] { return handshakes_ >= count; });
+}
+
 std::size_t Receiver::count() const {
   const std::lock_guard lock(mutex_);
   return messages_.size();
@@ -114,7 +119,11 @@ void Receiver::serve(int fd, void* context, std::size_t die_after) {
   const std::size_t before = count();
   std::string buffer;
   if (::SSL_accept(ssl) == 1) {
-    ++handshakes_;
+    {
+      const std::lock_guard lock(mutex_);
+      ++handshakes_;
+      changed_.notify_all();
+    }
     while (true) {
       if (ending_ || (die_after != 0 && count() - before >= die_after)) {
         reset(fd);

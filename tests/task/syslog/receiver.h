@@ -35,6 +35,8 @@ class Receiver {
     changed_.wait_for(lock, std::chrono::seconds(60), [&] { return done(messages_); });
     return messages_;
   }
+  // So many connections came, or 60 s have passed.
+  bool wait_handshakes(int count);
   std::size_t count() const;
   int handshakes() const { return handshakes_; }
   int refused() const { return refused_; }

@@ -67,6 +67,13 @@ class CrlTest : public GateTest {
     }
     return out;
   }
+  // Each list keeps its own pause, so that the shard may be due a moment after the whole list.
+  std::string make_whole_and_shard() {
+    EXPECT_TRUE(gate_->crl().wait_until_due(5'000));
+    auto made = make_all_due();
+    if (made == "whole" && gate_->crl().wait_until_due(5'000)) made += " " + make_all_due();
+    return made;
+  }
   void make_due_after_a_change() {
     EXPECT_TRUE(gate_->crl().wait_until_due(5'000));
     make_all_due();
@@ -424,8 +431,7 @@ TEST_F(OtherListsTest, Shards_EachCertificateNamesItsOwn_AndThatOneAloneIsMadeAn
   EXPECT_TRUE(has(leaf, "URI:http://crl.example/crl/" + shard)) << leaf;
   EXPECT_TRUE(has(verified_by(bad, {shard}, {"-extended_crl"}), ": OK"));
   revoke(bad);
-  EXPECT_TRUE(gate_->crl().wait_until_due(5'000));
-  EXPECT_EQ(make_all_due(), "whole " + shard);
+  EXPECT_EQ(make_whole_and_shard(), "whole " + shard);
   EXPECT_TRUE(has(text(shard), "X509v3 Issuing Distribution Point: critical")) << text(shard);
   EXPECT_TRUE(has(verified_by(bad, {shard}, {"-extended_crl"}), "certificate revoked"));
   EXPECT_TRUE(has(verified(bad), "certificate revoked")) << "the whole list has it too";
@@ -445,8 +451,7 @@ TEST_F(OtherListsTest, Shards_NumberChanged_ListsOfBeforeGoOn) {
   open();
   EXPECT_EQ(make_all_due(), "");
   revoke(bad);
-  EXPECT_TRUE(gate_->crl().wait_until_due(5'000));
-  EXPECT_EQ(make_all_due(), "whole " + shard);
+  EXPECT_EQ(make_whole_and_shard(), "whole " + shard);
   open();
   EXPECT_TRUE(has(verified_by(bad, {shard}, {"-extended_crl"}), "certificate revoked"));
 }

@@ -293,12 +293,21 @@ TEST_F(LintTest, ResponderNotTheIssuers_InformationAccess) {
   const std::string url = "http://pki.plant.example/ocsp";
   issuer_->ocsp_url = url;
   EXPECT_EQ(refused(), Only{"information-access"});
-  spec_.extensions.push_back(x509::ext_authority_info_access(url));
+  spec_.extensions.push_back(x509::ext_authority_info_access(url, ""));
   EXPECT_EQ(refused(), Only{});
-  spec_.extensions.back() = x509::ext_authority_info_access(url + "2");
+  spec_.extensions.back() = x509::ext_authority_info_access(url + "2", "");
   EXPECT_EQ(refused(), Only{"information-access"});
-  spec_.extensions.back() = x509::ext_authority_info_access(url);
+  spec_.extensions.back() = x509::ext_authority_info_access(url, "");
+  const std::string own = "http://pki.plant.example/issuing.cer";
+  issuer_->ca_issuers_url = own;
+  EXPECT_EQ(refused(), Only{"information-access"});
+  spec_.extensions.back() = x509::ext_authority_info_access(url, own);
+  EXPECT_EQ(refused(), Only{});
   issuer_->ocsp_url.clear();
+  EXPECT_EQ(refused(), Only{"information-access"});
+  spec_.extensions.back() = x509::ext_authority_info_access("", own);
+  EXPECT_EQ(refused(), Only{});
+  issuer_->ca_issuers_url.clear();
   EXPECT_EQ(refused(), Only{"information-access"});
 }
 
