@@ -172,25 +172,24 @@ class Comparison {
          "proof-of-possession-01 proves nothing any more.", true);
   }
 
+  // An address that certificates bear: `what` follows "Certificates".
+  void place(const std::string& old, const std::string& fresh, const std::string& what,
+             const std::string& key) {
+    if (old == fresh) return;
+    if (fresh.empty()) {
+      wider("Certificates do not say any more where " + what + " (" + key + ").");
+    } else if (old.empty()) {
+      narrower("Certificates say where " + what + ": " + fresh + ".");
+    } else {
+      wider("Certificates name another place where " + what + ": " + fresh + ".");
+    }
+  }
+
   void compare_revocation() {
-    const auto &old = before_.crl_url, &fresh = after_.crl_url;
-    if (!old.empty() && fresh.empty())
-      wider("Certificates do not say any more where their revocation list is (crl_url).");
-    if (old.empty() && !fresh.empty())
-      narrower("Certificates say where their revocation list is: " + fresh + ".");
-    if (!old.empty() && !fresh.empty() && old != fresh)
-      wider("Certificates name another place of the revocation list: " + fresh + ".");
-    const auto &responder = before_.ocsp_url, &now = after_.ocsp_url;
-    if (!responder.empty() && now.empty())
-      wider("Certificates do not say any more where they can be asked about (ocsp_url).");
-    if (responder.empty() && !now.empty())
-      narrower("Certificates say where they can be asked about: " + now + ".");
-    if (!responder.empty() && !now.empty() && responder != now)
-      wider("Certificates name another OCSP responder: " + now + ".");
-    if (before_.ca_issuers_url != after_.ca_issuers_url)
-      wider(after_.ca_issuers_url.empty()
-                ? "Certificates do not say any more where their issuer's is (ca_issuers_url)."
-                : "Certificates say that their issuer's is at " + after_.ca_issuers_url + ".");
+    place(before_.crl_url, after_.crl_url, "their revocation list is", "crl_url");
+    place(before_.ocsp_url, after_.ocsp_url, "they can be asked about", "ocsp_url");
+    place(before_.ca_issuers_url, after_.ca_issuers_url, "their issuer's certificate is",
+          "ca_issuers_url");
     const auto was = before_.gate.crl_validity_ms, is = after_.gate.crl_validity_ms;
     if (was != 0 && is == 0) wider("No revocation lists are made any more.");
     if (was == 0 && is != 0) narrower("Revocation lists are made.");

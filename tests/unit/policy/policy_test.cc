@@ -87,9 +87,7 @@ TEST(PolicyCompare_Revocation, EachSentence) {
   widens("", "crl_hours = 0", "No revocation lists are made any more");
   widens("crl_hours = 24", "crl_hours = 48", "A revocation list is good for 2 days");
   widens("ca_issuers_url = \"http://a.example/i.cer\"", "",
-         "do not say any more where their issuer's");
-  widens("", "ca_issuers_url = \"http://a.example/i.cer\"",
-         "issuer's is at http://a.example/i.cer");
+         "do not say any more where their issuer's certificate is (ca_issuers_url)");
   const auto old = read(std::string(kBase) + "crl_url = \"http://a.example/crl\"");
   const auto fresh = read(std::string(kBase) + "crl_url = \"http://b.example/crl\"");
   EXPECT_THAT(words(compare_policies(old, fresh), true), Contains(HasSubstr("another place")));
