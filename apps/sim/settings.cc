@@ -49,6 +49,7 @@ unsigned uid_base(const Places& places) {
 }
 
 constexpr std::size_t kPemBytesMax = 65'536;
+constexpr std::size_t kChainMax = 8;
 constexpr std::string_view kSections[] = {
     "supervisor", "appliance", "acme", "store",       "validation", "attestation", "signer",
     "platform",   "pkcs11",    "tpm",  "rate_limits", "tenants",    "admin",       "syslog"};
@@ -139,7 +140,7 @@ void add_public_urls(const Places& places, const Settings& settings, Lines& sign
   if (file_exists(places.ocsp_certificate()))
     signer.emplace_back("ocsp_url", quoted(url + "/acme/ocsp"));
   const auto pem = read_text_file(places.issuer_chain(), kPemBytesMax);
-  const auto chain = pem ? x509::certificates_from_pem(*pem, 1) : fail(pem.error());
+  const auto chain = pem ? x509::certificates_from_pem(*pem, kChainMax) : fail(pem.error());
   if (chain && !chain->empty())
     signer.emplace_back("ca_issuers_url", quoted(url + "/acme/issuer/" +
                                                  base64url_encode(crypto::sha256(chain->front()))));

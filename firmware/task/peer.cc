@@ -161,6 +161,9 @@ Answer<Bytes> Peer::exchange(wire::MessageType type, const Encoder& encode,
       s.drop(self.generation);
       continue;
     }
+    // Given up meanwhile, by a send that failed or a new end: nobody waits for what still comes out of
+    // the old one, and that is no fault of who wrote it.
+    if (!s.fd || s.generation != self.generation) continue;
     if (!deliver(s.waiting, s.abandoned, received->bytes)) {
       die_on_bad_reply(Error{ErrorKind::kBadInput, "a reply to no request, or of another type"});
     }
