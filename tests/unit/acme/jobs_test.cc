@@ -4,6 +4,8 @@
 #include <atomic>
 #include <future>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -15,9 +17,48 @@ namespace {
 
 using Again = std::optional<std::int64_t>;
 
+// A queue whose jobs are held until they are let go. The queue ends before what its jobs look at,
+// whichever way a test is left.
+class Held {
+ public:
+  Held(int threads, std::size_t jobs_max) : jobs(threads, jobs_max) {}
+  ~Held() { let_go(); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+  void let_go() {
+    if (!std::exchange(let_go_, true)) open_.set_value();
+  }
+  // Until so many jobs run; false: they did not within ten seconds.
+  bool wait_for_running(int count) const {
+    const auto deadline = Deadline::after_ms(10'000);
+    while (running < count && !deadline.passed()) std::this_thread::yield();
+    return running >= count;
+  }
+  JobQueue::Job job() {
+    return [this](int) -> Again {
+      ++running;
+      opened_.wait();
+      return std::nullopt;
+    };
+  }
+  void post_many(const std::string& owner, int count) {
+    for (int i = 0; i < count; ++i) (void)jobs.post(owner + std::to_string(i), job(), 0, owner);
+  }
+
+ private:
+  std::promise<void> open_;
+  std::shared_future<void> opened_ = open_.get_future().share();
+  bool let_go_ = false;
+
+ public:
+  std::atomic<int> running{0};  // jobs that were begun
+  JobQueue jobs;
+};
+
 TEST(Jobs, Posted_Runs_AndIsForgotten) {
-  JobQueue jobs(2, 8);
   std::atomic<int> runs{0};
+  JobQueue jobs(2, 8);
   ASSERT_TRUE(jobs.post("a", [&](int) -> Again {
     ++runs;
     return std::nullopt;
@@ -28,8 +69,8 @@ TEST(Jobs, Posted_Runs_AndIsForgotten) {
 }
 
 TEST(Jobs, AsksForMore_TriedAgainWithItsAttempt) {
-  JobQueue jobs(1, 8);
   std::vector<int> attempts;
+  JobQueue jobs(1, 8);
   ASSERT_TRUE(jobs.post("a", [&](int attempt) -> Again {
     attempts.push_back(attempt);
     return attempt < 3 ? Again(1) : Again();
@@ -39,39 +80,24 @@ TEST(Jobs, AsksForMore_TriedAgainWithItsAttempt) {
 }
 
 TEST(Jobs, SameKey_WhileItRuns_NotRunTwice) {
-  JobQueue jobs(2, 8);
-  std::promise<void> open;
-  auto opened = open.get_future().share();
-  std::atomic<int> runs{0};
-  const auto job = [&](int) -> Again {
-    ++runs;
-    opened.wait();
-    return std::nullopt;
-  };
-  ASSERT_TRUE(jobs.post("a", job));
-  ASSERT_TRUE(jobs.post("a", job));
-  EXPECT_FALSE(jobs.wait("a", 20));
-  open.set_value();
-  EXPECT_TRUE(jobs.wait("a", 10'000));
-  EXPECT_EQ(runs, 1);
+  Held held(2, 8);
+  ASSERT_TRUE(held.jobs.post("a", held.job()));
+  ASSERT_TRUE(held.jobs.post("a", held.job()));
+  EXPECT_FALSE(held.jobs.wait("a", 20));
+  held.let_go();
+  EXPECT_TRUE(held.jobs.wait("a", 10'000));
+  EXPECT_EQ(held.running, 1);
 }
 
 TEST(Jobs, Full_RefusedAndSaid) {
-  JobQueue jobs(1, 2);
-  std::promise<void> open;
-  auto opened = open.get_future().share();
-  const auto job = [&](int) -> Again {
-    opened.wait();
-    return std::nullopt;
-  };
-  ASSERT_TRUE(jobs.post("a", job));
-  EXPECT_TRUE(jobs.has_room());
-  ASSERT_TRUE(jobs.post("b", job));
-  EXPECT_FALSE(jobs.has_room());
-  const auto refused = jobs.post("c", job);
+  Held held(1, 2);
+  ASSERT_TRUE(held.jobs.post("a", held.job()));
+  EXPECT_TRUE(held.jobs.has_room());
+  ASSERT_TRUE(held.jobs.post("b", held.job()));
+  EXPECT_FALSE(held.jobs.has_room());
+  const auto refused = held.jobs.post("c", held.job());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::kExhausted);
-  open.set_value();
 }
 
 TEST(Jobs, Stopped_TakesNoMore) {
@@ -88,111 +114,77 @@ TEST(Jobs, Backoff_GrowsToItsLimit) {
   EXPECT_EQ(backoff_ms(60), limits::kJobBackoffMsMax);
 }
 
-// Jobs of `owner` that run until `open`.
-void post_many(JobQueue& jobs, const std::string& owner, int count, std::shared_future<void> open,
-               std::atomic<int>& running) {
-  for (int i = 0; i < count; ++i)
-    (void)jobs.post(
-        owner + std::to_string(i),
-        [open, &running](int) -> Again {
-          ++running;
-          open.wait();
-          return std::nullopt;
-        },
-        0, owner);
-}
-
 TEST(Jobs, OneOwnerOfMany_HasHalfOfTheThreads) {
-  JobQueue jobs(4, 1'000);
-  std::promise<void> open;
-  std::atomic<int> running{0};
-  post_many(jobs, "greedy", 100, open.get_future().share(), running);
-  while (running < 2) std::this_thread::yield();
-  ASSERT_TRUE(jobs.post(
+  Held held(4, 1'000);
+  held.post_many("greedy", 100);
+  ASSERT_TRUE(held.wait_for_running(2));
+  ASSERT_TRUE(held.jobs.post(
       "other", [](int) -> Again { return std::nullopt; }, 0, "modest"));
-  EXPECT_TRUE(jobs.wait("other", 10'000));
-  EXPECT_EQ(running, 2);
-  open.set_value();
-  EXPECT_TRUE(jobs.wait("greedy99", 10'000));
+  EXPECT_TRUE(held.jobs.wait("other", 10'000));
+  EXPECT_EQ(held.running, 2);
+  held.let_go();
+  EXPECT_TRUE(held.jobs.wait("greedy99", 10'000));
 }
 
 TEST(Jobs, TwoOwnersOfMany_LeaveTheLastQuarter) {
-  JobQueue jobs(8, 1'000);
-  std::promise<void> open;
-  std::atomic<int> running{0};
-  auto opened = open.get_future().share();
-  post_many(jobs, "first", 100, opened, running);
-  post_many(jobs, "second", 100, opened, running);
-  while (running < 6) std::this_thread::yield();
+  Held held(8, 1'000);
+  held.post_many("first", 100);
+  held.post_many("second", 100);
+  ASSERT_TRUE(held.wait_for_running(6));
   for (int i = 0; i < 20; ++i) {
     const std::string key = "other" + std::to_string(i);
-    ASSERT_TRUE(jobs.post(
+    ASSERT_TRUE(held.jobs.post(
         key, [](int) -> Again { return std::nullopt; }, 0, key));
-    EXPECT_TRUE(jobs.wait(key, 10'000));
+    EXPECT_TRUE(held.jobs.wait(key, 10'000));
   }
-  EXPECT_EQ(running, 6);
-  open.set_value();
-  EXPECT_TRUE(jobs.wait("second99", 10'000));
+  EXPECT_EQ(held.running, 6);
+  held.let_go();
+  EXPECT_TRUE(held.jobs.wait("second99", 10'000));
 }
 
 TEST(Jobs, Due_OwnerServedLeast_GoesFirst) {
-  JobQueue jobs(1, 1'000);
-  std::promise<void> open;
-  auto opened = open.get_future().share();
   std::vector<std::string> order;
-  std::atomic<bool> begun{false};
+  Held held(1, 1'000);
   const auto put = [&](const std::string& key, const std::string& owner) {
-    ASSERT_TRUE(jobs.post(
+    ASSERT_TRUE(held.jobs.post(
         key,
-        [&, key](int) -> Again {
-          begun = true;
-          opened.wait();
-          std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        [&order, key, hold = held.job()](int attempt) -> Again {
+          (void)hold(attempt);
+          std::this_thread::sleep_for(std::chrono::milliseconds(5));  // what it costs its owner
           order.push_back(key);
           return std::nullopt;
         },
         0, owner));
   };
   put("a0", "a");
-  while (!begun) std::this_thread::yield();
+  ASSERT_TRUE(held.wait_for_running(1));
   for (int i = 1; i < 20; ++i) put("a" + std::to_string(i), "a");
   put("b0", "b");
-  open.set_value();
-  EXPECT_TRUE(jobs.wait("b0", 10'000));
-  EXPECT_TRUE(jobs.wait("a19", 10'000));
+  held.let_go();
+  EXPECT_TRUE(held.jobs.wait("b0", 10'000));
+  EXPECT_TRUE(held.jobs.wait("a19", 10'000));
   ASSERT_EQ(order.size(), 21U);
   EXPECT_EQ(order[0], "a0");
   EXPECT_EQ(order[1], "b0");
 }
 
 TEST(Jobs, Full_OwnerOfMost_LosesTheLastToOwnerOfFewer) {
-  JobQueue jobs(1, 8);
-  std::promise<void> open;
-  std::atomic<int> running{0};
-  auto opened = open.get_future().share();
-  post_many(jobs, "greedy", 8, opened, running);
-  while (running < 1) std::this_thread::yield();
-  post_many(jobs, "greedy", 9, opened, running);  // for himself nobody else loses anything
-  EXPECT_FALSE(jobs.has("greedy8"));
-  post_many(jobs, "modest", 1, opened, running);
-  EXPECT_TRUE(jobs.has("modest0"));
-  EXPECT_FALSE(jobs.has("greedy7"));
-  EXPECT_TRUE(jobs.has("greedy6"));
-  open.set_value();
+  Held held(1, 8);
+  held.post_many("greedy", 8);
+  ASSERT_TRUE(held.wait_for_running(1));
+  held.post_many("greedy", 9);  // for himself nobody else loses anything
+  EXPECT_FALSE(held.jobs.has("greedy8"));
+  held.post_many("modest", 1);
+  EXPECT_TRUE(held.jobs.has("modest0"));
+  EXPECT_FALSE(held.jobs.has("greedy7"));
+  EXPECT_TRUE(held.jobs.has("greedy6"));
 }
 
 TEST(Jobs, Full_JobsOfNobody_AreNotDisplaced) {
-  JobQueue jobs(1, 2);
-  std::promise<void> open;
-  auto opened = open.get_future().share();
-  const auto job = [&](int) -> Again {
-    opened.wait();
-    return std::nullopt;
-  };
-  ASSERT_TRUE(jobs.post("a", job));
-  ASSERT_TRUE(jobs.post("b", job));
-  EXPECT_FALSE(jobs.post("c", job, 0, "owner"));
-  open.set_value();
+  Held held(1, 2);
+  ASSERT_TRUE(held.jobs.post("a", held.job()));
+  ASSERT_TRUE(held.jobs.post("b", held.job()));
+  EXPECT_FALSE(held.jobs.post("c", held.job(), 0, "owner"));
 }
 
 TEST(Jobs, Hasten_WaitingKey_TriedAfterThePause) {
