@@ -1,11 +1,14 @@
 // The signing token over SoftHSM behind the shim: each loss, refusal and wrong answer, provoked.
+#include <array>
 #include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <p11-kit/pkcs11.h>
 
 #include "hal/base/file.h"
+#include "hal/base/limits.h"
 #include "tests/support/pkcs11_shim/shim_state.h"
 #include "tests/support/softhsm/softhsm.h"
 
@@ -17,6 +20,13 @@ namespace {
 using hal::KeyAlgorithm;
 using hal::SignPriority;
 using hal::TokenState;
+
+// Of what a module is given to sign for this message.
+std::uint8_t first_digest_octet(std::string_view message) {
+  std::array<std::uint8_t, 32> digest{};
+  EVP_Digest(message.data(), message.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+  return digest[0];
+}
 
 class Shimmed : public testing::Test {
  protected:
@@ -254,36 +264,40 @@ TEST_F(Shimmed, Sign_QueueFull_IsExhausted) {
   EXPECT_EQ(exhausted, 8);
 }
 
-TEST_F(Shimmed, Sign_UrgentWaits_GoesBeforeIssuance) {
+TEST_F(Shimmed, Sign_UrgentComesLast_GoesBeforeIssuance) {
   auto config = this->config();
   config.quirks.max_sessions = 1;
   open_with_key(config);
   shim_.stall(ShimCall::kSign);
   std::vector<std::thread> threads;
-  std::mutex mutex;
-  std::vector<int> order;
-  const auto start = [&](int name, SignPriority priority) {
-    threads.emplace_back([&, name, priority] {
-      // Signing in the one session is one after another; the order of the ends is the order of
-      // signing as far as the counter tells.
-      auto signature = sign(20'000, priority);
-      const std::lock_guard lock(mutex);
-      if (signature) order.push_back(name);
+  // Until the queue has taken it: the probe below may sit in its place for a moment.
+  const auto start = [&](std::string_view message, SignPriority priority) {
+    threads.emplace_back([this, message, priority] {
+      const auto until = in_ms(20'000);
+      while (!until.passed()) {
+        const auto made = token_->sign("issuing", view_of(message), until, priority);
+        if (made || made.error().kind != ErrorKind::kExhausted) break;
+      }
     });
   };
-  start(0, SignPriority::kIssuance);
-  ASSERT_TRUE(eventually([&] { return shim_.waiting(ShimCall::kSign) == 1; }));
-  const auto inits = shim_.calls(ShimCall::kSignInit);
-  start(1, SignPriority::kBackground);
-  ::usleep(50'000);
-  start(2, SignPriority::kIssuance);
-  ::usleep(50'000);
-  start(3, SignPriority::kUrgent);
-  ::usleep(50'000);
-  EXPECT_EQ(shim_.calls(ShimCall::kSignInit), inits);  // all three wait
+  start("first", SignPriority::kIssuance);
+  const bool stalled = eventually([&] { return shim_.waiting(ShimCall::kSign) == 1; });
+  for (std::size_t i = 1; i < limits::kSignQueueMax; ++i) start("order", SignPriority::kIssuance);
+  start("list", SignPriority::kUrgent);
+  // Full: all of them wait.
+  const bool full = eventually([&] {
+    const auto probe = sign(1);
+    return !probe && probe.error().kind == ErrorKind::kExhausted;
+  });
+  const auto before = shim_.succeeded(ShimCall::kSign);
   shim_.resume(ShimCall::kSign);
   for (auto& thread : threads) thread.join();
-  EXPECT_EQ(order.size(), 4u);
+  ASSERT_TRUE(stalled);
+  ASSERT_TRUE(full);
+  EXPECT_EQ(shim_.succeeded(ShimCall::kSign) - before, limits::kSignQueueMax + 1);
+  EXPECT_EQ(shim_.signed_octet(before), first_digest_octet("first"));
+  EXPECT_EQ(shim_.signed_octet(before + 1), first_digest_octet("list"));
+  EXPECT_EQ(shim_.signed_octet(before + 2), first_digest_octet("order"));
 }
 
 TEST_F(Shimmed, Sessions_NeverMoreThanAllowed_NeverTwoCallsInOne) {

@@ -116,6 +116,7 @@ CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG size, CK_BYTE* sig
   return Passage(ShimCall::kSign).run([&] {
     const CK_RV rv = real->C_Sign(session, data, size, signature, signature_size);
     if (rv != CKR_OK || signature == nullptr || state == nullptr || *signature_size == 0) return rv;
+    if (size > 0) state->signed_first[state->signed_count++ % ShimState::kSignedKept] = data[0];
     auto& corrupt = state->call[static_cast<std::size_t>(ShimCall::kSign)].corrupt;
     auto left = corrupt.load();
     while (left > 0 && !corrupt.compare_exchange_weak(left, left - 1)) {

@@ -58,6 +58,10 @@ struct ShimState {
   ShimCallState call[static_cast<std::size_t>(ShimCall::kCount)];
   std::atomic<std::uint32_t>
       close_all;  // the next C_SignInit closes all sessions of its token first
+  // The first octet of what each successful C_Sign was given, by order; the last kSignedKept.
+  static constexpr std::size_t kSignedKept = 1024;
+  std::atomic<std::uint64_t> signed_count;
+  std::atomic<std::uint8_t> signed_first[kSignedKept];
 };
 
 class ShimControl {
@@ -70,6 +74,10 @@ class ShimControl {
   const std::string& path() const { return path_; }
   std::uint64_t calls(ShimCall call) const { return at(call).calls.load(); }
   std::uint64_t succeeded(ShimCall call) const { return at(call).succeeded.load(); }
+  // The first octet of what the nth signature so far (0 is the first ever) was made over.
+  std::uint8_t signed_octet(std::uint64_t nth) const {
+    return state_->signed_first[nth % ShimState::kSignedKept].load();
+  }
   std::uint32_t waiting(ShimCall call) const { return at(call).waiting.load(); }
   std::uint32_t inside_max(ShimCall call) const { return at(call).inside_max.load(); }
 
