@@ -4,6 +4,7 @@
 
 #include "firmware/crypto/crypto.h"
 #include "firmware/x509/der.h"
+#include "firmware/x509/distinguished_name.h"
 #include "firmware/x509/tbs.h"
 
 namespace keyward::ctl {
@@ -117,24 +118,19 @@ std::string long_scope_of(const PublishedList& list) {
 std::string file_stem_of(const x509::Certificate& certificate) {
   constexpr std::size_t kStemMax = 64;
   std::string out;
-  DerReader outer(certificate.subject_der);
-  auto name = outer.sequence();
-  while (name && !name->at_end()) {
-    auto set = name->nested(x509::tag::kSet);
-    if (!set) break;
-    auto attribute = set->sequence();
-    if (!attribute) break;
-    const auto oid = attribute->oid();
-    const auto value = attribute->any();
-    if (!oid || !value || x509::oid_text(*oid) != kCommonName) continue;
-    for (const auto octet : value->content) {
+  const auto take = [&](ByteView type, const DerReader::Any& value) -> Status {
+    if (x509::oid_text(type) != kCommonName) return {};
+    for (const auto octet : value.content) {
       const char c = static_cast<char>(octet >= 'A' && octet <= 'Z' ? octet - 'A' + 'a' : octet);
       if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
         out.push_back(c);
       else if (!out.empty() && out.back() != '-')
         out.push_back('-');
     }
-  }
+    return {};
+  };
+  // A name that cannot be read to its end is only a worse name for the file.
+  (void)x509::for_each_attribute(certificate.subject_der, take).has_value();
   out.resize(std::min(out.size(), kStemMax));
   while (out.ends_with('-')) out.pop_back();
   return out.empty() ? "ca" : out;

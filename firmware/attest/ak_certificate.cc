@@ -4,6 +4,7 @@
 
 #include "firmware/wire/cbor.h"
 #include "firmware/x509/der.h"
+#include "firmware/x509/distinguished_name.h"
 #include "hal/base/limits.h"
 
 namespace keyward::attest {
@@ -19,26 +20,17 @@ constexpr std::string_view kTpmVersion = "2.23.133.2.3";
 constexpr std::uint8_t kOtherName = x509::tag::context_constructed(0);
 constexpr std::uint8_t kDirectoryName = x509::tag::context_constructed(4);
 
-// Name ::= SEQUENCE OF SET OF SEQUENCE { type OID, value ANY }
-Status read_directory_name(ByteView content, AkSubject& out) {
-  x509::DerReader name(content);
-  KEYWARD_TRY(rdns, name.sequence());
-  KEYWARD_CHECK(name.expect_end());
-  while (!rdns.at_end()) {
-    KEYWARD_TRY(rdn, rdns.nested(x509::tag::kSet));
-    while (!rdn.at_end()) {
-      KEYWARD_TRY(attribute, rdn.sequence());
-      KEYWARD_TRY(type, attribute.oid());
-      KEYWARD_TRY(value, attribute.any());
-      KEYWARD_CHECK(attribute.expect_end());
-      if (value.content.empty()) continue;  // an empty attribute says nothing
-      const std::string oid = x509::oid_text(type);
-      out.has_manufacturer |= oid == kTpmManufacturer;
-      out.has_model |= oid == kTpmModel;
-      out.has_version |= oid == kTpmVersion;
-    }
-  }
-  return {};
+Status read_directory_name(ByteView name_der, AkSubject& out) {
+  return x509::for_each_attribute(name_der,
+                                  [&](ByteView type, const x509::DerReader::Any& value) -> Status {
+                                    if (value.content.empty())
+                                      return {};  // an empty attribute says nothing
+                                    const std::string oid = x509::oid_text(type);
+                                    out.has_manufacturer |= oid == kTpmManufacturer;
+                                    out.has_model |= oid == kTpmModel;
+                                    out.has_version |= oid == kTpmVersion;
+                                    return {};
+                                  });
 }
 
 // PermanentIdentifier ::= SEQUENCE { identifierValue UTF8String OPTIONAL, assigner OID OPTIONAL }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "firmware/x509/der.h"
+#include "firmware/x509/distinguished_name.h"
 #include "hal/base/limits.h"
 
 namespace keyward::attest {
@@ -31,19 +32,12 @@ std::string printable(ByteView octets) {
 
 Result<std::string> read_name(ByteView name_der) {
   std::string out;
-  x509::DerReader outer(name_der);
-  KEYWARD_TRY(rdns, outer.sequence());
-  while (!rdns.at_end()) {
-    KEYWARD_TRY(rdn, rdns.nested(x509::tag::kSet));
-    while (!rdn.at_end()) {
-      KEYWARD_TRY(attribute, rdn.sequence());
-      KEYWARD_TRY(type, attribute.oid());
-      KEYWARD_TRY(value, attribute.any());
-      const auto oid = x509::oid_text(type);
-      if (!out.empty()) out += ", ";
-      out += std::string(short_name(oid)) + "=" + printable(value.content);
-    }
-  }
+  KEYWARD_CHECK(x509::for_each_attribute(
+      name_der, [&](ByteView type, const x509::DerReader::Any& value) -> Status {
+        if (!out.empty()) out += ", ";
+        out += std::string(short_name(x509::oid_text(type))) + "=" + printable(value.content);
+        return {};
+      }));
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "firmware/attest/utc_text.h"
 #include "firmware/wire/cbor.h"
 #include "firmware/x509/der.h"
+#include "firmware/x509/distinguished_name.h"
 #include "firmware/x509/tbs.h"
 #include "hal/base/limits.h"
 
@@ -20,25 +21,18 @@ constexpr std::size_t kManufacturerBytes = 4;
 
 // The attributes of a Name. Vendors write all three into one RDN, unsorted, or into three: both do.
 Status read_facts(ByteView directory_name, TpmFacts& out) {
-  x509::DerReader name(directory_name);
-  KEYWARD_TRY(rdns, name.sequence());
-  while (!rdns.at_end()) {
-    KEYWARD_TRY(rdn, rdns.nested(x509::tag::kSet));
-    while (!rdn.at_end()) {
-      KEYWARD_TRY(attribute, rdn.sequence());
-      KEYWARD_TRY(type, attribute.oid());
-      KEYWARD_TRY(value, attribute.any());
-      const auto oid = x509::oid_text(type);
-      auto* into = oid == "2.23.133.2.1"   ? &out.manufacturer
-                   : oid == "2.23.133.2.2" ? &out.model
-                   : oid == "2.23.133.2.3" ? &out.version
-                                           : nullptr;
-      if (into == nullptr) continue;
-      if (!into->empty()) return fail(ErrorKind::kBadInput, "a TPM attribute stands twice");
-      *into = std::string(text_of(value.content));
-    }
-  }
-  return {};
+  return x509::for_each_attribute(
+      directory_name, [&](ByteView type, const x509::DerReader::Any& value) -> Status {
+        const auto oid = x509::oid_text(type);
+        auto* into = oid == "2.23.133.2.1"   ? &out.manufacturer
+                     : oid == "2.23.133.2.2" ? &out.model
+                     : oid == "2.23.133.2.3" ? &out.version
+                                             : nullptr;
+        if (into == nullptr) return {};
+        if (!into->empty()) return fail(ErrorKind::kBadInput, "a TPM attribute stands twice");
+        *into = std::string(text_of(value.content));
+        return {};
+      });
 }
 
 Result<TpmFacts> parse_facts(ByteView subject_alt_name) {

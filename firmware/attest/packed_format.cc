@@ -5,6 +5,7 @@
 
 #include "firmware/attest/authenticator_data.h"
 #include "firmware/x509/der.h"
+#include "firmware/x509/distinguished_name.h"
 
 namespace keyward::attest {
 namespace {
@@ -51,25 +52,16 @@ bool has_packed_subject(ByteView name_der) {
   constexpr std::string_view kCountry = "2.5.4.6", kOrganization = "2.5.4.10", kUnit = "2.5.4.11",
                              kCommonName = "2.5.4.3";
   bool country = false, organization = false, unit = false, common_name = false;
-  const auto walk = [&]() -> Status {
-    x509::DerReader name(name_der);
-    KEYWARD_TRY(rdns, name.sequence());
-    while (!rdns.at_end()) {
-      KEYWARD_TRY(rdn, rdns.nested(x509::tag::kSet));
-      while (!rdn.at_end()) {
-        KEYWARD_TRY(attribute, rdn.sequence());
-        KEYWARD_TRY(type, attribute.oid());
-        KEYWARD_TRY(value, attribute.any());
+  const auto walked = x509::for_each_attribute(
+      name_der, [&](ByteView type, const x509::DerReader::Any& value) -> Status {
         const auto oid = x509::oid_text(type);
         country |= oid == kCountry && value.content.size() == 2;
         organization |= oid == kOrganization && !value.content.empty();
         unit |= oid == kUnit && text_of(value.content) == "Authenticator Attestation";
         common_name |= oid == kCommonName && !value.content.empty();
-      }
-    }
-    return {};
-  };
-  return walk() && country && organization && unit && common_name;
+        return {};
+      });
+  return walked && country && organization && unit && common_name;
 }
 
 // WebAuthn §8.2.1.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "firmware/x509/der.h"
+#include "firmware/x509/distinguished_name.h"
 #include "firmware/x509/names.h"
 #include "firmware/x509/oids.h"
 #include "firmware/x509/signature.h"
@@ -39,10 +40,9 @@ Result<RequestInfo> split_info(ByteView info_der) {
   return out;
 }
 
-Status read_attribute_value(ByteView oid, DerReader& in, CertificateRequest& request) {
-  KEYWARD_TRY(value, in.any());
-  KEYWARD_CHECK(in.expect_end());
-  if (oid_text(oid) != oids::kCommonName) {
+Status read_subject_attribute(ByteView type, const DerReader::Any& value,
+                              CertificateRequest& request) {
+  if (oid_text(type) != oids::kCommonName) {
     request.subject_has_other_attributes = true;
     return {};
   }
@@ -51,20 +51,6 @@ Status read_attribute_value(ByteView oid, DerReader& in, CertificateRequest& req
   if (!known || !wire::is_valid_utf8(value.content))
     return bad("csr: commonName in an unknown encoding");
   request.common_names.emplace_back(text_of(value.content));
-  return {};
-}
-
-Status read_subject(ByteView subject, CertificateRequest& request) {
-  DerReader in(subject);
-  while (!in.at_end()) {
-    KEYWARD_TRY(rdn, in.nested(tag::kSet));
-    if (rdn.at_end()) return bad("csr: empty RDN");
-    while (!rdn.at_end()) {
-      KEYWARD_TRY(attribute, rdn.sequence());
-      KEYWARD_TRY(oid, attribute.oid());
-      KEYWARD_CHECK(read_attribute_value(oid, attribute, request));
-    }
-  }
   return {};
 }
 
@@ -177,7 +163,10 @@ Result<CertificateRequest> parse_csr(ByteView der) {
   KEYWARD_TRY(method, signature_method(algorithm));
   KEYWARD_CHECK(key.verify(method.scheme, method.hash, info, signature));
   CertificateRequest request{.key = key};
-  KEYWARD_CHECK(read_subject(parts.subject, request));
+  KEYWARD_CHECK(
+      for_each_attribute_in(parts.subject, [&](ByteView type, const DerReader::Any& value) {
+        return read_subject_attribute(type, value, request);
+      }));
   KEYWARD_CHECK(read_attributes(parts.attributes, request));
   return request;
 }

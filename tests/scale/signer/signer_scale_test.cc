@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include <sys/wait.h>
@@ -15,6 +14,7 @@
 #include "firmware/x509/tbs.h"
 #include "hal/base/file.h"
 #include "hal/base/rng.h"
+#include "tests/support/memory/memory.h"
 
 #include "fixture.h"
 
@@ -27,14 +27,6 @@ constexpr std::size_t kAccounts = 1'000, kThreads = 32, kOpenOrders = 100;
 std::size_t number_from(const char* variable, std::size_t otherwise) {
   const char* text = std::getenv(variable);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-std::size_t resident_kib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmRSS:")) return std::strtoull(line.c_str() + 6, nullptr, 10);
-  }
-  return 0;
 }
 
 std::uint64_t bytes_in(const std::string& folder) {
@@ -191,11 +183,11 @@ TEST_F(SignerScale, ManyCertificates_StartRevocationListAndWhatIsLeft) {
   say("ledger", ledger_bytes / 1'048'576.0, "MiB");
   say("ledger for each certificate", ledger_bytes / all, "octets");
 
-  const auto before_kib = resident_kib();
+  const auto before_kib = test::resident_kib(::getpid());
   const Watch start;
   open();
   say("start: the ledger read and checked", start.s(), "s");
-  const auto memory_kib = static_cast<double>(resident_kib() - before_kib);
+  const auto memory_kib = static_cast<double>(test::resident_kib(::getpid()) - before_kib);
   say("memory after the start", memory_kib / 1'024.0, "MiB");
   say("memory for each certificate", memory_kib * 1'024.0 / all, "octets");
 

@@ -5,24 +5,18 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <thread>
 
+#include <unistd.h>
+
+#include "tests/support/memory/memory.h"
 #include "tests/unit/store/fixture.h"
 
 namespace keyward::store {
 namespace {
 
 constexpr std::size_t kThreads = 32, kOrdersOfAccount = 100;
-
-std::size_t resident_kib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmRSS:")) return std::strtoull(line.c_str() + 6, nullptr, 10);
-  }
-  return 0;
-}
 
 double seconds_of(const std::function<void()>& work) {
   const auto begun_ms = system_clock().monotonic_ms();
@@ -83,7 +77,7 @@ TEST_F(StoreScale, ManyCertificates_SizeStartAndWhatHousekeepingLeaves) {
   const double full = all_bytes();
   say("database", full / 1'048'576.0, "MiB");
   say("database for each certificate", full / static_cast<double>(all), "octets");
-  const auto before_kib = resident_kib();
+  const auto before_kib = test::resident_kib(::getpid());
   say("start", seconds_of([&] { reopen(); }), "s");
   say("check of the whole file", seconds_of([&] { EXPECT_TRUE(store_->check_integrity()); }), "s");
   constexpr int kLooks = 1'000;
@@ -94,7 +88,8 @@ TEST_F(StoreScale, ManyCertificates_SizeStartAndWhatHousekeepingLeaves) {
     }
   });
   say("a certificate found by its serial", looks_s * 1'000 / kLooks, "ms");
-  say("memory taken", static_cast<double>(resident_kib() - before_kib) / 1'024.0, "MiB");
+  say("memory taken", static_cast<double>(test::resident_kib(::getpid()) - before_kib) / 1'024.0,
+      "MiB");
 
   // Orders go a week after their end, certificates a month after theirs; accounts stay.
   clock_.now_ms = kNowMs + 90 * kDayMs + limits::kCertificateRetentionMs + kDayMs;

@@ -109,24 +109,29 @@ TEST(Peer_OtherEndCloses_CallsInFlightAreLost, ThenReboundWorks) {
 // The other end dies between two calls: the one cannot be sent, and an answer to the one before is
 // still under way. Nobody waits for it any more; it is not an attack.
 TEST(Peer_AnswerAfterASendThatFailed_IsIgnored, AndTheCallIsLost) {
-  Peer peer(TaskId::kValidation);
-  auto ends = make_channel();
-  peer.rebind(std::move(ends->second));
-  Answer<wire::NameTokenMintReply> before = refuse(wire::FailureKind::kInternal, "none", "");
-  std::thread caller([&] { before = peer.call(mint("before")); });
-  const auto request = receive_frame(ends->first.get(), 0);
-  ASSERT_TRUE(request);
-  ASSERT_EQ(::shutdown(ends->first.get(), SHUT_RD), 0);
-  const auto after = peer.call(mint("after"));
-  ASSERT_FALSE(after);
-  EXPECT_EQ(after.error().code, "peer-lost");
-  const auto reply = wire::encode_frame(wire::open_frame(request->bytes)->head.id,
-                                        wire::NameTokenMintReply{"late"});
-  ASSERT_TRUE(send_frame(ends->first.get(), reply, {}, Deadline::after_ms(1'000)));
-  caller.join();
-  ASSERT_FALSE(before);
-  EXPECT_EQ(before.error().code, "peer-lost");
-  EXPECT_FALSE(peer.connected());
+  bool answered = false;
+  // The edge may be closed before the answer is in it: then once more.
+  for (int i = 0; i < 1'000 && !answered; ++i) {
+    Peer peer(TaskId::kValidation);
+    auto ends = make_channel();
+    peer.rebind(std::move(ends->second));
+    Answer<wire::NameTokenMintReply> before = refuse(wire::FailureKind::kInternal, "none", "");
+    std::jthread caller([&] { before = peer.call(mint("before")); });
+    const auto request = receive_frame(ends->first.get(), 0);
+    ASSERT_TRUE(request);
+    ASSERT_EQ(::shutdown(ends->first.get(), SHUT_RD), 0);
+    const auto after = peer.call(mint("after"));
+    ASSERT_FALSE(after);
+    EXPECT_EQ(after.error().code, "peer-lost");
+    const auto reply = wire::encode_frame(wire::open_frame(request->bytes)->head.id,
+                                          wire::NameTokenMintReply{"late"});
+    answered = send_frame(ends->first.get(), reply, {}, Deadline::after_ms(1'000)).has_value();
+    caller.join();
+    ASSERT_FALSE(before);
+    EXPECT_EQ(before.error().code, "peer-lost");
+    EXPECT_FALSE(peer.connected());
+  }
+  EXPECT_TRUE(answered);
 }
 
 TEST(Peer_LateReply_IsIgnoredAndTheNextCallWorks, Holds) {

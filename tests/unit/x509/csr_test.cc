@@ -258,7 +258,7 @@ TEST(Csr_Handmade_RefusalsOfTheFrame, HaveTheirReasons) {
 TEST(Csr_Handmade_Subjects_AreRead, OrRefused) {
   expect_error(
       parse_handmade({.subject = tlv(tag::kSequence, tlv(tag::kSet, Bytes())), .attributes = {}}),
-      kBad, "csr: empty RDN");
+      kBad, "name: empty RDN");
   const auto cn = [](std::uint8_t type, std::string_view text) {
     return tlv(tag::kSequence,
                tlv(tag::kSet, der_sequence({der_oid("2.5.4.3"), tlv(type, view_of(text))})));
