@@ -378,11 +378,11 @@ TEST_F(HostileStatements, ManyOfEveryFormat_MemoryStaysBoundedAndAGoodOneIsAnswe
   start();
   ASSERT_FALSE(HasFailure());
   prepare();
-  const long begin_kib = resident_kib(task_.pid());
+  const long begin_kib = test::resident_kib(task_.pid());
   ASSERT_GT(begin_kib, 0);
   std::map<std::string, std::size_t> answers;
   const std::size_t turn = std::max<std::size_t>(1, all / 10);
-  const bool any_size = memory_is_the_sanitizers();
+  const bool any_size = test::memory_is_the_sanitizers();
   for (std::size_t i = 0; i < all; ++i) {
     if (i % 100 == 0) task_.take_control();
     const auto code = hostile(i);
@@ -395,7 +395,7 @@ TEST_F(HostileStatements, ManyOfEveryFormat_MemoryStaysBoundedAndAGoodOneIsAnswe
       ASSERT_TRUE(only_log_texts_differ(last_quote_)) << "statement " << i;
     }
     if ((i + 1) % turn != 0) continue;
-    const long now_kib = resident_kib(task_.pid());
+    const long now_kib = test::resident_kib(task_.pid());
     std::printf("%zu statements: VmRSS %ld KiB (%+ld)\n", i + 1, now_kib, now_kib - begin_kib);
     ASSERT_GT(now_kib, 0) << "the task is gone";
     if (!any_size) ASSERT_LE(now_kib - begin_kib, kGrowthKibMax);
