@@ -1,6 +1,7 @@
 #include "tests/support/simulator/simulator.h"
 
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -84,9 +85,25 @@ std::string Simulator::env(const std::string& name) const {
 }
 
 CommandResult Simulator::run(std::vector<std::string> words) const {
+  const bool down = !words.empty() && words.front() == "down";
   words.insert(words.begin(), keyward_binary("keyward-sim"));
   words.insert(words.end(), {"--dir", dir_});
-  return run_command(words);
+  auto result = run_command(words);
+  if (down) expect_no_sanitizer_report();
+  return result;
+}
+
+// A task that a sanitizer ended is started again, and most tests would not notice.
+void Simulator::expect_no_sanitizer_report() const {
+  std::ifstream log(dir_ + "/run/keeper.log");
+  for (std::string line; std::getline(log, line);) {
+    if (line.find("Sanitizer: ") == line.npos && line.find("runtime error: ") == line.npos)
+      continue;
+    std::string report = line;
+    for (int more = 0; more < 30 && std::getline(log, line); ++more) report += "\n" + line;
+    ADD_FAILURE() << report;
+    return;
+  }
 }
 
 Result<SimDevice> Simulator::device(const std::string& name) const {

@@ -1,6 +1,7 @@
 // Owns a whole simulated appliance for system tests: keyward-sim in a folder of its own, taken down
 // and removed at the end. Before that its run folder (logs, status, metrics) is searched for secrets:
-// those that lie in its state, and those that the test names. Must not know tasks or protocols.
+// those that lie in its state, and those that the test names; and after each `down` its log for what
+// a sanitizer found in a task. Must not know tasks or protocols.
 #pragma once
 
 #include <map>
@@ -49,6 +50,7 @@ class Simulator {
 
  private:
   void expect_no_secret_shown();
+  void expect_no_sanitizer_report() const;
   SecretScan kept_;
   std::string parent_;
   std::string dir_;
