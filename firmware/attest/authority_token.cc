@@ -5,6 +5,7 @@
 #include <array>
 
 #include "firmware/identifier/identifier.h"
+#include "firmware/jose/compact.h"
 #include "firmware/jose/jws.h"
 #include "firmware/json/json.h"
 #include "hal/base/file.h"
@@ -40,40 +41,11 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
 }
 
-struct Parts {
-  std::string_view header_b64;
-  std::string_view payload_b64;
-  Bytes signature;
-};
-
-Checked<Parts> split(std::string_view token) {
-  const auto first = token.find('.');
-  const auto second = first == token.npos ? token.npos : token.find('.', first + 1);
-  if (second == token.npos || token.find('.', second + 1) != token.npos)
-    return bad_syntax("the token is not a compact JWS");
-  auto signature = base64url_decode(token.substr(second + 1));
-  if (!signature || signature->empty() || signature->size() > limits::kJwsSignatureBytesMax)
-    return bad_syntax("the token's signature is not base64url");
-  return Parts{token.substr(0, first), token.substr(first + 1, second - first - 1),
-               std::move(*signature)};
-}
-
 struct Header {
   std::optional<jose::JwsAlgorithm> algorithm;
   std::string x5u;         // or
   std::vector<Bytes> x5c;  // leaf first
 };
-
-// RFC 7515 §4.1.6: base64, not base64url.
-std::optional<Bytes> decode_base64(std::string_view text) {
-  std::string url(text);
-  while (url.ends_with('=')) url.pop_back();
-  if (url.find_first_of("-_") != url.npos) return std::nullopt;
-  std::ranges::replace(url, '+', '-');
-  std::ranges::replace(url, '/', '_');
-  auto out = base64url_decode(url);
-  return out ? std::optional(std::move(*out)) : std::nullopt;
-}
 
 Checked<Header> read_header(std::string_view header_b64) {
   const auto octets = base64url_decode(header_b64);
@@ -99,7 +71,7 @@ Checked<Header> read_header(std::string_view header_b64) {
     out.x5u = x5u.string();
     return out;
   }
-  auto chain = read_token_x5c(x5c);
+  auto chain = jose::parse_x5c(x5c);
   if (!chain) return bad_syntax("x5c is not a chain of certificates");
   out.x5c = std::move(*chain);
   return out;
@@ -235,19 +207,6 @@ Result<std::map<std::string, Bytes>> load_authority_files(const std::vector<std:
   return out;
 }
 
-std::optional<std::vector<Bytes>> read_token_x5c(const json::Value& value) {
-  const auto items = value.items();
-  if (!value.is_array() || items.empty() || items.size() > limits::kChainCertificatesMax)
-    return std::nullopt;
-  std::vector<Bytes> out;
-  for (const auto& item : items) {
-    auto der = item.is_string() ? decode_base64(item.string()) : std::nullopt;
-    if (!der) return std::nullopt;
-    out.push_back(std::move(*der));
-  }
-  return out;
-}
-
 Result<crypto::PublicKey> token_signer(const std::vector<Bytes>& chain_ders,
                                        const std::vector<x509::Certificate>& roots,
                                        std::int64_t now_ms) {
@@ -293,9 +252,9 @@ bool fingerprint_is(std::string_view text, const Digest256& thumbprint) {
 
 AuthorityVerdict verify_authority_token(const AuthorityRequest& request,
                                         const AuthorityPolicy& policy, std::int64_t now_ms) {
-  const auto parts = split(request.token);
-  if (!parts) return refused(parts.error());
-  const auto header = read_header(parts->header_b64);
+  const auto parts = jose::parse_compact(request.token);
+  if (!parts) return refused(bad_syntax(parts.error().what).value());
+  const auto header = read_header(parts->protected_b64);
   if (!header) return refused(header.error());
   AuthorityVerdict out;
   const auto certificates = find_certificates(*header, request, policy, out.fetch_url);
@@ -306,7 +265,7 @@ AuthorityVerdict verify_authority_token(const AuthorityRequest& request,
   constexpr AuthorityRefusal kSignature{kUnauthorized, "tkauth.signature",
                                         "the token's signature does not hold"};
   if (!header->algorithm) return refused(kSignature);
-  const auto signature = jose::verify_signature(*header->algorithm, *key, parts->header_b64,
+  const auto signature = jose::verify_signature(*header->algorithm, *key, parts->protected_b64,
                                                 parts->payload_b64, parts->signature);
   if (!signature) return refused(kSignature);
   const auto claims = read_claims(parts->payload_b64);

@@ -53,8 +53,6 @@ struct AuthorityVerdict {
 AuthorityVerdict verify_authority_token(const AuthorityRequest& request,
                                         const AuthorityPolicy& policy, std::int64_t now_ms);
 
-// The certificates of a JOSE header's x5c, leaf first (RFC 7515 §4.1.6); none: it does not read.
-std::optional<std::vector<Bytes>> read_token_x5c(const json::Value& value);
 // The leaf's key, once its chain reaches a root: a key that signs, and no CA's own. kRefused: why.
 Result<crypto::PublicKey> token_signer(const std::vector<Bytes>& chain_ders,
                                        const std::vector<x509::Certificate>& roots,

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "firmware/attest/utc_text.h"
+#include "firmware/jose/compact.h"
 #include "firmware/jose/jwk.h"
 #include "firmware/jose/jws.h"
 #include "firmware/json/json.h"
@@ -48,19 +49,6 @@ Result<VendorCertificate> read_certificate(const json::Value& entry) {
   if (ders.size() != 1) return bad("bundle: an entry is not one certificate");
   KEYWARD_TRY(certificate, x509::parse_certificate(ders.front()));
   return VendorCertificate{std::string(vendor), *known, std::move(certificate)};
-}
-
-struct CompactJws {
-  std::string_view header, payload, signature;
-};
-Result<CompactJws> split(std::string_view jws) {
-  while (!jws.empty() && (jws.back() == '\n' || jws.back() == '\r')) jws.remove_suffix(1);
-  const auto first = jws.find('.');
-  const auto second = first == std::string_view::npos ? first : jws.find('.', first + 1);
-  if (second == std::string_view::npos || jws.find('.', second + 1) != std::string_view::npos)
-    return bad("bundle: not a compact JWS");
-  return CompactJws{jws.substr(0, first), jws.substr(first + 1, second - first - 1),
-                    jws.substr(second + 1)};
 }
 
 // RFC 7515 §4.1; `typ` keeps what the publisher signs for other purposes out.
@@ -157,12 +145,14 @@ Result<VendorRoots> parse_manifest(std::string_view text) {
 Result<VendorRoots> open_bundle(std::string_view jws, const crypto::PublicKey& publisher) {
   if (jws.size() > limits::kVendorRootsFileBytesMax)
     return fail(ErrorKind::kExhausted, "bundle: over its limit");
-  KEYWARD_TRY(parts, split(jws));
-  KEYWARD_TRY(algorithm, read_header(parts.header));
-  KEYWARD_TRY(signature, base64url_decode(parts.signature));
-  if (!jose::verify_signature(algorithm, publisher, parts.header, parts.payload, signature))
+  while (!jws.empty() && (jws.back() == '\n' || jws.back() == '\r')) jws.remove_suffix(1);
+  const auto parts = jose::parse_compact(jws);
+  if (!parts) return bad("bundle: not a compact JWS");
+  KEYWARD_TRY(algorithm, read_header(parts->protected_b64));
+  if (!jose::verify_signature(algorithm, publisher, parts->protected_b64, parts->payload_b64,
+                              parts->signature))
     return fail(ErrorKind::kRefused, "bundle: the signature is not the publisher's");
-  KEYWARD_TRY(manifest, base64url_decode(parts.payload));
+  KEYWARD_TRY(manifest, base64url_decode(parts->payload_b64));
   return parse_manifest(text_of(manifest));
 }
 

@@ -5,6 +5,7 @@
 
 #include "firmware/attest/device_policy.h"
 #include "firmware/identifier/identifier.h"
+#include "firmware/jose/compact.h"
 #include "firmware/jose/jwk.h"
 #include "firmware/json/json.h"
 #include "hal/base/file.h"
@@ -57,9 +58,7 @@ const Algorithm* algorithm_of(std::string_view name) {
 }
 
 struct Token {
-  std::string_view signed_text;  // header "." payload
-  std::string_view payload_b64;
-  Bytes signature;
+  jose::CompactJws jws;
   std::string alg;
   std::string kid;
   std::vector<Bytes> x5c;
@@ -86,26 +85,19 @@ Checked<void> read_header(std::string_view header_b64, Token& out) {
   out.alg = root.get("alg").string();
   out.kid = kid.string();
   if (!x5c.exists()) return {};
-  auto chain = read_token_x5c(x5c);
+  auto chain = jose::parse_x5c(x5c);
   if (!chain) return bad_syntax("x5c is not a chain of certificates");
   out.x5c = std::move(*chain);
   return {};
 }
 
 Checked<Token> read_token(std::string_view text) {
-  const auto first = text.find('.');
-  const auto second = first == text.npos ? text.npos : text.find('.', first + 1);
-  if (text.size() > limits::kAuthorityTokenBytesMax || second == text.npos ||
-      text.find('.', second + 1) != text.npos)
-    return bad_syntax("the token is not a compact JWS");
-  auto signature = base64url_decode(text.substr(second + 1));
-  if (!signature || signature->empty() || signature->size() > limits::kJwsSignatureBytesMax)
-    return bad_syntax("the token's signature is not base64url");
+  if (text.size() > limits::kAuthorityTokenBytesMax) return bad_syntax("the token is too large");
+  auto jws = jose::parse_compact(text);
+  if (!jws) return bad_syntax(jws.error().what);
   Token out;
-  out.signed_text = text.substr(0, second);
-  out.payload_b64 = text.substr(first + 1, second - first - 1);
-  out.signature = std::move(*signature);
-  if (const auto read = read_header(text.substr(0, first), out); !read)
+  out.jws = std::move(*jws);
+  if (const auto read = read_header(out.jws.protected_b64, out); !read)
     return tl::unexpected(read.error());
   return out;
 }
@@ -166,8 +158,8 @@ Checked<std::vector<Candidate>> find_signers(const Token& token, const VendorPol
                                    : by_chain(token, *algorithm, policy, now_ms);
   if (!signers) return signers;
   std::erase_if(*signers, [&](const Candidate& one) {
-    return !one.key.verify(algorithm->scheme, algorithm->hash, view_of(token.signed_text),
-                           token.signature);
+    return !one.key.verify(algorithm->scheme, algorithm->hash, view_of(token.jws.signing_input),
+                           token.jws.signature);
   });
   if (signers->empty())
     return no(kUnauthorized, "vendor.signature", "the token's signature does not hold");
@@ -358,7 +350,7 @@ Checked<VendorVerdict> verify(const VendorRequest& request, const VendorPolicy& 
   if (!token) return tl::unexpected(token.error());
   const auto signers = find_signers(*token, policy, now_ms);
   if (!signers) return tl::unexpected(signers.error());
-  const auto payload = base64url_decode(token->payload_b64);
+  const auto payload = base64url_decode(token->jws.payload_b64);
   if (!payload) return bad_claims("the token's payload is not base64url");
   const auto claims = read_claims(*payload);
   if (!claims) return tl::unexpected(claims.error());

@@ -46,12 +46,9 @@ Status lint_ca(const CaPlan& plan, const x509::Certificate& certificate, std::in
 }
 
 Result<Bytes> decode_base64(std::string_view text) {
-  std::string url;
-  for (const char c : text) {
-    if (c == '\n' || c == '\r' || c == ' ' || c == '=') continue;
-    url += c == '+' ? '-' : c == '/' ? '_' : c;
-  }
-  return base64url_decode(url);
+  std::string line(text);
+  std::erase_if(line, [](char c) { return c == '\n' || c == '\r' || c == ' '; });
+  return base64_decode(line);
 }
 
 Result<hal::TokenKey> make_key(hal::SigningToken& token, const CaPlan& plan) {

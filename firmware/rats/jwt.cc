@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "firmware/jose/compact.h"
 #include "firmware/jose/jws.h"
 #include "firmware/json/json.h"
 
@@ -18,16 +19,6 @@ struct Header {
   std::string cty;
 };
 
-// RFC 7515 §4.1.6: base64 with padding, not base64url.
-Result<Bytes> decode_base64(std::string_view text) {
-  std::string url(text);
-  while (url.ends_with('=')) url.pop_back();
-  if (url.find_first_of("-_") != std::string::npos) return fail(ErrorKind::kBadInput, "base64");
-  std::ranges::replace(url, '+', '-');
-  std::ranges::replace(url, '/', '_');
-  return base64url_decode(url);
-}
-
 Appraised<void> read_text(const json::Value& root, std::string_view name, std::string& out) {
   const auto value = root.get(name);
   if (!value.exists()) return {};
@@ -38,14 +29,9 @@ Appraised<void> read_text(const json::Value& root, std::string_view name, std::s
 
 Appraised<void> read_x5c(const json::Value& value, SignerHint& hint) {
   if (!value.exists()) return {};
-  const auto items = value.items();
-  if (!value.is_array() || items.empty() || items.size() > limits::kChainCertificatesMax)
-    return bad_header("x5c is not a chain of certificates");
-  for (const auto& item : items) {
-    auto der = decode_base64(item.string());
-    if (!item.is_string() || !der) return bad_header("x5c is not a chain of certificates");
-    hint.x5c.push_back(std::move(*der));
-  }
+  auto chain = jose::parse_x5c(value);
+  if (!chain) return bad_header(chain.error().what);
+  hint.x5c = std::move(*chain);
   return {};
 }
 
@@ -72,16 +58,13 @@ Appraised<Header> read_header(std::string_view header_b64) {
   return out;
 }
 
-Appraised<VerifiedJws> verify_parts(std::string_view header_b64, std::string_view payload_b64,
-                                    ByteView signature, const TrustAnchors& anchors) {
-  auto header = read_header(header_b64);
+Appraised<VerifiedJws> verify_parts(const jose::CompactJws& jws, const TrustAnchors& anchors) {
+  auto header = read_header(jws.protected_b64);
   if (!header) return tl::unexpected(header.error());
-  Bytes input = to_bytes(header_b64);
-  input.push_back('.');
-  append(input, view_of(payload_b64));
-  auto signer = verify_signer(anchors, header->hint, input, signature, "jws.signature");
+  auto signer = verify_signer(anchors, header->hint, view_of(jws.signing_input), jws.signature,
+                              "jws.signature");
   if (!signer) return tl::unexpected(signer.error());
-  auto payload = base64url_decode(payload_b64);
+  auto payload = base64url_decode(jws.payload_b64);
   if (!payload) return malformed("the payload is not base64url");
   return VerifiedJws{std::move(*payload), std::move(header->typ), std::move(header->cty),
                      std::move(*signer)};
@@ -91,22 +74,17 @@ Appraised<VerifiedJws> verify_parts(std::string_view header_b64, std::string_vie
 
 Appraised<VerifiedJws> verify_compact(std::string_view token, const TrustAnchors& anchors) {
   if (token.size() > limits::kEvidenceBytesMax) return malformed("the token is too large");
-  const auto first = token.find('.');
-  const auto second = first == token.npos ? token.npos : token.find('.', first + 1);
-  if (second == token.npos || token.find('.', second + 1) != token.npos)
-    return malformed("not a compact JWS");
-  const auto signature = base64url_decode(token.substr(second + 1));
-  if (!signature || signature->empty() || signature->size() > limits::kJwsSignatureBytesMax)
-    return malformed("the signature is not base64url");
-  return verify_parts(token.substr(0, first), token.substr(first + 1, second - first - 1),
-                      *signature, anchors);
+  const auto jws = jose::parse_compact(token);
+  if (!jws) return malformed(jws.error().what);
+  return verify_parts(*jws, anchors);
 }
 
 Appraised<VerifiedJws> verify_flattened(std::string_view json, const TrustAnchors& anchors) {
   if (json.size() > limits::kEvidenceBytesMax) return malformed("the JWS is too large");
   const auto jws = jose::FlattenedJws::parse(json);
   if (!jws || jws->signature.empty()) return malformed("not a flattened JWS");
-  return verify_parts(jws->protected_b64, jws->payload_b64, jws->signature, anchors);
+  const auto input = jws->protected_b64 + "." + jws->payload_b64;
+  return verify_parts({jws->protected_b64, jws->payload_b64, input, jws->signature}, anchors);
 }
 
 Result<std::string> make_compact(const crypto::PrivateKey& key, std::string_view payload,

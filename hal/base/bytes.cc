@@ -105,6 +105,21 @@ Result<Bytes> base64url_decode(std::string_view text) {
   return out;
 }
 
+Result<Bytes> base64_decode(std::string_view text) {
+  if (text.find_first_of("-_") != text.npos)
+    return fail(ErrorKind::kBadInput, "base64 text has a foreign character");
+  const auto end = text.find('=');
+  const auto padding = end == text.npos ? 0 : text.size() - end;
+  if (padding > 0 && (padding > 2 || text.size() % 4 != 0))
+    return fail(ErrorKind::kBadInput, "base64 text has other padding than belongs there");
+  std::string url(text.substr(0, end));
+  if (padding == 2 && text.back() != '=')
+    return fail(ErrorKind::kBadInput, "base64 text has a foreign character");
+  std::ranges::replace(url, '+', '-');
+  std::ranges::replace(url, '/', '_');
+  return base64url_decode(url);
+}
+
 void SecretBytes::wipe() {
   if (!bytes_.empty()) ::explicit_bzero(bytes_.data(), bytes_.size());
   bytes_.clear();

@@ -38,6 +38,9 @@ std::string base64url_encode(ByteView bytes);  // RFC 4648 §5, no padding
 // Strict: no padding (RFC 8555 §6.1), no white space, unused trailing bits zero. kBadInput.
 Result<Bytes> base64url_decode(std::string_view text);
 std::string base64_encode(ByteView bytes);  // RFC 4648 §4, padded, one line (for PEM bodies)
+// RFC 4648 §4: as strict as base64url_decode, with the padding that belongs there or none at all.
+// kBadInput.
+Result<Bytes> base64_decode(std::string_view text);
 
 // Owns memory that is wiped when it ends or is moved from. Not copyable.
 class SecretBytes {

@@ -123,8 +123,10 @@ TEST(VendorRootsTest, SignatureForAnotherPurpose_IsNotABundle) {
                               false)),
             "bundle: not typ keyward-roots+json");
   const auto none = base64url_encode(view_of(R"({"alg":"none","typ":"keyward-roots+json"})"));
-  EXPECT_EQ(why(import_bundle(none + "." + base64url_encode(view_of(manifest(3, both()))) + ".",
-                              publisher().jwk, nullptr, false)),
+  const auto unsigned_input = none + "." + base64url_encode(view_of(manifest(3, both())));
+  EXPECT_EQ(why(import_bundle(unsigned_input + ".", publisher().jwk, nullptr, false)),
+            "bundle: not a compact JWS");
+  EXPECT_EQ(why(import_bundle(unsigned_input + ".AAAA", publisher().jwk, nullptr, false)),
             "bundle: signature algorithm is not taken");
 }
 

@@ -47,10 +47,27 @@ TEST(Base64url_NotStrict, IsRefusedForItsReason) {
   expect_not_base64url("Zm9", "base64url text has non-zero unused bits");
 }
 
+TEST(Base64_PaddedOrNot, IsReadAndNothingElse) {
+  for (const std::string_view text : {"Zm9vYmE=", "Zm9vYmE"}) {
+    const auto decoded = base64_decode(text);
+    ASSERT_TRUE(decoded) << text;
+    EXPECT_EQ(text_of(*decoded), "fooba");
+  }
+  EXPECT_EQ(*base64_decode("+/8="), (Bytes{0xfb, 0xff}));
+  EXPECT_EQ(*base64_decode(""), Bytes());
+  for (const std::string_view text : {"-_8=", "-_8", "Zg=", "Zg===", "Zg=x", "Z=g=", "Zm9v=",
+                                      "Zm9v==", "====", "=", "Zh==", "Zm9v\n", "Zm 9v"}) {
+    const auto decoded = base64_decode(text);
+    ASSERT_FALSE(decoded) << text;
+    EXPECT_EQ(decoded.error().kind, ErrorKind::kBadInput);
+  }
+}
+
 TEST(Base64url_EveryLength, RoundTrips) {
   for (std::size_t size = 0; size < 100; ++size) {
     const auto bytes = random_bytes(size);
     const auto decoded = base64url_decode(base64url_encode(bytes));
+    EXPECT_EQ(base64_decode(base64_encode(bytes)), bytes);
     ASSERT_TRUE(decoded);
     EXPECT_EQ(*decoded, bytes);
   }
