@@ -58,7 +58,7 @@ IssueStep after_failure(Context& context, wire::OrderRecord order, const wire::F
   }
   if (fate == OrderFate::kProcessing) {
     const auto asked_ms = static_cast<std::int64_t>(std::min<std::uint64_t>(
-        failure.retry_after_ms.value_or(0), static_cast<std::uint64_t>(limits::kJobBackoffMsMax)));
+        failure.retry_after_ms.value_or(0), static_cast<std::uint64_t>(limits::kJobAskedMsMax)));
     log::info("order waits", {{"code", failure.code}});
     return {std::move(order), std::nullopt, std::max(asked_ms, limits::kJobBackoffMsMin)};
   }

@@ -210,7 +210,9 @@ void JobQueue::finish(const std::string& key, std::optional<std::int64_t> again_
   }
   ++at->second.attempt;
   at->second.tried_at_ms = now_ms();
-  due_.emplace(at->second.tried_at_ms + *again_ms, key);
+  const auto share_ms =
+      static_cast<std::int64_t>(entries_.size()) * 1'000 / limits::kJobRetriesPerS;
+  due_.emplace(at->second.tried_at_ms + std::max(*again_ms, share_ms), key);
   work_.notify_one();
 }
 

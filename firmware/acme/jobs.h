@@ -25,12 +25,14 @@
 
 namespace keyward::acme {
 
-// The pause before try number `attempt` (0: the first retry), milliseconds, doubled each time.
+// The pause before try number `attempt` (0: the first retry), milliseconds, doubled each time up to
+// limits::kJobBackoffMsMax.
 std::int64_t backoff_ms(int attempt);
 
 class JobQueue {
  public:
-  // Does one try. Empty: finished. A value: try again after so many milliseconds.
+  // Does one try. Empty: finished. A value: try again after so many milliseconds, or later where so
+  // many jobs wait that all of them would be tried more often than limits::kJobRetriesPerS.
   using Job = std::function<std::optional<std::int64_t>(int attempt)>;
 
   // With 0 threads jobs run only when the owner turns them (turn): one after the other, in an order

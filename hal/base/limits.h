@@ -241,7 +241,7 @@ inline constexpr std::size_t kSignMessageBytesMax =
 inline constexpr std::int64_t kTokenReconnectMsMin =
     100;  // first back-off after a failed reconnection
 inline constexpr std::int64_t kTokenReconnectMsMax =
-    2'000;  // cap: an HSM that is back issues within five seconds, login and clients' polls included
+    1'000;  // cap: with kJobBackoffMsMax and clients' polls an HSM that is back issues in five seconds
 inline constexpr std::int64_t kTokenStallMsDefault =
     5'000;  // a call in the module for longer is taken as stuck
 inline constexpr std::int64_t kTokenAdminCallMs =
@@ -313,7 +313,11 @@ inline constexpr std::int64_t kJobsSpentHalfMs =
 inline constexpr int kIssueJobThreads = 4;  // the signer's queue is the narrow place, not these
 inline constexpr std::int64_t kJobBackoffMsMin = 500;  // first pause of a job whose peer is away
 inline constexpr std::int64_t kJobBackoffMsMax =
-    8'000;  // an HSM that is back is used within this time
+    2'000;  // a peer or an HSM that is back is used within this time where few jobs wait
+inline constexpr std::int64_t kJobAskedMsMax =
+    8'000;  // the pause that the signer asks for (a budget that is used up) is kept up to this
+inline constexpr std::int64_t kJobRetriesPerS =
+    125;  // of all jobs of a queue together, so that many that wait do not keep the machine busy
 inline constexpr std::int64_t kWorkSweepMs =
     30'000;  // unfinished work is asked of the store this often
 inline constexpr std::int64_t kQuickValidationMs =

@@ -1,6 +1,7 @@
 // Tests the job queue: once per key, retries, its limit, its end.
 #include "firmware/acme/jobs.h"
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <thread>
@@ -112,6 +113,29 @@ TEST(Jobs, Backoff_GrowsToItsLimit) {
   EXPECT_EQ(backoff_ms(0), limits::kJobBackoffMsMin);
   EXPECT_EQ(backoff_ms(1), limits::kJobBackoffMsMin * 2);
   EXPECT_EQ(backoff_ms(60), limits::kJobBackoffMsMax);
+}
+
+TEST(Jobs, ManyThatWait_AreTriedNoMoreOftenThanTheQueueAllows) {
+  constexpr int kJobs = 250;  // each a second try a millisecond later, if it were alone
+  std::atomic<int> tries{0};
+  std::vector<std::int64_t> second(kJobs);
+  JobQueue jobs(2, kJobs);
+  const auto began_ms = system_clock().monotonic_ms();
+  for (int i = 0; i < kJobs; ++i)
+    ASSERT_TRUE(jobs.post(
+        std::to_string(i),
+        [&tries, &at = second[static_cast<std::size_t>(i)]](int attempt) -> Again {
+          ++tries;
+          if (attempt == 0) return 1;
+          at = system_clock().monotonic_ms();
+          return std::nullopt;
+        },
+        200));  // all are there before the first is tried
+  EXPECT_TRUE(jobs.wait("249", 30'000));
+  for (int i = 0; i < kJobs; ++i) EXPECT_TRUE(jobs.wait(std::to_string(i), 30'000));
+  EXPECT_EQ(tries, 2 * kJobs);
+  const auto first_ms = *std::min_element(second.begin(), second.end());
+  EXPECT_GE(first_ms - began_ms, kJobs * 1'000 / limits::kJobRetriesPerS);
 }
 
 TEST(Jobs, OneOwnerOfMany_HasHalfOfTheThreads) {
