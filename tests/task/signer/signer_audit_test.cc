@@ -184,7 +184,8 @@ TEST_F(SignerAudit, StateRolledBack_IssuesNothingUntilTheOperatorAccepts) {
 
   stage_.start("degraded");
   ASSERT_TRUE(wait_until([&] { return file_exists(audit_file("refused.json")); }));
-  EXPECT_NE(stage_.log().find("ledger-rolled-back"), std::string::npos);
+  EXPECT_TRUE(
+      wait_until([&] { return stage_.log().find("ledger-rolled-back") != std::string::npos; }));
   const auto refused = issue("three.example");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, "hsm-away");
