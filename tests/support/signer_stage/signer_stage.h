@@ -18,6 +18,7 @@
 #include "tests/support/issuing/issuing.h"
 #include "tests/support/pkcs11_shim/shim_state.h"
 #include "tests/support/softhsm/softhsm.h"
+#include "tests/support/task_process/immortal.h"
 #include "tests/support/task_process/task_process.h"
 
 namespace keyward::test {
@@ -105,7 +106,7 @@ class SignerStage {
   std::unique_ptr<ShimControl> shim_;
   std::optional<crypto::PublicKey> issuer_key_;
   TaskProcess process_;
-  task::Server platform_;
+  task::Server& platform_ = *immortal(std::make_unique<task::Server>());
   std::map<wire::TaskId, UniqueFd> ends_;
   std::uint64_t last_id_ = 0;
   std::uint64_t before_ = 0;    // signatures of runs that have ended

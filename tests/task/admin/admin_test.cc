@@ -1,5 +1,7 @@
 // Proves keyward-admin over real TLS with curl: who has no known key does not get through the
 // handshake; who has one gets metrics; an order reaches the signer's socket as it was posted.
+#include <memory>
+#include <mutex>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -9,6 +11,7 @@
 #include "firmware/wire/messages/audit_head_get.h"
 #include "firmware/wire/messages/operator_order.h"
 #include "tests/support/command/command.h"
+#include "tests/support/task_process/immortal.h"
 #include "tests/support/task_process/task_process.h"
 
 namespace keyward {
@@ -100,21 +103,31 @@ TEST_F(AdminTask, AnOperatorsOrder_ReachesTheSignerAsItWasPosted) {
                            R"(,"roles":["revoke"]}],"dual_control":[]})";
   test::write_file(path("operators.json"), view_of(file));
   start("operators = \"" + path("operators.json") + "\"\n");
-  task::Server signer;
-  std::string got;
-  signer.on<wire::OperatorOrder>(
-      TaskId::kAdmin, [&](const wire::OperatorOrder& o) -> task::Answer<wire::OperatorOrderReply> {
-        got.assign(o.jws.begin(), o.jws.end());
+  // Outlives the test, as its threads do.
+  struct Signer {
+    task::Server server;
+    std::mutex mutex;
+    std::string got;
+  };
+  auto* signer = test::immortal(std::make_unique<Signer>());
+  signer->server.on<wire::OperatorOrder>(
+      TaskId::kAdmin,
+      [signer](const wire::OperatorOrder& o) -> task::Answer<wire::OperatorOrderReply> {
+        const std::lock_guard lock(signer->mutex);
+        signer->got.assign(o.jws.begin(), o.jws.end());
         return wire::OperatorOrderReply{"{\"id\":\"1\"}"};
       });
-  signer.on<wire::AuditHeadGet>(TaskId::kAdmin,
-                                [](const auto&) -> task::Answer<wire::AuditHeadGetReply> {
-                                  return wire::AuditHeadGetReply{"{\"payload\":\"h\"}"};
-                                });
-  signer.serve(TaskId::kAdmin, process_.take(TaskId::kSigner), 1);
+  signer->server.on<wire::AuditHeadGet>(TaskId::kAdmin,
+                                        [](const auto&) -> task::Answer<wire::AuditHeadGetReply> {
+                                          return wire::AuditHeadGetReply{"{\"payload\":\"h\"}"};
+                                        });
+  signer->server.serve(TaskId::kAdmin, process_.take(TaskId::kSigner), 1);
   EXPECT_EQ(get("monitor", "/v1/orders", {"--data", "{\"payload\":\"\"}"}),
             "{\"id\":\"1\"}\n200 application/json");
-  EXPECT_EQ(got, "{\"payload\":\"\"}");
+  {
+    const std::lock_guard lock(signer->mutex);
+    EXPECT_EQ(signer->got, "{\"payload\":\"\"}");
+  }
   EXPECT_EQ(get("monitor", "/v1/audit-head"), "{\"payload\":\"h\"}\n\n200 application/jose+json");
   process_.kill_now();
 }

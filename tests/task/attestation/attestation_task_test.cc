@@ -114,6 +114,15 @@ class AttestationTaskTest : public ::testing::Test {
       return task::Answer<wire::GrantDeviceReply>(wire::GrantDeviceReply{});
     });
   }
+  // What came so far. The order is the task's; the lock is for those who cannot see through it.
+  template <class Grant>
+  std::vector<Grant> came(const std::vector<Grant>& of) const {
+    const std::lock_guard lock(signer_->mutex);
+    return of;
+  }
+  std::vector<wire::GrantAccount> accounts() const { return came(signer_->accounts); }
+  std::vector<wire::GrantAuthority> authorities() const { return came(signer_->authorities); }
+  std::vector<wire::GrantDevice> devices() const { return came(signer_->devices); }
   void start_signer() { signer_->server.serve(TaskId::kAttestation, std::move(signer_end_), 1); }
 
   void save(const eab::CredentialBook& book) {
@@ -216,9 +225,9 @@ TEST_F(AttestationTaskTest, Eab_Right_TheSignerHasTheGrantFirst) {
   start_signer();
   const auto account = test::new_account_key();
   EXPECT_EQ(ask(test::binding(account)), "good");
-  ASSERT_EQ(signer_->accounts.size(), 1u);
-  EXPECT_EQ(signer_->accounts[0].thumbprint, account.thumbprint());
-  EXPECT_FALSE(signer_->accounts[0].withdrawn);
+  ASSERT_EQ(accounts().size(), 1u);
+  EXPECT_EQ(accounts()[0].thumbprint, account.thumbprint());
+  EXPECT_FALSE(accounts()[0].withdrawn);
 }
 
 TEST_F(AttestationTaskTest, Eab_Refused_LeavesTheTaskByTypeAndCode) {
@@ -231,7 +240,7 @@ TEST_F(AttestationTaskTest, Eab_Refused_LeavesTheTaskByTypeAndCode) {
   EXPECT_EQ(ask(test::binding(account, {.kid = "other"})), "unauthorized eab.mac");
   EXPECT_EQ(ask(test::binding(account, {.mac_key = Bytes(32, 1)})), "unauthorized eab.mac");
   EXPECT_EQ(ask(test::binding(account, {.url = "https://ca.example/"})), "malformed eab.url");
-  EXPECT_TRUE(signer_->accounts.empty());
+  EXPECT_TRUE(accounts().empty());
 }
 
 TEST_F(AttestationTaskTest, Eab_CredentialMadeAndRevokedWhileItRuns_IsNoticed) {
@@ -289,11 +298,11 @@ TEST_F(AttestationTaskTest, HardwareModule_Proved_TheSignerHasTheGrantFirst) {
   };
   EXPECT_EQ(verify("HSM-8/2.25.329800735698586629295641978511506172918"),
             "badAttestationStatement ak.identifier");
-  EXPECT_TRUE(signer_->devices.empty());
+  EXPECT_TRUE(devices().empty());
   EXPECT_EQ(verify("HSM-7/2.25.329800735698586629295641978511506172918"), "good");
   EXPECT_EQ(verify("DEVICE-1/2.23.133.1.2"), "good");  // by the table
-  ASSERT_EQ(signer_->devices.size(), 2u);
-  const auto& grant = signer_->devices[0];
+  ASSERT_EQ(devices().size(), 2u);
+  const auto grant = devices()[0];
   EXPECT_EQ(grant.identifier.type, IdentifierType::kHardwareModule);
   EXPECT_EQ(grant.identifier.value, "HSM-7/2.25.329800735698586629295641978511506172918");
   EXPECT_EQ(grant.spki_sha256, maker_.attested_key().spki_sha256());
@@ -321,9 +330,9 @@ TEST_F(AttestationTaskTest, Step_IsARefusalUnlessTheConfigurationSaysSo) {
   start("formats = [\"tpm\", \"step\"]\nstep.roots = [\"" + directory_ + "/step.pem\"]\n");
   start_signer();
   EXPECT_EQ(ask(question()), "good");
-  ASSERT_EQ(signer_->devices.size(), 1u);
-  EXPECT_EQ(signer_->devices[0].format, "step");
-  EXPECT_EQ(signer_->devices[0].spki_sha256,
+  ASSERT_EQ(devices().size(), 1u);
+  EXPECT_EQ(devices()[0].format, "step");
+  EXPECT_EQ(devices()[0].spki_sha256,
             tokens.key(crypto::KeyKind::kEcP256).public_key().spki_sha256());
   auto other = question();
   other.attestation_object = question().attestation_object;  // the answer to another challenge
@@ -379,8 +388,8 @@ TEST_F(AttestationTaskTest, Authority_Good_TheSignerHasTheGrantFirst) {
   const auto answer = attestation_->call(question);
   ASSERT_TRUE(answer) << answer.error().code;
   EXPECT_FALSE(answer->problem) << answer->problem->code;
-  ASSERT_EQ(signer_->authorities.size(), 1u);
-  const auto& grant = signer_->authorities[0];
+  ASSERT_EQ(authorities().size(), 1u);
+  const auto grant = authorities()[0];
   EXPECT_EQ(grant.thumbprint, filled(0x5a));
   EXPECT_EQ(grant.identifier, question.identifier);
   EXPECT_EQ(grant.ticket, "ticket-1");
@@ -405,7 +414,7 @@ TEST_F(AttestationTaskTest, Authority_SecondOrder_IsAReplayOverARestart) {
   other.ticket = mint.ticket;
   other.token = attestation_->call(mint)->token;
   EXPECT_EQ(ask(other), "unauthorized tkauth.replayed");
-  EXPECT_TRUE(signer_->authorities.empty());
+  EXPECT_TRUE(authorities().empty());
 }
 
 TEST_F(AttestationTaskTest, Authority_X5uElsewhere_IsAskedForAndThenVerified) {
@@ -416,12 +425,12 @@ TEST_F(AttestationTaskTest, Authority_X5uElsewhere_IsAskedForAndThenVerified) {
   ASSERT_TRUE(asked);
   EXPECT_EQ(asked->fetch_url, std::string(test::kX5u));
   EXPECT_FALSE(asked->problem);
-  EXPECT_TRUE(signer_->authorities.empty());
+  EXPECT_TRUE(authorities().empty());
   question.fetched = to_bytes(test::AuthorityMaker(now_ms_).chain_pem());  // a stranger's
   EXPECT_EQ(ask(question), "unauthorized tkauth.certificate");
   question.fetched = to_bytes(authority_.chain_pem());
   EXPECT_EQ(ask(question), "good");
-  EXPECT_EQ(signer_->authorities.size(), 1u);
+  EXPECT_EQ(authorities().size(), 1u);
 }
 
 TEST_F(AttestationTaskTest, Authority_RefusedToken_GrantsNothing) {
@@ -432,7 +441,7 @@ TEST_F(AttestationTaskTest, Authority_RefusedToken_GrantsNothing) {
   EXPECT_EQ(ask(authority_question({.tkvalue = "MAigBhYENzA5Sw"})),
             "incorrectResponse tkauth.value");
   EXPECT_EQ(ask(authority_question({.ca = "true"})), "unauthorized tkauth.ca");
-  EXPECT_TRUE(signer_->authorities.empty());
+  EXPECT_TRUE(authorities().empty());
 }
 
 TEST_F(AttestationTaskTest, Inventory_StateOfTheDevice_IsHeldTo) {
@@ -462,13 +471,13 @@ TEST_F(AttestationTaskTest, Inventory_StateOfTheDevice_IsHeldTo) {
     save_devices();
     EXPECT_EQ(answer().first, std::string("badAttestationStatement ") + code);
   }
-  EXPECT_TRUE(signer_->devices.empty());
+  EXPECT_TRUE(devices().empty());
   book.set_state("laptop-1", inventory::State::kExpected, 1);
   save_devices();
   const auto plain = answer(), kept = answer("audited");
   EXPECT_EQ(plain.first, "good");
   EXPECT_EQ(kept.first, "good");
-  EXPECT_EQ(signer_->devices.size(), 2u);
+  EXPECT_EQ(devices().size(), 2u);
   EXPECT_FALSE(file_exists(directory_ + "/evidence/" + hex_encode(plain.second)));
   EXPECT_TRUE(file_exists(directory_ + "/evidence/" + hex_encode(kept.second)));
   const auto record = read_text_file(directory_ + "/devices/enrolments.jsonl", 1u << 16);
@@ -481,11 +490,11 @@ TEST_F(AttestationTaskTest, AttestationKeyRevoked_TheStatementIsRefused) {
   start_signer();
   const wire::Identifier identifier{IdentifierType::kPermanentIdentifier, "DEVICE-1"};
   EXPECT_EQ(ask(device_question(identifier, maker_.good())), "good");
-  ASSERT_EQ(signer_->devices.size(), 1u);
-  ASSERT_TRUE(signer_->devices[0].ak_serial);
+  ASSERT_EQ(devices().size(), 1u);
+  ASSERT_TRUE(devices()[0].ak_serial);
   signer_->revoked = true;
   EXPECT_EQ(ask(device_question(identifier, maker_.good())), "badAttestationStatement ak.revoked");
-  EXPECT_EQ(signer_->devices.size(), 1u);
+  EXPECT_EQ(devices().size(), 1u);
 }
 
 TEST_F(AttestationTaskTest, Inventory_NeverRead_NothingIsGranted) {
@@ -495,7 +504,7 @@ TEST_F(AttestationTaskTest, Inventory_NeverRead_NothingIsGranted) {
   start_signer();
   EXPECT_EQ(ask(device_question({IdentifierType::kPermanentIdentifier, "DEVICE-1"}, maker_.good())),
             "inventory-unavailable");
-  EXPECT_TRUE(signer_->devices.empty());
+  EXPECT_TRUE(devices().empty());
 }
 
 TEST_F(AttestationTaskTest, Vendor_EitherForm_GrantsOnceAndIsReplayedElsewhere) {
@@ -534,7 +543,7 @@ TEST_F(AttestationTaskTest, Vendor_EitherForm_GrantsOnceAndIsReplayedElsewhere) 
   };
   for (const auto method : {ValidationMethod::kVendorJwt01, ValidationMethod::kTkauth01}) {
     EXPECT_EQ(ask(question(method, "ticket-1")), "good");
-    const auto& grant = signer_->authorities.back();
+    const auto grant = authorities().back();
     EXPECT_EQ(grant.method, method);
     EXPECT_EQ(grant.domains, std::vector<std::string>{"customer.com"});
     // RFC 9447 §7 alone bounds certificates; of the other form the signer takes no bound.
@@ -544,7 +553,7 @@ TEST_F(AttestationTaskTest, Vendor_EitherForm_GrantsOnceAndIsReplayedElsewhere) 
   auto crossed = question(ValidationMethod::kTkauth01, "ticket-1");
   crossed.method = ValidationMethod::kVendorJwt01;
   EXPECT_EQ(ask(crossed), "challenge-token-forged");
-  EXPECT_EQ(signer_->authorities.size(), 2u);
+  EXPECT_EQ(authorities().size(), 2u);
 }
 
 TEST_F(AttestationTaskTest, Vendor_NoneConfigured_IsNotOfferedAndNotVerified) {
@@ -616,7 +625,7 @@ TEST_F(AttestationTaskTest, Authority_ChallengeTokenOfSomethingElse_IsRefused) {
   other = good;
   other.identifier = {IdentifierType::kTnAuthList, std::string(test::kTnAuthList) + "=="};
   EXPECT_EQ(ask(other), "identifier-unsupported");  // not canonical
-  EXPECT_TRUE(signer_->authorities.empty());
+  EXPECT_TRUE(authorities().empty());
 }
 
 // RFC 8555 §7.3.5: the account changed its key while the challenge was open.
@@ -642,8 +651,8 @@ TEST_F(AttestationTaskTest, Device_TokenOfAnEarlierKey_AnswersForTheKeyOfToday) 
   EXPECT_EQ(ask(question), "challenge-token-forged");
   question.earlier_keys = {{filled(9)}, {filled(1)}};
   EXPECT_EQ(ask(question), "good");
-  ASSERT_EQ(signer_->devices.size(), 1u);
-  EXPECT_EQ(signer_->devices[0].thumbprint, filled(2));
+  ASSERT_EQ(devices().size(), 1u);
+  EXPECT_EQ(devices()[0].thumbprint, filled(2));
   // What answers is never compared with an earlier key.
   statement.key_authorization = jose::key_authorization(question.token, filled(1));
   question.attestation_object = maker_.attestation_object(statement);

@@ -166,6 +166,10 @@ class MailTest : public ErrandTest {
     if (!answer->problem) return "sent";
     return answer->problem->code + (answer->again ? " again" : "");
   }
+  void answer_recipients(const std::string& with) {
+    const std::lock_guard lock(mutex_);
+    rcpt_ = with;
+  }
   void session(ssl_st* ssl, bool greet) {
     const auto say = [&](const std::string& line) { test::tls_write(ssl, line + "\r\n"); };
     if (greet) say("220 relay");
@@ -245,9 +249,9 @@ TEST_F(MailTest, RelayAway_IsToldToComeAgain) {
 
 TEST_F(MailTest, Refusals_SayWhetherToComeAgain) {
   begin({}, "smtps");
-  rcpt_ = "451 later";
+  answer_recipients("451 later");
   EXPECT_EQ(send(), "mail-relay again");
-  rcpt_ = "550 nobody here";
+  answer_recipients("550 nobody here");
   EXPECT_EQ(send(), "mail-refused");
 }
 
